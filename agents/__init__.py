@@ -1,0 +1,1 @@
+"""LangGraph graphs that propose; verifiers, gates and people decide."""

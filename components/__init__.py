@@ -1,0 +1,1 @@
+"""The framework-free parts of Linewright: stages, detectors, adapters."""

@@ -1,0 +1,1 @@
+"""Contracts, errors and small numerics that everything else stands on."""

@@ -1,0 +1,78 @@
+"""The tree of errors a user can meet.
+
+LinewrightError
+├── ConfigError             a line, settings or gate file, or an option, says something impossible
+├── UnknownLineError        no such line in this workspace
+├── UnknownVersionError     no such dataset or model version
+├── WorkspaceError          no workspace here, or one of another version
+├── SourceError             the source folder, bucket or file cannot be used
+├── IntegrityError          bytes are not the bytes that were recorded
+├── NotEnoughDataError      the data cannot support what was asked of it
+├── ConflictError           somebody else was first (lease, champion, decision)
+├── RefusedError            a gate, a role or a missing key forbids it
+├── ModelError              a model folder cannot be loaded or a detector cannot be fitted
+└── UnavailableError        an outside system does not answer or is not installed
+
+Every error carries what was wrong (`message`, with the value that was wrong) and what to do next (`hint`).
+"""
+
+
+class LinewrightError(Exception):
+    """Root of all errors that Linewright raises on purpose.
+
+    Args:
+        message: What was wrong, with which value; one line.
+        hint: What to do next; one line, may be empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class ConfigError(LinewrightError):
+    """A file of settings or an option says something impossible."""
+
+
+class UnknownLineError(LinewrightError):
+    """No line of that name in this workspace."""
+
+
+class UnknownVersionError(LinewrightError):
+    """No dataset version or model version of that number."""
+
+
+class WorkspaceError(LinewrightError):
+    """There is no workspace here, or it was made by another version."""
+
+
+class SourceError(LinewrightError):
+    """A source folder, bucket, file or row cannot be used at all."""
+
+
+class IntegrityError(LinewrightError):
+    """Bytes that were read back are not the bytes that were recorded."""
+
+
+class NotEnoughDataError(LinewrightError):
+    """The data cannot support what was asked of it; the message says how much would."""
+
+
+class ConflictError(LinewrightError):
+    """Another process or person was first; nothing was changed."""
+
+
+class RefusedError(LinewrightError):
+    """A gate, a role or a missing key forbids the act; nothing was changed."""
+
+
+class ModelError(LinewrightError):
+    """A model folder cannot be loaded, or a detector cannot be fitted on this data."""
+
+
+class UnavailableError(LinewrightError):
+    """An outside system or package that the act needs does not answer."""

@@ -1,0 +1,132 @@
+"""What a line's file (`lines/<line>.yaml` in the workspace) may say."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from .contracts import Modality
+from .errors import ConfigError
+from .names import check_slug
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageOptions(_Section):
+    """How an image line's files are read."""
+
+    labels_file: str = Field("", description="CSV below the source with columns path,label[,defect][,group][,split]")
+    group_pattern: str = Field("", description="Regular expression; its group 1 on the path names the part or batch")
+    white_level: int = Field(0, ge=0, le=65535, description="Brightest value of 16-bit files; 0: 65535")
+    max_pixels: int = Field(100_000_000, ge=1, description="Larger images are quarantined before they are decoded")
+    min_side: int = Field(32, ge=8, description="Smaller images are quarantined, in pixels")
+
+
+class TableOptions(_Section):
+    """How a table line's files are read. Columns that are not named here are found by their content."""
+
+    label: str = Field("", description="Column with 0/1, 1 is anomalous; empty: found by name, or none")
+    timestamp: str = Field("", description="Column that orders rows; empty: found by name, or none")
+    exclude: tuple[str, ...] = Field((), description="Columns that no detector may see")
+    group: str = Field("", description="Column that names the part or batch; its rows stay in one split")
+    window: int = Field(1, ge=1, le=100_000, description="Rows of one sample")
+    stride: int = Field(0, ge=0, description="Rows between the starts of two samples; 0: as many as the window")
+    max_missing: float = Field(0.5, ge=0, lt=1, description="Windows with a larger share of missing values are refused")
+
+
+class Shares(_Section):
+    """How normal samples are divided where the source does not say; test is 0 where it brings its own."""
+
+    train: float = Field(0.6, gt=0, lt=1)
+    calibration: float = Field(0.2, gt=0, lt=1)
+    validation: float = Field(0.1, gt=0, lt=1)
+    test: float = Field(0.1, ge=0, lt=1)
+
+
+class DriftOptions(_Section):
+    """When a shift counts as drift, and what follows."""
+
+    false_alarm_rate: float = Field(0.05, gt=0, lt=1, description="Chance of one false verdict over `horizon` checks")
+    horizon: int = Field(20, ge=1, description="Checks of one champion over which the rate holds")
+    min_effect: float = Field(0.25, ge=0, description="Smaller shifts, in reference deviations, are not drift")
+    min_samples: int = Field(20, ge=8, description="Fewer new samples: not enough data")
+    action: Literal["off", "ask", "on"] = Field("ask", description="on drift: nothing, store a request, or retrain")
+
+
+class Schedules(_Section):
+    """Cron lines (UTC) for `linewright up`; empty: not scheduled."""
+
+    ingest: str = ""
+    drift: str = ""
+    retrain: str = ""
+
+    @field_validator("*")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if value and len(value.split()) != 5:
+            raise ValueError(f"{value!r} is not a cron line of five fields")
+        return value
+
+
+class LineConfig(_Section):
+    """One inspection point: its data, detector, schedule and gates."""
+
+    name: str
+    modality: Modality
+    source: str = Field(min_length=1, description="Folder, CSV or Parquet file, or s3://bucket/prefix")
+    image: ImageOptions = ImageOptions()
+    table: TableOptions = TableOptions()
+    shares: Shares = Shares()
+    detector: str = Field("", description="Registered name; empty: the modality's default")
+    params: dict[str, Any] = Field({}, description="Parameters that replace the detector's defaults (trial 0)")
+    budget: int = Field(8, ge=1, le=10_000, description="Trials of one search")
+    seed: int = Field(0, ge=0, lt=2**32)
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="Declared share of normal samples above the threshold; none: smallest the data support"
+    )
+    drift: DriftOptions = DriftOptions()
+    schedule: Schedules = Schedules()
+    gates: dict[str, float | bool] = Field({}, description="Replaces entries of gates.yaml for this line")
+
+    @field_validator("name")
+    @classmethod
+    def _slug(cls, value: str) -> str:
+        return check_slug(value)
+
+
+def parse_line(text: str, *, origin: str) -> LineConfig:
+    """The line that YAML `text` from `origin` declares.
+
+    Raises:
+        ConfigError: It is not YAML, has unknown keys, or a value is out of its range; the message names the first.
+    """
+    try:
+        return LineConfig.model_validate(yaml.safe_load(text) or {})
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {first_problem(error)}.", hint="Correct the value.") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong, as `place: what, got value`."""
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"]) or "the file"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{place}: {problem['msg']}, got {problem['input']!r}{more}"
+
+
+def dump_line(line: LineConfig) -> str:
+    """`line` as YAML; only what differs from the defaults, so that a file says what was chosen."""
+    return yaml.safe_dump(line.model_dump(mode="json", exclude_defaults=True), sort_keys=False, allow_unicode=True)
+
+
+def read_line(path: Path) -> LineConfig:
+    """The line declared by the file at `path`; see `parse_line`."""
+    line = parse_line(path.read_text(encoding="utf-8"), origin=str(path))
+    if line.name != path.stem:
+        raise ConfigError(f"{path} declares line {line.name!r}.", hint="File name and line name must be the same.")
+    return line

@@ -1,0 +1,121 @@
+"""What the stages need from the world outside, as protocols; adapters satisfy them, behaviour suites prove it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .contracts import Calibration, Modality, Params, Scores
+
+Image = NDArray[np.uint8]
+"""``(H, W, 3)`` RGB; grey images have three equal channels."""
+
+Windows = NDArray[np.float64]
+"""``(N, W, D)``: N windows of W rows and D feature columns; NaN where a value is missing; categories as codes."""
+
+Batch = Sequence[Image] | Windows
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what, done, total) on long work; total 0 means unknown."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """A `Progress` that shows nothing."""
+
+
+class Samples(Protocol):
+    """N samples that are read when asked for, so that a set may be larger than memory.
+
+    Attributes:
+        ids: N sample names (SHA-256).
+        labels: ``(N,)`` int8: 1 anomalous, 0 normal or unknown.
+    """
+
+    @property
+    def ids(self) -> Sequence[str]: ...  # noqa: D102 - see the class
+
+    @property
+    def labels(self) -> NDArray[np.int8]: ...  # noqa: D102 - see the class
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: Sequence[int]) -> Batch:
+        """The samples at `indices`, in that order."""
+        ...
+
+
+def batches(samples: Samples, *, size: int) -> Iterator[Batch]:
+    """All of `samples` in order, at most `size` at a time."""
+    for start in range(0, len(samples), size):
+        yield samples.take(range(start, min(start + size, len(samples))))
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A model that scores samples; higher is more anomalous.
+
+    Attributes:
+        name: Registered name.
+        modality: What it scores.
+        uses_labels: Whether `fit` learns from anomalous samples; where False it is given normal ones only.
+        batch_tolerance: Largest relative change of a score when the batch size changes.
+        params: Every parameter, defaults filled in.
+        calibration: Threshold, once calibrated; saved and loaded with the model.
+    """
+
+    name: ClassVar[str]
+    modality: ClassVar[Modality]
+    uses_labels: ClassVar[bool]
+    batch_tolerance: ClassVar[float]
+    calibration: Calibration | None
+
+    @property
+    def params(self) -> Params: ...  # noqa: D102 - see the class
+
+    def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
+        """Learn from `samples`; the same samples and seed give the same scores.
+
+        Raises:
+            ModelError: The samples cannot be learned from (none, all constant, ...).
+        """
+        ...
+
+    def score(self, batch: Batch) -> Scores:
+        """Scores of `batch`, which is not changed."""
+        ...
+
+    def explain(self, batch: Batch) -> NDArray[np.float32]:
+        """Where the score comes from: maps ``(N, H, W)`` at the model's resolution, or shares ``(N, W, D)``."""
+        ...
+
+    def save(self, directory: Path) -> None:
+        """Write JSON and safetensors into the empty or missing `directory`."""
+        ...
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote; scores equal those before saving exactly.
+
+        Raises:
+            ModelError: A file is missing, of another format, or not JSON or safetensors.
+        """
+        ...
+
+
+class ObjectStore(Protocol):
+    """Files below one root: a folder or an S3 prefix. Keys are POSIX paths relative to the root."""
+
+    def list(self) -> Iterator[tuple[str, int]]:
+        """(key, size in bytes) of every object, sorted by key, read page by page."""
+        ...
+
+    def fetch(self, key: str, target: Path) -> str:
+        """Copy one object to `target` whole or not at all; return its SHA-256.
+
+        Raises:
+            SourceError: The object is gone or cannot be read.
+            UnavailableError: The store does not answer.
+        """
+        ...
