@@ -104,9 +104,16 @@ def parse_line(text: str, *, origin: str) -> LineConfig:
         ConfigError: It is not YAML, has unknown keys, or a value is out of its range; the message names the first.
     """
     try:
-        return LineConfig.model_validate(yaml.safe_load(text) or {})
+        values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    return declare_line(values or {}, origin=origin)
+
+
+def declare_line(values: Any, *, origin: str) -> LineConfig:
+    """The line that `values` from `origin` declare; see `parse_line`."""
+    try:
+        return LineConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{origin}: {first_problem(error)}.", hint="Correct the value.") from error
 

@@ -1,0 +1,1 @@
+"""The outside systems, one importing module each: databases, MLflow, DVC, S3."""

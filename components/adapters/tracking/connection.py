@@ -1,0 +1,238 @@
+"""How MLflow is reached: its environment, the first opening of its database, bounded retries, and named errors."""
+
+import logging
+import math
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from urllib.parse import urlparse
+
+from filelock import FileLock, Timeout
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from components.core.errors import ConfigError, ConflictError, LinewrightError, UnavailableError, WorkspaceError
+from components.core.names import check_slug
+from components.settings import Settings
+
+from .locations import artifact_root, relocate
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FIRST_ANSWER = 5
+"""Seconds a server may take to answer the first, smallest request."""
+
+_ANSWERS = {
+    "RESOURCE_ALREADY_EXISTS": (ConflictError, "Run the command again."),
+    "INVALID_PARAMETER_VALUE": (ConfigError, "Correct the value, or MLflow's configuration."),
+}
+_OUTSIDE = {"mlflow", "sqlalchemy", "boto3", "botocore", "requests", "urllib3"}
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What MLflow reads from the environment, for this process and for a server that is started for this workspace.
+
+    A request is given up after `settings.tracking.timeout` seconds; a server that refuses connections is tried again
+    with growing pauses that add up to about as long, at most ten times.
+    """
+    # MLflow waits 2, 4, 8, ... seconds between tries: n tries wait 2 * (2**n - 1) seconds altogether.
+    tries = math.ceil(math.log2(settings.tracking.timeout / 2 + 1))
+    found = {
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(settings.tracking.timeout),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(min(10, tries)),
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
+        "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    }
+    if settings.objects.endpoint_url:
+        found["MLFLOW_S3_ENDPOINT_URL"] = settings.objects.endpoint_url
+    if artifact_root(settings).startswith("s3://"):
+        found["AWS_DEFAULT_REGION"] = settings.objects.region
+    return found
+
+
+def upgrade(settings: Settings) -> None:
+    """Bring the schema of MLflow's database to the installed release; back it up before. A server does its own.
+
+    Raises:
+        UnavailableError: The database does not answer.
+    """
+    os.environ.update(environment(settings))
+    if _is_http(settings.tracking_uri):
+        return
+    from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine_with_retry
+
+    # The same two calls as `mlflow db upgrade`, in this process and with our errors.
+    guarded(lambda: _upgrade_db(create_sqlalchemy_engine_with_retry(settings.tracking_uri)), uri=settings.tracking_uri)
+
+
+class Connection:
+    """MLflow's client for one workspace, and the experiment of each line.
+
+    Attributes:
+        settings: Of the workspace.
+        root: Folder (absolute) or s3:// URL below which every artifact lies.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.root = artifact_root(settings)
+        self._experiments: dict[str, str] = {}
+        self._client = self._open()
+
+    def relocate(self) -> bool:
+        """Rewrite the paths in the workspace's own database after the workspace moved; see `locations.relocate`."""
+        return relocate(self.settings)
+
+    def _open(self) -> "MlflowClient":
+        os.environ.update(environment(self.settings))
+        from mlflow import MlflowClient
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)  # what goes wrong is raised, by name
+        uri = self.settings.tracking_uri
+        if _is_http(uri):
+            self._check_answers(uri)
+            return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        # MLflow's own creation of its tables is not safe against a second process.
+        try:
+            with FileLock(self.settings.home / ".tracking.lock", timeout=self.settings.tracking.timeout):
+                client = self._do(MlflowClient, tracking_uri=uri, registry_uri=uri)
+                self.relocate()
+                return client
+        except Timeout as error:
+            raise UnavailableError(
+                f"Another process has been opening {_shown(uri)} for {self.settings.tracking.timeout} s.",
+                hint="Wait for it, or stop it.",
+            ) from error
+
+    def _check_answers(self, uri: str) -> None:
+        from mlflow.utils.credentials import get_default_host_creds
+        from mlflow.utils.rest_utils import http_request
+
+        timeout = min(_FIRST_ANSWER, self.settings.tracking.timeout)
+        creds = get_default_host_creds(uri)
+        self._do(http_request, creds, "/health", "GET", max_retries=0, timeout=timeout, raise_on_status=False)
+
+    def _do(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return guarded(lambda: act(*args, **kwargs), uri=self.settings.tracking_uri)
+
+    def _find_experiment(self, line: str) -> str | None:
+        """Identifier of the line's experiment, or None."""
+        if line in self._experiments:
+            return self._experiments[line]
+        found = self._do(self._client.get_experiment_by_name, line)
+        if found is None:
+            return None
+        if found.lifecycle_stage == "deleted":
+            self._do(self._client.restore_experiment, found.experiment_id)
+        if found.artifact_location != self._location(line):
+            raise ConfigError(
+                f"MLflow keeps the artifacts of line {line!r} at {found.artifact_location}, "
+                f"the settings say {self._location(line)}.",
+                hint="Restore the setting tracking.artifacts; the place of a line's artifacts cannot change.",
+            )
+        self._experiments[line] = str(found.experiment_id)
+        return self._experiments[line]
+
+    def _experiment(self, line: str) -> str:
+        """Identifier of the line's experiment, which is made if need be."""
+        check_slug(line)
+        if found := self._find_experiment(line):
+            return found
+        try:
+            self._do(self._client.create_experiment, line, artifact_location=self._location(line))
+        except ConflictError:
+            pass  # another process made it in between; it is found below
+        made = self._find_experiment(line)
+        assert made is not None
+        return made
+
+    def _location(self, line: str) -> str:
+        return f"{self.root}/{line}"
+
+
+def guarded(act: Callable[[], T], *, uri: str) -> T:
+    """Result of `act`, tried again while SQLite is locked; errors of the outside become ours.
+
+    MLflow waits 20 s for SQLite's lock, but a transaction that read first and then writes is refused at once.
+
+    Raises:
+        UnavailableError: MLflow, its database or its artifact store does not answer or fails.
+        ConflictError: Something of that name exists already.
+        ConfigError: MLflow refuses a value.
+        WorkspaceError: The database was made by another release of MLflow.
+    """
+    attempts = Retrying(
+        retry=retry_if_exception(_is_lock), stop=stop_after_attempt(8), wait=wait_random_exponential(0.05, max=2),
+        reraise=True,
+    )  # fmt: skip
+    try:
+        return attempts(act)
+    except Exception as error:
+        named = _named(error, uri=uri)
+        if named is None:
+            raise
+        raise named from error
+
+
+def _is_lock(error: BaseException) -> bool:
+    return "database is locked" in str(error)
+
+
+def _is_http(uri: str) -> bool:
+    return urlparse(uri).scheme in {"http", "https"}
+
+
+def _shown(text: str) -> str:
+    """`text` without the user and password of URLs."""
+    return re.sub(r"//[^/@\s]*@", "//***@", text)
+
+
+def _named(error: Exception, *, uri: str) -> LinewrightError | None:
+    """The error of our tree that `error` is, or None if it is a fault of our own."""
+    if isinstance(error, LinewrightError) or not _is_outside(error):
+        return None
+    said = _shown(str(error).strip()).splitlines()
+    message = f"MLflow at {_shown(uri)}: {said[0] if said else type(error).__name__}"
+    if "out-of-date database schema" in message:
+        return WorkspaceError(message, hint="Run `linewright upgrade`.")
+    kind, hint = _ANSWERS.get(getattr(error, "error_code", ""), (UnavailableError, ""))
+    return kind(message, hint=hint or "Check that the server, database or artifact store runs and is reachable.")
+
+
+def _is_outside(error: Exception) -> bool:
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _OUTSIDE
+
+
+def relative_folder(location: str, *, root: str) -> str:
+    """`location` relative to the artifact root.
+
+    Raises:
+        ConfigError: It lies elsewhere.
+    """
+    if location.startswith(f"{root}/"):
+        return location[len(root) + 1 :]
+    raise ConfigError(
+        f"MLflow keeps a model at {location}, outside of the artifact root {root}.",
+        hint="Restore the setting tracking.artifacts.",
+    )
+
+
+def plain(value: Any) -> str:
+    """`value` as MLflow stores it: text as it is, everything else as JSON."""
+    from components.core.hashing import canonical_json
+
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def local_root(root: str) -> Path | None:
+    """The artifact root as a folder, or None if it is on S3."""
+    return None if root.startswith("s3://") else Path(root)

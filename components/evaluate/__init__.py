@@ -1,0 +1,1 @@
+"""The evaluate stage: what a model does on the sealed test split."""

@@ -1,0 +1,199 @@
+"""What a search may change: for every detector its parameters, their ranges and defaults, read from YAML."""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from components.core.contracts import Params
+from components.core.errors import ConfigError
+from components.core.lines import first_problem
+
+SPACES_FILE = Path(__file__).parents[2] / "configs" / "search_spaces.yaml"
+
+Value = bool | int | float | str
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FloatRange(_Part):
+    """A real number between `low` and `high`, both included; `log`: drawn evenly by its logarithm."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+    default: float
+    what: str = ""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        return _check_range(self)
+
+    def problem(self, value: object) -> str:
+        """Why `value` does not belong here, or ""."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return f"must be a finite number, got {value!r}"
+        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {value!r}"
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the values."""
+        return {"type": "number", "minimum": self.low, "maximum": self.high, "description": self.what}
+
+
+class IntRange(_Part):
+    """A whole number between `low` and `high`, both included; `log`: drawn evenly by its logarithm."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+    default: int
+    what: str = ""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        return _check_range(self)
+
+    def problem(self, value: object) -> str:
+        """Why `value` does not belong here, or ""."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return f"must be a whole number, got {value!r}"
+        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {value!r}"
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the values."""
+        return {"type": "integer", "minimum": self.low, "maximum": self.high, "description": self.what}
+
+
+class Categorical(_Part):
+    """One of `choices`, which have no order."""
+
+    type: Literal["categorical"]
+    choices: tuple[Value, ...] = Field(min_length=1)
+    default: Value
+    what: str = ""
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.problem(self.default):
+            raise ValueError(f"default {self.default!r} is none of the choices")
+        return self
+
+    def problem(self, value: object) -> str:
+        """Why `value` does not belong here, or ""."""
+        # 1 == 1.0 == True in Python; a configuration must not change its type on the way.
+        known = any(type(value) is type(choice) and value == choice for choice in self.choices)
+        return "" if known else f"must be one of {list(self.choices)}, got {value!r}"
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the values."""
+        return {"enum": list(self.choices), "description": self.what}
+
+
+Parameter = Annotated[FloatRange | IntRange | Categorical, Field(discriminator="type")]
+
+_R = TypeVar("_R", FloatRange, IntRange)
+_FILE: TypeAdapter[dict[str, dict[str, Parameter]]] = TypeAdapter(dict[str, dict[str, Parameter]])
+
+
+class SearchSpace(_Part):
+    """The parameters of one detector that a search may change.
+
+    Attributes:
+        detector: Registered name of the detector.
+        parameters: Name → range.
+        pinned: Parameters that the line fixed: part of every configuration, never searched.
+    """
+
+    detector: str
+    parameters: dict[str, Parameter]
+    pinned: dict[str, Any] = {}
+
+    def pin(self, params: Params) -> "SearchSpace":
+        """This space with `params` fixed; they may lie outside the ranges, the detector itself judges them."""
+        free = {name: parameter for name, parameter in self.parameters.items() if name not in params}
+        return self.model_copy(update={"parameters": free, "pinned": {**self.pinned, **params}})
+
+    def defaults(self) -> dict[str, Value]:
+        """The default of every free parameter."""
+        return {name: parameter.default for name, parameter in self.parameters.items()}
+
+    def full(self, params: Params) -> dict[str, Any]:
+        """A whole configuration: the free parameters `params` and the pinned ones."""
+        return {**params, **self.pinned}
+
+    def problem(self, params: Mapping[str, object]) -> str:
+        """What is wrong with `params` as values of the free parameters, or ""."""
+        unknown = sorted(map(repr, set(params) - set(self.parameters)))
+        missing = sorted(set(self.parameters) - set(params))
+        if unknown:
+            return f"unknown parameter {', '.join(unknown)}; the free ones are {', '.join(self.parameters) or 'none'}"
+        if missing:
+            return f"missing parameter {', '.join(missing)}"
+        return _first(
+            f"{name} {problem}" for name, p in self.parameters.items() if (problem := p.problem(params[name]))
+        )
+
+    def validate_params(self, params: Mapping[str, Any]) -> dict[str, Value]:
+        """`params` in the space's order, whole numbers of real parameters as floats.
+
+        Raises:
+            ConfigError: A parameter is unknown, missing, of another type or out of its range.
+        """
+        if problem := self.problem(params):
+            raise ConfigError(
+                f"Parameters of {self.detector} are not in its search space: {problem}.",
+                hint="Stay within configs/search_spaces.yaml.",
+            )
+        return {
+            name: float(params[name]) if isinstance(parameter, FloatRange) else params[name]
+            for name, parameter in self.parameters.items()
+        }
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON schema of a configuration of the free parameters, for a language model."""
+        return {
+            "type": "object",
+            "properties": {name: parameter.schema() for name, parameter in self.parameters.items()},
+            "required": list(self.parameters),
+            "additionalProperties": False,
+        }
+
+
+def load_space(detector: str, *, path: Path = SPACES_FILE) -> SearchSpace:
+    """The search space of `detector` from the YAML file at `path`.
+
+    Raises:
+        ConfigError: The file is missing, no YAML, says something unknown or impossible, or lacks the detector.
+    """
+    try:
+        spaces = _FILE.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is missing.", hint="Restore it from the project.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error
+    if detector not in spaces:
+        raise ConfigError(
+            f"{path} has no search space for detector {detector!r}.", hint=f"It has: {', '.join(sorted(spaces))}."
+        )
+    return SearchSpace(detector=detector, parameters=spaces[detector])
+
+
+def _check_range(part: _R) -> _R:
+    if not part.low <= part.default <= part.high:
+        raise ValueError(f"default {part.default} is outside [{part.low}, {part.high}]")
+    if part.log and part.low <= 0:
+        raise ValueError(f"a logarithmic range must start above 0, got {part.low}")
+    return part
+
+
+def _first(problems: Iterable[str]) -> str:
+    return next(iter(problems), "")

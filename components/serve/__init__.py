@@ -1,0 +1,1 @@
+"""The serve stage: verdicts of the champion on new samples."""

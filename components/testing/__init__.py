@@ -1,0 +1,1 @@
+"""Generated lines for the demo and tests, and behaviour suites for ports."""

@@ -1,0 +1,1 @@
+"""The train stage: fit the best configuration and calibrate its threshold."""

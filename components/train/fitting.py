@@ -1,0 +1,88 @@
+"""Fit a detector, and calibrate its threshold on normal samples that it did not see."""
+
+import numpy as np
+
+from components.core.contracts import Calibration, Params, TableSchema
+from components.core.errors import NotEnoughDataError
+from components.core.ports import Detector, Progress, Samples, silent
+from components.core.scoring import score_all
+from components.core.seeds import derive_seed, generator
+from components.core.subset import Subset, normal_only
+from components.metrics.thresholds import calibrate
+from components.models import registry
+
+FOLDS = 5
+"""Models that cross-conformal calibration fits beside the final one."""
+
+SMALL = 100
+"""With fewer normal samples for training and calibration, calibrate across folds, so that all of them count."""
+
+
+def fit(
+    name: str,
+    *,
+    params: Params,
+    schema: TableSchema | None,
+    samples: Samples,
+    seed: int,
+    progress: Progress = silent,
+) -> Detector:
+    """A detector of that name fitted on `samples`; anomalous ones are left out unless it learns from labels.
+
+    Raises:
+        NotEnoughDataError: No normal sample is left.
+        ModelError: The detector cannot learn from these samples.
+    """
+    detector = registry.create(name, params, schema=schema)
+    normal = normal_only(samples)
+    if len(normal) == 0:
+        raise NotEnoughDataError("There is no normal sample to train on.", hint="Add normal samples to the source.")
+    detector.fit(samples if detector.uses_labels else normal, seed=seed, progress=progress)
+    return detector
+
+
+def calibrate_split(detector: Detector, *, samples: Samples, rate: float | None, seed: int) -> Calibration:
+    """Threshold from normal `samples` that `detector` never saw; see `components.metrics.thresholds`.
+
+    Raises:
+        NotEnoughDataError: The samples cannot support `rate`; the message says how many would.
+    """
+    scores = score_all(detector, normal_only(samples)).image
+    return calibrate(scores, rate=rate, method="split", seed=derive_seed(seed, "calibration"))
+
+
+def calibrate_cross(
+    name: str,
+    *,
+    params: Params,
+    schema: TableSchema | None,
+    samples: Samples,
+    rate: float | None,
+    seed: int,
+    progress: Progress = silent,
+) -> Calibration:
+    """Threshold from all normal `samples`, each scored by a model fitted without its fold.
+
+    Raises:
+        NotEnoughDataError: There are fewer normal samples than two, or too few to support `rate`.
+    """
+    normal = np.flatnonzero(samples.labels == 0)
+    anomalous = np.flatnonzero(samples.labels != 0)
+    if len(normal) < 2:
+        raise NotEnoughDataError(
+            f"{len(normal)} normal samples cannot be trained on and calibrated on.", hint="Add normal samples."
+        )
+    folds = np.array_split(generator(seed, "folds").permutation(normal), min(FOLDS, len(normal)))
+    scores: list[float] = []
+    for number, fold in enumerate(folds):
+        progress("calibrating across folds", number, len(folds))
+        kept = np.concatenate([*(other for other in folds if other is not fold), anomalous])
+        model = fit(
+            name,
+            params=params,
+            schema=schema,
+            samples=Subset(samples, np.sort(kept)),
+            seed=derive_seed(seed, "fold", number),
+        )
+        scores.extend(score_all(model, Subset(samples, fold)).image)
+    return calibrate(np.asarray(scores), rate=rate, method="cross", seed=derive_seed(seed, "calibration"))

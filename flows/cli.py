@@ -1,0 +1,43 @@
+"""The command line. It loads nothing heavy before a command runs, and turns every named error into one line."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.core.errors import LinewrightError
+from flows.commands import audit, lines, loop, promotion, verdicts, workspace
+from flows.commands.common import tell, use_home
+
+app = typer.Typer(
+    name="linewright",
+    help="Keeps industrial anomaly detectors true while the line they watch changes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+@app.callback()
+def _settle(
+    home: Annotated[
+        Path | None, typer.Option(help="The workspace's folder.", envvar="LINEWRIGHT_HOME", show_default="./workspace")
+    ] = None,
+) -> None:
+    use_home(home)
+
+
+for group in (workspace, lines, loop, verdicts, promotion, audit):
+    group.register(app)
+
+
+def main() -> None:
+    """Entry point of `linewright`."""
+    try:
+        app()
+    except LinewrightError as error:
+        tell(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

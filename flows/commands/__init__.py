@@ -1,0 +1,1 @@
+"""The commands of `linewright`, one module a group; each loads what it needs when it runs."""

@@ -1,0 +1,122 @@
+"""What all commands share: the open workspace, the acting person, bars, tables and JSON lines."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.core.contracts import Metric
+from components.core.errors import LinewrightError
+from components.settings import default_home
+
+if TYPE_CHECKING:
+    from flows.wiring import Linewright
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+ACTOR_VARIABLE = "LINEWRIGHT_ACTOR"
+OPERATOR = "operator"
+"""The actor whose key `init` makes."""
+
+COLOURS = {
+    "OK": "green", "NG": "red", "unsure": "yellow",
+    "champion": "green", "candidate": "cyan", "rejected": "red",
+    "met": "green", "failed": "red", "unmeasured": "yellow",
+    "done": "green", "crashed": "red", "running": "cyan",
+    "drift": "red", "no drift": "green", "not enough data": "yellow",
+}  # fmt: skip
+
+
+def complete_line(incomplete: str) -> list[str]:
+    """Names of lines for the shell's completion."""
+    folder = default_home() / "lines"
+    return [path.stem for path in sorted(folder.glob(f"{incomplete}*.yaml"))]
+
+
+LineName = Annotated[str, typer.Argument(metavar="NAME", help="The line's name.", autocompletion=complete_line)]
+Version = Annotated[int, typer.Argument(metavar="VERSION", help="The model version's number.")]
+AsActor = Annotated[
+    str, typer.Option("--as", metavar="ACTOR", envvar=ACTOR_VARIABLE, help="Who acts; needs that actor's key.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def open_workspace() -> "Linewright":
+    """The workspace that `LINEWRIGHT_HOME` or the current folder names."""
+    from flows.wiring import Linewright
+
+    return Linewright.open(default_home())
+
+
+def use_home(home: Path | None) -> None:
+    """Make `home` the workspace of this process and of those it starts."""
+    if home is not None:
+        os.environ["LINEWRIGHT_HOME"] = str(home.expanduser().absolute())
+
+
+def tell(error: LinewrightError) -> None:
+    """One clear line on standard error: what was wrong, and what to do next."""
+    text = " ".join(f"{error.message} {error.hint}".split())
+    errors.print(f"[bold red]Error:[/] {escape(text)}", soft_wrap=True)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """One JSON object on one line of standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def coloured(word: str) -> str:
+    """`word` in the colour it has everywhere."""
+    return f"[{COLOURS[word]}]{word}[/]" if word in COLOURS else escape(word)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+    """Print a table, or `empty`, which says what to do when there is nothing to show."""
+    if not rows:
+        console.print(empty)
+        return
+    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    console.print(grid)
+
+
+def figure(metric: Metric | None, *, digits: int = 3) -> str:
+    """A figure with its interval: `0.982 [0.951, 1.000]`."""
+    if metric is None or metric.value is None:
+        return f"[yellow]unmeasured[/] {escape(metric.note) if metric else ''}".strip()
+    if metric.low is None or metric.high is None:
+        return f"{metric.value:.{digits}f}"
+    return f"{metric.value:.{digits}f} [dim]\\[{metric.low:.{digits}f}, {metric.high:.{digits}f}][/]"
+
+
+@contextmanager
+def bars() -> Iterator[None]:
+    """Show the progress that flows report as bars, on a terminal; they vanish when the work is done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from flows.progress import listening
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total or None)
+            progress.update(tasks[what], completed=done, total=total or None)
+            if total and done >= total:
+                progress.remove_task(tasks.pop(what))
+
+        with listening(show):
+            yield

@@ -1,0 +1,149 @@
+"""`linewright ingest | drift | retrain`: the loop by hand; `linewright up` runs the same flows on a schedule."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from components.core.errors import ConfigError
+from flows.commands.common import (
+    OPERATOR,
+    AsActor,
+    Json,
+    LineName,
+    bars,
+    coloured,
+    console,
+    figure,
+    open_workspace,
+    print_json,
+    table,
+)
+
+if TYPE_CHECKING:
+    from components.core.contracts import DriftReport, IngestSummary, ModelVersion
+
+SHOWN = 10
+"""Rows that a table shows of a long list; `--json` prints all."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    for command in (ingest, drift, retrain):
+        app.command()(command)
+
+
+def ingest(name: LineName, actor: AsActor = OPERATOR, json: Json = False) -> None:
+    """Bring new files into a new dataset version."""
+    from flows.ingestion import run_ingest
+
+    app = open_workspace()
+    app.line(name)
+    with bars():
+        summary = run_ingest(app, name, actor=actor)
+    if json:
+        print_json(summary.model_dump(mode="json"))
+    else:
+        print_ingest(summary)
+
+
+def print_ingest(summary: "IngestSummary") -> None:
+    """Counts of an ingest, and every refused file with its reason."""
+    version = summary.version
+    made = "new version" if summary.created_version else "nothing new, still at"
+    console.print(
+        f"[bold]{summary.line}[/]: {made} [bold]{version.tag if version else '-'}[/]; {summary.found} files found, "
+        f"{summary.added} samples added, {summary.duplicates} known already, {summary.skipped} of other kinds skipped, "
+        f"{len(summary.quarantined)} quarantined"
+    )
+    if version is not None and summary.created_version:
+        rows = [[split, *(str(labels.get(name, 0)) for name in ("normal", "anomalous"))]
+                for split, labels in version.counts.items()]  # fmt: skip
+        table("Splits", ["split", "normal", "anomalous"], rows, empty="")
+        for column, why in (version.table.ignored if version.table else {}).items():
+            console.print(f"  column {escape(column)!r} is not a feature: {escape(why)}")
+    refused = [[escape(item.path), item.reason, escape(item.detail)] for item in summary.quarantined[:SHOWN]]
+    if refused:
+        table(f"Quarantined (first {len(refused)})", ["file", "reason", "detail"], refused, empty="")
+
+
+def drift(name: LineName, actor: AsActor = OPERATOR, json: Json = False) -> None:
+    """Compare the newest data with the champion's."""
+    from flows.drift import run_drift
+
+    app = open_workspace()
+    app.line(name)
+    with bars():
+        report, path, asked = run_drift(app, name, actor=actor)
+    if json:
+        print_json(report.model_dump(mode="json") | {"report_html": path, "retrain": asked})
+    else:
+        print_drift(report, path=path, asked=asked)
+
+
+def print_drift(report: "DriftReport", *, path: str, asked: str) -> None:
+    """The verdict, what moved most, and what follows."""
+    console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}  {report.kind}\n  {escape(report.detail)}")
+    moved = sorted(report.features, key=lambda item: item.distance / max(item.threshold, 1e-12), reverse=True)[:SHOWN]
+    rows = [
+        [escape(item.name), item.family, f"{item.distance:.3f}", f"{item.threshold:.3f}", f"{item.effect:+.2f}",
+         "[red]drift[/]" if item.drifted else ""]
+        for item in moved
+    ]  # fmt: skip
+    table("What moved most", ["quantity", "family", "distance", "threshold", "effect (sd)", ""], rows, empty="")
+    if path:
+        console.print(f"  report: {path}", soft_wrap=True)
+    if asked:
+        console.print(f"  {asked}")
+
+
+def retrain(
+    name: LineName,
+    budget: Annotated[int | None, typer.Option(metavar="TRIALS", help="Trials of the search.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    actor: AsActor = OPERATOR,
+    json: Json = False,
+) -> None:
+    """Search, train, evaluate, explain and register a candidate; nothing runs if nothing changed."""
+    from flows.jobs.plan import plan_retrain
+
+    if budget is not None and budget < 1:
+        raise ConfigError(f"A budget of {budget} trials trains nothing.", hint="Use --budget 1 or more.")
+    if seed is not None and not 0 <= seed < 2**32:
+        raise ConfigError(f"Seed {seed} is out of range.", hint="Use a whole number from 0 to 4294967295.")
+    plan = plan_retrain(open_workspace(), name, budget=budget, seed=seed, actor=actor)
+    if plan.done is not None:
+        if json:
+            print_json({"line": name, "version": plan.done.version, "changed": False})
+            return
+        console.print(
+            f"[bold]{name}[/]: nothing changed since v{plan.done.version} (same data, configuration, seed and code). "
+            f"Look at it: linewright show {name} {plan.done.version}"
+        )
+        return
+    from flows.training import run_retrain
+
+    with bars():
+        model = run_retrain(plan)
+    if json:
+        print_json({"line": name, "version": model.version, "changed": True, "gate": model.gate.status})
+    else:
+        print_candidate(model)
+
+
+def print_candidate(model: "ModelVersion") -> None:
+    """A new candidate's figures, gate and next steps."""
+    trials = [trial for trial in model.search.trials if trial.state == "complete"]
+    console.print(
+        f"[bold]{model.line} v{model.version}[/] is a {coloured('candidate')}: {model.detector}, "
+        f"{len(trials)} of {len(model.search.trials)} trials complete, stopped by {model.search.stopped_by}"
+    )
+    rows = [
+        [name, figure(metric), figure(model.champion_evaluation.metrics.get(name)) if model.champion_evaluation else "-"]
+        for name, metric in model.evaluation.metrics.items()
+    ]
+    table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "candidate", "champion"], rows, empty="")
+    conditions = [[item.name, coloured(item.status), escape(item.detail)] for item in model.gate.conditions]
+    table("Gate", ["condition", "", "figures"], conditions, empty="The gate declares no condition.")
+    flag = {"met": "", "unmeasured": " --accept-unmeasured", "failed": " --override"}[model.gate.status]
+    console.print(f"Next: linewright approve {model.line} {model.version} --reason TEXT{flag}")

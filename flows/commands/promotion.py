@@ -1,0 +1,172 @@
+"""`linewright status | candidates | show | approve | reject | rollback | key add`: people decide."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from flows.commands.common import (
+    OPERATOR,
+    AsActor,
+    Json,
+    LineName,
+    Version,
+    coloured,
+    complete_line,
+    console,
+    figure,
+    open_workspace,
+    print_json,
+    table,
+)
+
+if TYPE_CHECKING:
+    from components.core.contracts import ModelVersion
+
+keys = typer.Typer(help="Signing keys of the people who decide.", no_args_is_help=True)
+Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    for command in (status, candidates, show, approve, reject, rollback):
+        app.command()(command)
+    app.add_typer(keys, name="key")
+
+
+def status(json: Json = False) -> None:
+    """Show each line's data, champion, candidates, drift and retrain."""
+    from flows.jobs.status import line_status
+
+    app = open_workspace()
+    found = [line_status(app, name) for name in app.line_names()]
+    if json:
+        for item in found:
+            print_json(item)
+        return
+    rows = [
+        [
+            item["line"],
+            item["dataset"] or "[yellow]none[/]",
+            f"v{item['champion']}" if item["champion"] else "[yellow]none[/]",
+            ", ".join(f"v{number}" for number in item["candidates"]) or "-",
+            coloured(item["drift"]) if item["drift"] else "-",
+            coloured(item["retrain"]) if item["retrain"] else "-",
+            escape(item["next"]),
+        ]
+        for item in found
+    ]
+    empty = "No lines yet. Add one: linewright line add NAME --modality image --source FOLDER"
+    table("Lines", ["line", "data", "champion", "waiting", "drift", "last retrain", "next"], rows, empty=empty)
+
+
+def candidates(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", autocompletion=complete_line)] = None,
+    json: Json = False,
+) -> None:
+    """List the model versions that wait for approval, the newest first."""
+    app = open_workspace()
+    if name is not None:
+        app.line(name)
+    found = app.records.models.list(name, status="candidate")
+    if json:
+        for model in found:
+            print_json(_summary(model))
+        return
+    rows = [
+        [
+            model.line,
+            f"v{model.version}",
+            f"{model.created:%Y-%m-%d %H:%M}",
+            f"v{model.dataset}",
+            figure(model.evaluation.metrics.get("image_auroc")),
+            coloured(model.gate.status),
+        ]
+        for model in found
+    ]
+    empty = "Nothing waits for approval. Make a candidate with: linewright retrain NAME"
+    table("Candidates", ["line", "version", "created", "data", "AUROC", "gate"], rows, empty=empty)
+
+
+def _summary(model: "ModelVersion") -> dict[str, object]:
+    return {
+        "line": model.line,
+        "version": model.version,
+        "status": model.status,
+        "created": model.created.isoformat(),
+    }
+
+
+def show(name: LineName, version: Version, json: Json = False) -> None:
+    """Show one model version: figures, gate, parameters, history."""
+    from flows.jobs.show import describe
+
+    app = open_workspace()
+    app.line(name)
+    model = app.records.models.get(name, version)
+    described = describe(app, model)
+    if json:
+        print_json(described)
+        return
+    console.print(f"[bold]{name} v{version}[/]  {coloured(model.status)}  {model.detector}, data {name}/v{model.dataset}")
+    rows = [[key, figure(metric), escape(metric.note)] for key, metric in model.evaluation.metrics.items()]
+    table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "value", ""], rows, empty="")
+    conditions = [[item.name, coloured(item.status), escape(item.detail)] for item in model.gate.conditions]
+    table("Gate", ["condition", "", "figures"], conditions, empty="The gate declares no condition.")
+    console.print(f"Threshold {model.calibration.threshold:.6g}: {escape(model.calibration.guarantee)}")
+    console.print(f"Parameters {escape(str(model.params))}")
+    for event in described["history"]:
+        console.print(f"  {event['time'][:16]}  {event['action']} by {event['actor']}: {escape(event['reason'])}")
+
+
+def approve(
+    name: LineName,
+    version: Version,
+    reason: Reason,
+    actor: AsActor = OPERATOR,
+    override: Annotated[bool, typer.Option("--override", help="Approve although the gate failed.")] = False,
+    accept_unmeasured: Annotated[
+        bool, typer.Option("--accept-unmeasured", help="Approve although conditions could not be measured.")
+    ] = False,
+) -> None:
+    """Make a candidate the champion."""
+    from flows.jobs.promote import approve_version
+
+    approve_version(
+        open_workspace(),
+        name,
+        version=version,
+        actor=actor,
+        reason=reason,
+        override=override,
+        accept_unmeasured=accept_unmeasured,
+    )
+    console.print(f"[green]{name} v{version} is the champion.[/] Next: linewright score {name} PATH")
+
+
+def reject(name: LineName, version: Version, reason: Reason, actor: AsActor = OPERATOR) -> None:
+    """Refuse a candidate, and record why."""
+    from flows.jobs.promote import reject_version
+
+    reject_version(open_workspace(), name, version=version, actor=actor, reason=reason)
+    console.print(f"{name} v{version} is rejected.")
+
+
+def rollback(name: LineName, reason: Reason, actor: AsActor = OPERATOR) -> None:
+    """Make the previous champion the champion again."""
+    from flows.jobs.promote import roll_back
+
+    model = roll_back(open_workspace(), name, actor=actor, reason=reason)
+    console.print(f"[green]{name} v{model.version} is the champion again.[/]")
+
+
+@keys.command("add")
+def add_key(
+    actor: Annotated[str, typer.Argument(metavar="ACTOR")],
+    role: Annotated[str, typer.Option(help="viewer, engineer or overrider.")] = "engineer",
+) -> None:
+    """Make a signing key for a person, and give that person a role."""
+    from flows.jobs.promote import add_actor
+
+    path = add_actor(open_workspace(), actor, role=role)
+    console.print(f"Key of [bold]{actor}[/] ({role}): {path}", soft_wrap=True)

@@ -1,0 +1,80 @@
+"""`linewright score | explain`: the champion's verdicts, and where they come from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from flows.commands.common import Json, LineName, coloured, console, open_workspace, print_json, table
+
+SHOWN = 40
+"""Verdicts that the table shows; `--json` prints all."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command()(score)
+    app.command()(explain)
+
+
+def score(
+    name: LineName,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")],
+    json: Json = False,
+) -> None:
+    """Score files with the champion; verdicts are stored."""
+    from flows.commands.common import bars
+    from flows.jobs.score import score_paths
+
+    app = open_workspace()
+    line = app.line(name)
+    with bars():
+        found = score_paths(app, line, paths=paths)
+    if json:
+        for verdict in found.verdicts:
+            print_json(verdict.model_dump(mode="json", exclude={"line", "created"}, exclude_none=True))
+    else:
+        worst = sorted(found.verdicts, key=lambda verdict: verdict.score, reverse=True)[:SHOWN]
+        rows = [
+            [
+                escape(verdict.path) + (f"[{verdict.start}:{verdict.end}]" if verdict.start is not None else ""),
+                f"{verdict.score:.4g}",
+                coloured(verdict.verdict),
+                verdict.verdict_id,
+            ]
+            for verdict in worst
+        ]
+        counts = {word: sum(verdict.verdict == word for verdict in found.verdicts) for word in ("OK", "NG", "unsure")}
+        title = f"{len(found.verdicts)} verdicts by v{found.model_version}, the most anomalous first"
+        table(title, ["sample", "score", "verdict", "id"], rows, empty="Nothing was scored.")
+        console.print("  ".join(f"{coloured(word)} {count}" for word, count in counts.items()))
+        if found.overlays:
+            console.print(f"Heat maps: {found.overlays}", soft_wrap=True)
+    found.raise_if_refused()
+
+
+def explain(
+    name: LineName,
+    subject: Annotated[str, typer.Argument(metavar="SAMPLE|VERDICT", help="A sample's or a verdict's id.")],
+    json: Json = False,
+) -> None:
+    """Explain one verdict: a heat map for an image, SHAP values for a window."""
+    from flows.jobs.explain import explain_subject
+
+    app = open_workspace()
+    line = app.line(name)
+    found = explain_subject(app, line, subject)
+    if json:
+        print_json(found)
+        return
+    console.print(
+        f"[bold]{escape(found['path'])}[/]  score {found['score']:.4g}, threshold {found['threshold']:.4g}: "
+        f"{coloured(found['verdict'])} by {name} v{found['model_version']}"
+    )
+    rows = [[escape(item["feature"]), f"{item['value']:+.4f}"] for item in found.get("shap", [])]
+    if rows:
+        table("SHAP values (higher pushes towards anomalous)", ["feature", "share of the score"], rows, empty="")
+    for item in found.get("checks", []):
+        console.print(f"  {item}")
+    console.print(f"Picture: {found['picture']}", soft_wrap=True)

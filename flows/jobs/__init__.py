@@ -1,0 +1,1 @@
+"""What flows and commands do, without an orchestrator: each job composes stages and adapters."""

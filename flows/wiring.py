@@ -1,0 +1,112 @@
+"""The composition root: settings → adapters. Nothing else builds them."""
+
+import difflib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.adapters.db.records import Records
+from components.core.errors import ConfigError, UnknownLineError
+from components.core.lines import LineConfig, dump_line, read_line
+from components.core.names import check_slug
+from components.settings import Settings, load_settings
+from flows.workspace import read_marker, write_atomically
+
+if TYPE_CHECKING:
+    from components.adapters.datasets import DataRegistry
+    from components.adapters.tracking import Tracker
+    from components.core.ports import ObjectStore
+
+
+@dataclass(frozen=True)
+class Linewright:
+    """One open workspace. Adapters are built when first used, so that quick commands load nothing heavy."""
+
+    settings: Settings
+
+    @classmethod
+    def open(cls, home: Path) -> "Linewright":
+        """Open the workspace at `home`.
+
+        Raises:
+            WorkspaceError: There is none, or it is of another version.
+            ConfigError: Its settings are wrong.
+        """
+        read_marker(home)
+        return cls(load_settings(home))
+
+    @property
+    def home(self) -> Path:
+        """The workspace's folder."""
+        return self.settings.home
+
+    @cached_property
+    def records(self) -> Records:
+        """Our records: leases, retrains, model versions, decisions, verdicts, ledger."""
+        return Records.open(self.settings.database_url, busy_timeout=self.settings.database.busy_timeout)
+
+    @cached_property
+    def registry(self) -> "DataRegistry":
+        """The data registry: dataset versions in git and DVC."""
+        from components.adapters.datasets import DataRegistry
+
+        return DataRegistry(self.settings)
+
+    @cached_property
+    def tracker(self) -> "Tracker":
+        """MLflow."""
+        from components.adapters.tracking import Tracker
+
+        return Tracker(self.settings)
+
+    def store(self, line: LineConfig) -> "ObjectStore":
+        """The line's source."""
+        from components.adapters.objects import open_store
+
+        return open_store(line.source, self.settings.objects)
+
+    # Lines -------------------------------------------------------------------------------------------
+
+    def line_path(self, name: str) -> Path:
+        """The file that declares the line."""
+        return self.settings.lines / f"{check_slug(name)}.yaml"
+
+    def line_names(self) -> list[str]:
+        """Names of all lines, sorted."""
+        return sorted(path.stem for path in self.settings.lines.glob("*.yaml"))
+
+    def line(self, name: str) -> LineConfig:
+        """The line of that name.
+
+        Raises:
+            UnknownLineError: There is none.
+            ConfigError: Its file is wrong.
+        """
+        path = self.line_path(name)
+        if path.is_file():
+            return read_line(path)
+        names = self.line_names()
+        close = difflib.get_close_matches(name, names, n=1)
+        known = f"Did you mean {close[0]!r}?" if close else f"Lines here: {', '.join(names) or 'none yet'}."
+        raise UnknownLineError(f"There is no line {name!r}.", hint=f"{known} Add one with: linewright line add")
+
+    def add_line(self, line: LineConfig) -> Path:
+        """Write the line's file.
+
+        Raises:
+            ConfigError: A line of that name is there already.
+        """
+        path = self.line_path(line.name)
+        if path.exists():
+            raise ConfigError(f"There is a line {line.name!r} already.", hint=f"Edit {path}, or choose another name.")
+        write_atomically(path, dump_line(line))
+        return path
+
+    def remove_line(self, name: str) -> Path:
+        """Take the line out of service; its data, models and ledger stay. Return where its file went."""
+        self.line(name)
+        path = self.line_path(name)
+        target = path.with_suffix(".yaml.removed")
+        path.replace(target)
+        return target
