@@ -66,6 +66,21 @@ class Linewright:
 
         return open_store(line.source, self.settings.objects)
 
+    def config_path(self, name: str) -> Path:
+        """The workspace's own copy of a configuration file."""
+        return self.home / name
+
+    def config_text(self, name: str) -> str:
+        """Text of the workspace's own copy of a configuration file.
+
+        Raises:
+            ConfigError: It is missing.
+        """
+        path = self.config_path(name)
+        if not path.is_file():
+            raise ConfigError(f"{path} is missing.", hint="Bring it back with: linewright init")
+        return path.read_text(encoding="utf-8")
+
     # Lines -------------------------------------------------------------------------------------------
 
     def line_path(self, name: str) -> Path:

@@ -28,12 +28,27 @@ def read_marker(home: Path) -> dict[str, Any]:
     Raises:
         WorkspaceError: There is none, it is unreadable, or its format is not ours.
     """
+    found = marker_format(home)
+    if found < FORMAT:
+        raise WorkspaceError(
+            f"The workspace at {home} has format {found}, this Linewright needs {FORMAT}.",
+            hint="Bring it up to date with: linewright upgrade",
+        )
+    marker: dict[str, Any] = json.loads((home / MARKER).read_text(encoding="utf-8"))
+    return marker
+
+
+def marker_format(home: Path) -> int:
+    """Format of the workspace at `home`, at most ours.
+
+    Raises:
+        WorkspaceError: There is no workspace, its marker is unreadable, or a newer Linewright made it.
+    """
     path = home / MARKER
     if not path.is_file():
         raise WorkspaceError(f"There is no workspace at {home}.", hint=f"Make one with: linewright init {home}")
     try:
-        marker: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = int(marker["format"])
+        found = int(json.loads(path.read_text(encoding="utf-8"))["format"])
     except (ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"{path} is damaged.", hint="Restore it from a backup of the workspace.") from error
     if found > FORMAT:
@@ -41,12 +56,7 @@ def read_marker(home: Path) -> dict[str, Any]:
             f"The workspace at {home} has format {found}, this Linewright reads up to {FORMAT}.",
             hint="Use the newer Linewright that made it.",
         )
-    if found < FORMAT:
-        raise WorkspaceError(
-            f"The workspace at {home} has format {found}, this Linewright needs {FORMAT}.",
-            hint="Bring it up to date with: linewright upgrade",
-        )
-    return marker
+    return found
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -256,6 +256,28 @@ class Trial(Record):
     why: str
 
 
+class Proposal(Record):
+    """How one configuration came to be tried: an entry of a search's transcript.
+
+    Attributes:
+        number: Of the trial.
+        params: The searched parameters.
+        answer_sha256: Of a language model's raw answer, "" where none was asked.
+        fallback: Why that answer was not used, "" if it was or none was asked.
+        money: Spent on the answer.
+        seconds: Spent on the proposal.
+    """
+
+    number: int
+    params: dict[str, Any]
+    proposed_by: str
+    why: str
+    answer_sha256: str = ""
+    fallback: str = ""
+    money: float = 0.0
+    seconds: float = 0.0
+
+
 class SearchOutcome(Record):
     """Result of a search. `best` is replaced from trial 0 only by one better beyond its bootstrap error."""
 
@@ -265,6 +287,8 @@ class SearchOutcome(Record):
     stopped_by: str
     fallbacks: int = 0
     synthetic: bool = False
+    money: float = 0.0
+    proposals: tuple[Proposal, ...] = ()
 
 
 # ------------------------------------------------------------------------------------------------ drift
@@ -324,9 +348,10 @@ class Condition(Record):
 
 
 class GateReport(Record):
-    """All conditions of one candidate."""
+    """All conditions of one candidate; `champion`: version it was compared with, None where there was none."""
 
     conditions: tuple[Condition, ...]
+    champion: int | None = None
 
     @property
     def status(self) -> Literal["met", "failed", "unmeasured"]:
@@ -365,6 +390,11 @@ class ModelVersion(Record):
         folder: Model folder relative to the artifact root (see `components.adapters.tracking`).
         files: POSIX path within the folder → SHA-256; compared before anything is loaded.
         trainer: Actor who started the retrain.
+        mlflow_run, mlflow_model, mlflow_version: Where MLflow keeps it.
+        explanations: Artifact path in the MLflow run → SHA-256.
+        code: What it was made with: commit, lock file's digest, package versions.
+        request: Why the retrain was asked for, "" when a person started it.
+        timings: Stage → seconds of its own work, and `total`.
     """
 
     line: str
@@ -386,10 +416,11 @@ class ModelVersion(Record):
     files: dict[str, str]
     mlflow_run: str
     mlflow_model: str
-    drift_check: int | None = None
+    mlflow_version: int
     explanations: dict[str, str] = {}
     code: dict[str, str] = {}
     request: str = ""
+    timings: dict[str, float] = {}
 
 
 # ------------------------------------------------------------------------------------------------ serving

@@ -111,6 +111,14 @@ class ObjectStore(Protocol):
         """(key, size in bytes) of every object, sorted by key, read page by page."""
         ...
 
+    def stamp(self, key: str) -> str:
+        """What changes when the object's content does: `sha256:` and the hash, `etag:` and S3's, or "" if not known.
+
+        Raises:
+            SourceError: The object is gone or cannot be read.
+        """
+        ...
+
     def fetch(self, key: str, target: Path) -> str:
         """Copy one object to `target` whole or not at all; return its SHA-256.
 

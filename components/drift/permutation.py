@@ -1,10 +1,10 @@
 """What the distances would be if nothing had changed: groups exchanged between old and new at random.
 
-If the groups of both windows are exchangeable (no drift, groups independent of each other), the observed division is
-one more random one, so the chance that the largest standardised distance over all columns exceeds its critical value is at
-most `level`, whatever the distributions, sample sizes and dependence between columns (Westfall and Young, 1993,
-"Resampling-based multiple testing", max-T; Phipson and Smyth, 2010, on the +1). It does not hold where groups depend on
-each other (a slow wave longer than a block, samples of one batch named as groups of their own).
+If the groups of both windows are exchangeable (no drift, groups independent of each other and alike in size), the
+observed division is one more random one, so the chance that the largest standardised distance over all columns exceeds
+its critical value is at most `level`, whatever the distributions, sample sizes and dependence between columns (Westfall
+and Young, 1993, "Resampling-based multiple testing", max-T; Phipson and Smyth, 2010, on the +1). It does not hold where
+groups depend on each other: a wave slower than a block, samples of one batch that are named as groups of their own.
 """
 
 import math
@@ -68,7 +68,7 @@ def permutations_for(level: float) -> int:
 
 def enough_groups(old: int, new: int, *, level: float) -> bool:
     """Whether `old` and `new` groups can be divided in at least 1/level ways, so that `level` can be reached at all."""
-    return math.comb(old + new, new) * level >= 1
+    return math.comb(old + new, new) >= 1 / level
 
 
 def units(old: NDArray[Any], new: NDArray[Any]) -> tuple[NDArray[np.int64], int, int]:

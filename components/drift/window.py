@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Family = Literal["optics", "embedding", "feature", "score", "alarm-rate", "constant"]
+SCORE, ALARM_RATE = "anomaly score", "alarm rate"
+"""Quantities that every check measures beside the features."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,8 @@ class DriftWindow:
             )
         if not np.isfinite(self.scores).all():
             raise ValueError(f"scores must be finite, got {np.count_nonzero(~np.isfinite(self.scores))} that are not")
+        if taken := sorted({SCORE, ALARM_RATE} & set(self.features.columns)):
+            raise ValueError(f"{taken} name the model's own quantities: give the columns other names")
         if unknown := [name for name in self.features.columns if name not in self.families]:
             raise ValueError(f"no family is declared for columns {unknown[:5]}")
 

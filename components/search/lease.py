@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from components.core.contracts import Record
+from components.core.errors import ConflictError, UnavailableError
 
 
 class Holder(Record):
@@ -67,13 +68,19 @@ class Lease(Record):
 def renewing(write: Callable[[Lease], None], *, ttl: float) -> Iterator[None]:
     """Call `write` with a fresh lease every third of `ttl` seconds while the block runs.
 
-    A renewal that fails ends the renewals; the lease then runs out and the trial's result is refused when it is told.
+    A renewal that meets a database that does not answer is tried again at the next turn; one that finds the trial
+    taken over is the last, and telling the trial's result will be refused.
     """
     done = threading.Event()
 
     def renew() -> None:
         while not done.wait(ttl / 3):
-            write(Lease.lasting(ttl))
+            try:
+                write(Lease.lasting(ttl))
+            except UnavailableError:
+                continue
+            except ConflictError:
+                return
 
     thread = threading.Thread(target=renew, name="trial-lease", daemon=True)
     thread.start()
@@ -82,6 +89,20 @@ def renewing(write: Callable[[Lease], None], *, ttl: float) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+
+
+def lost_trial(study: str, number: int) -> ConflictError:
+    """What is raised when a result comes after the lease."""
+    return ConflictError(
+        f"Trial {number} of study {study} was taken over: its lease had run out.",
+        hint="Let the other process finish, or run the search again.",
+    )
+
+
+def busy_trial(study: str, number: int, *, lease: Lease | None) -> ConflictError:
+    """What is raised when somebody else works on a trial."""
+    holder = f"process {lease.holder.pid} on {lease.holder.host}" if lease else "another process"
+    return ConflictError(f"Trial {number} of study {study} is being evaluated by {holder}.", hint="Wait until it ends.")
 
 
 def _started(pid: int) -> str:

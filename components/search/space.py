@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -33,7 +33,8 @@ class FloatRange(_Part):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        return _check_range(self)
+        _check_range(self.low, self.high, default=self.default, log=self.log)
+        return self
 
     def problem(self, value: object) -> str:
         """Why `value` does not belong here, or ""."""
@@ -41,7 +42,7 @@ class FloatRange(_Part):
             return f"must be a finite number, got {value!r}"
         return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {value!r}"
 
-    def schema(self) -> dict[str, Any]:
+    def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
         return {"type": "number", "minimum": self.low, "maximum": self.high, "description": self.what}
 
@@ -58,7 +59,8 @@ class IntRange(_Part):
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
-        return _check_range(self)
+        _check_range(self.low, self.high, default=self.default, log=self.log)
+        return self
 
     def problem(self, value: object) -> str:
         """Why `value` does not belong here, or ""."""
@@ -66,7 +68,7 @@ class IntRange(_Part):
             return f"must be a whole number, got {value!r}"
         return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {value!r}"
 
-    def schema(self) -> dict[str, Any]:
+    def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high, "description": self.what}
 
@@ -91,14 +93,13 @@ class Categorical(_Part):
         known = any(type(value) is type(choice) and value == choice for choice in self.choices)
         return "" if known else f"must be one of {list(self.choices)}, got {value!r}"
 
-    def schema(self) -> dict[str, Any]:
+    def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
         return {"enum": list(self.choices), "description": self.what}
 
 
 Parameter = Annotated[FloatRange | IntRange | Categorical, Field(discriminator="type")]
 
-_R = TypeVar("_R", FloatRange, IntRange)
 _FILE: TypeAdapter[dict[str, dict[str, Parameter]]] = TypeAdapter(dict[str, dict[str, Parameter]])
 
 
@@ -160,7 +161,7 @@ class SearchSpace(_Part):
         """JSON schema of a configuration of the free parameters, for a language model."""
         return {
             "type": "object",
-            "properties": {name: parameter.schema() for name, parameter in self.parameters.items()},
+            "properties": {name: parameter.as_schema() for name, parameter in self.parameters.items()},
             "required": list(self.parameters),
             "additionalProperties": False,
         }
@@ -187,12 +188,11 @@ def load_space(detector: str, *, path: Path = SPACES_FILE) -> SearchSpace:
     return SearchSpace(detector=detector, parameters=spaces[detector])
 
 
-def _check_range(part: _R) -> _R:
-    if not part.low <= part.default <= part.high:
-        raise ValueError(f"default {part.default} is outside [{part.low}, {part.high}]")
-    if part.log and part.low <= 0:
-        raise ValueError(f"a logarithmic range must start above 0, got {part.low}")
-    return part
+def _check_range(low: float, high: float, *, default: float, log: bool) -> None:
+    if not low <= default <= high:
+        raise ValueError(f"default {default} is outside [{low}, {high}]")
+    if log and low <= 0:
+        raise ValueError(f"a logarithmic range must start above 0, got {low}")
 
 
 def _first(problems: Iterable[str]) -> str:

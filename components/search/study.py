@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -16,10 +15,22 @@ import optuna
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
-from components.core.contracts import Trial
-from components.core.errors import ConflictError
+from components.core.contracts import Proposal, Trial
+from components.core.errors import ConflictError, UnavailableError
 from components.core.hashing import canonical_json, sha256_json
-from components.search.lease import Lease, renewing
+from components.search.attempts import (
+    AskedTrial,
+    Draft,
+    asked_trial,
+    free_params,
+    is_end,
+    is_end_of,
+    note_of,
+    number_of,
+    to_proposal,
+    to_record,
+)
+from components.search.lease import Lease, busy_trial, lost_trial, renewing
 from components.search.space import SearchSpace, Value
 from components.search.storage import open_storage, pack_scores, unpack_scores
 from components.search.tpe import distributions, draws
@@ -30,29 +41,15 @@ LEASE_TTL = 20.0
 ATTEMPTS = 3
 """Interruptions after which a configuration other than the default counts as failed: it may be what kills us."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskedTrial:
-    """A configuration to evaluate.
-
-    Attributes:
-        number: Of the configuration, from 0, the default one.
-        attempt: Optuna's number of this try of it.
-        params: Free and pinned parameters.
-    """
-
-    number: int
-    attempt: int
-    params: dict[str, Any]
-    proposed_by: str
-    why: str
+_POLL = 0.2
+"""Seconds between two looks at a lease that somebody else may renew."""
 
 
 class Study:
     """One search of one line. Make it with `Study.open`, end it with `close`."""
 
     def __init__(
-        self, study: "optuna.Study", storage: "optuna.storages.RDBStorage", *, space: SearchSpace, seed: int, ttl: float
+        self, study: optuna.Study, storage: optuna.storages.RDBStorage, *, space: SearchSpace, seed: int, ttl: float
     ) -> None:
         self._study, self._storage, self._ttl = study, storage, ttl
         self.space, self.seed, self.name = space, seed, str(study.study_name)
@@ -95,7 +92,7 @@ class Study:
         The proposal depends on the seed, the next number and the completed trials alone, so that a resumed search
         proposes what the uninterrupted one would have.
         """
-        tried = {canonical_json(_free(trial)) for trial in self._all()}
+        tried = {canonical_json(free_params(trial)) for trial in self._all()}
         for params in draws(self._study, self.space, seed=self.seed, number=self.next_number):
             if canonical_json(params) not in tried:
                 return params
@@ -104,28 +101,29 @@ class Study:
     @property
     def next_number(self) -> int:
         """Number of the next new configuration."""
-        return 1 + max((_number(trial) for trial in self._all()), default=-1)
+        return 1 + max((number_of(trial) for trial in self._all()), default=-1)
 
     def was_tried(self, params: Mapping[str, Any]) -> bool:
         """Whether these free parameters were asked before."""
         wanted = canonical_json(dict(params))
-        return any(canonical_json(_free(trial)) == wanted for trial in self._all())
+        return any(canonical_json(free_params(trial)) == wanted for trial in self._all())
 
-    def ask(self, params: Mapping[str, Any], *, proposed_by: str, why: str) -> AskedTrial:
-        """A new trial of the free parameters `params`, leased to this process.
+    def ask(self, draft: Draft) -> AskedTrial:
+        """A new trial of the free parameters that `draft` proposes, leased to this process.
 
         Raises:
             ConfigError: They are not in the search space.
             ConflictError: They were tried before, or another process asked at the same time.
         """
+        params = self.space.validate_params(draft.params)
         if self.was_tried(params):
-            raise ConflictError(f"Study {self.name} tried {dict(params)} before.", hint="Propose something new.")
-        return self._start(self.next_number, self.space.validate_params(params), proposed_by=proposed_by, why=why)
+            raise ConflictError(f"Study {self.name} tried {params} before.", hint="Propose something new.")
+        return self._start(self.next_number, params, note=draft.note())
 
     def pending(self) -> int | None:
         """Number of the configuration that was asked and neither completed nor failed; None if there is none."""
-        ended = {_number(trial) for trial in self._all() if _ended(trial)}
-        return min((_number(trial) for trial in self._all() if _number(trial) not in ended), default=None)
+        ended = {number_of(trial) for trial in self._all() if is_end(trial)}
+        return min((number_of(trial) for trial in self._all() if number_of(trial) not in ended), default=None)
 
     def claim(self, number: int) -> AskedTrial:
         """The pending trial `number`, leased to this process; tried again if its last attempt was interrupted.
@@ -133,16 +131,16 @@ class Study:
         Raises:
             ConflictError: It is not pending, or another process works on it.
         """
-        attempts = [trial for trial in self._all() if _number(trial) == number]
-        if not attempts or any(_ended(trial) for trial in attempts):
+        attempts = [trial for trial in self._all() if number_of(trial) == number]
+        if not attempts or any(is_end(trial) for trial in attempts):
             raise ConflictError(f"Trial {number} of study {self.name} is not pending.", hint="Ask for a new one.")
         last = attempts[-1]
         if last.state == TrialState.RUNNING:
             lease = Lease.read(last.user_attrs)
             if lease is None or lease.holder != Lease.lasting(0).holder:
-                raise self._busy(last)
-            return self._asked(last)
-        return self._start(number, _free(last), proposed_by=last.user_attrs["proposed_by"], why=last.user_attrs["why"])
+                raise busy_trial(self.name, number_of(last), lease=Lease.read(last.user_attrs))
+            return asked_trial(last, space=self.space)
+        return self._start(number, free_params(last), note=note_of(last))
 
     # --------------------------------------------------------------------------------------- telling
 
@@ -170,13 +168,13 @@ class Study:
         Raises:
             ConflictError: The trial's lease was lost and it was told FAIL meanwhile.
         """
-        self._set(trial, low=low, high=high, seconds=seconds, ended="complete", **pack_scores(scores))
+        self._set(trial, low=low, high=high, seconds=seconds, **pack_scores(scores))
         self._end(trial, lambda: self._study.tell(trial.attempt, value))
         return self._required(trial.number)
 
     def fail(self, trial: AskedTrial, *, reason: str, seconds: float) -> Trial:
         """Store that the configuration cannot be evaluated, and why; it is not tried again."""
-        self._set(trial, reason=reason, seconds=seconds, ended="failed")
+        self._set(trial, seconds=seconds, reason=reason, failed=True)
         self._end(trial, lambda: self._study.tell(trial.attempt, state=TrialState.FAIL))
         return self._required(trial.number)
 
@@ -188,15 +186,22 @@ class Study:
 
     def trials(self) -> tuple[Trial, ...]:
         """Every completed or failed configuration, by number."""
-        return tuple(sorted((_record(t, self.space) for t in self._all() if _ended(t)), key=lambda t: t.number))
+        return tuple(sorted((to_record(t, space=self.space) for t in self._all() if is_end(t)), key=lambda t: t.number))
 
     def trial(self, number: int) -> Trial | None:
         """The completed or failed configuration `number`, None while it is pending or unknown."""
-        return next((_record(trial, self.space) for trial in self._all() if _is_end_of(trial, number)), None)
+        return next(
+            (to_record(trial, space=self.space) for trial in self._all() if is_end_of(trial, number=number)), None
+        )
+
+    def proposals(self) -> tuple[Proposal, ...]:
+        """How every configuration came about, by number."""
+        by_number = {number_of(trial): trial for trial in self._all()}
+        return tuple(to_proposal(by_number[number]) for number in sorted(by_number))
 
     def scores(self, number: int) -> NDArray[np.float64]:
         """Validation scores ``(N,)`` of the completed trial `number`."""
-        return unpack_scores(next(trial for trial in self._all() if _is_end_of(trial, number)).user_attrs)
+        return unpack_scores(next(trial for trial in self._all() if is_end_of(trial, number=number)).user_attrs)
 
     # -------------------------------------------------------------------------------------- internals
 
@@ -204,10 +209,10 @@ class Study:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
 
-    def _start(self, number: int, params: Mapping[str, Any], *, proposed_by: str, why: str) -> AskedTrial:
+    def _start(self, number: int, params: Mapping[str, Any], *, note: Mapping[str, Any]) -> AskedTrial:
         token = uuid.uuid4().hex
         lease = Lease.lasting(self._ttl).model_dump()
-        attrs = {"number": number, "proposed_by": proposed_by, "why": why, "token": token, "lease": lease}
+        attrs = {**note, "number": number, "token": token, "lease": lease}
         # One insert: a trial is never in the database without its lease.
         self._study.add_trial(
             optuna.trial.create_trial(
@@ -221,54 +226,40 @@ class Study:
         mine = next(trial for trial in running if trial.user_attrs["token"] == token)
         if mine.number != running[0].number:
             self._study.tell(mine.number, state=TrialState.FAIL)
-            raise self._busy(running[0])
-        return self._asked(mine)
+            raise busy_trial(self.name, number_of(running[0]), lease=Lease.read(running[0].user_attrs))
+        return asked_trial(mine, space=self.space)
 
     def _running(self) -> list[FrozenTrial]:
         return [trial for trial in self._all() if trial.state == TrialState.RUNNING]
 
-    def _asked(self, trial: FrozenTrial) -> AskedTrial:
-        attrs = trial.user_attrs
-        return AskedTrial(
-            number=attrs["number"],
-            attempt=trial.number,
-            params=self.space.full(_free(trial)),
-            proposed_by=attrs["proposed_by"],
-            why=attrs["why"],
-        )
-
     def _set(self, trial: AskedTrial, **attrs: Any) -> None:
-        """Set attributes of a running attempt; ConflictError if it is not running any more."""
+        """Set attributes of a running attempt.
+
+        Raises:
+            ConflictError: It is not running any more.
+            UnavailableError: The database does not answer.
+        """
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, trial.attempt)
         try:
             for name, value in attrs.items():
                 self._storage.set_trial_user_attr(trial_id, name, value)
         except optuna.exceptions.UpdateFinishedTrialError as error:
-            raise self._lost(trial) from error
+            raise lost_trial(self.name, trial.number) from error
+        except optuna.exceptions.StorageInternalError as error:
+            raise UnavailableError(
+                f"Trial {trial.number} of study {self.name} could not be written: {error}.", hint="Check the database."
+            ) from error
 
     def _end(self, trial: AskedTrial, tell: Callable[[], object]) -> None:
         try:
             tell()
         except (ValueError, optuna.exceptions.UpdateFinishedTrialError) as error:
-            raise self._lost(trial) from error
+            raise lost_trial(self.name, trial.number) from error
 
     def _required(self, number: int) -> Trial:
         trial = self.trial(number)
         assert trial is not None
         return trial
-
-    def _lost(self, trial: AskedTrial) -> ConflictError:
-        return ConflictError(
-            f"Trial {trial.number} of study {self.name} was taken over: its lease had run out.",
-            hint="Let the other process finish, or run the search again.",
-        )
-
-    def _busy(self, trial: FrozenTrial) -> ConflictError:
-        lease = Lease.read(trial.user_attrs)
-        holder = f"process {lease.holder.pid} on {lease.holder.host}" if lease else "another process"
-        return ConflictError(
-            f"Trial {_number(trial)} of study {self.name} is being evaluated by {holder}.", hint="Wait until it ends."
-        )
 
     def _check_identity(self) -> None:
         """Refuse to go on with a study of another question: its history would mislead."""
@@ -290,49 +281,10 @@ class Study:
                 time.sleep(_POLL)
                 seen = Lease.read(self._all()[trial.number].user_attrs)
                 if seen is not None and seen.until != lease.until:
-                    raise self._busy(trial)
-            asked = self._asked(trial)
-            tries = sum(_number(other) == asked.number for other in self._all())
+                    raise busy_trial(self.name, number_of(trial), lease=Lease.read(trial.user_attrs))
+            asked = asked_trial(trial, space=self.space)
+            tries = sum(number_of(other) == asked.number for other in self._all())
             if asked.number > 0 and tries >= ATTEMPTS:
                 self.fail(asked, reason=f"interrupted {tries} times", seconds=0.0)
             else:
                 self.release(asked)
-
-
-_POLL = 0.2
-"""Seconds between two looks at a lease that somebody else may renew."""
-
-
-def _number(trial: FrozenTrial) -> int:
-    return int(trial.user_attrs["number"])
-
-
-def _free(trial: FrozenTrial) -> dict[str, Any]:
-    return dict(trial.params)
-
-
-def _is_end_of(trial: FrozenTrial, number: int) -> bool:
-    return _number(trial) == number and _ended(trial)
-
-
-def _ended(trial: FrozenTrial) -> bool:
-    """Whether this attempt settled its configuration; an interrupted one did not."""
-    return trial.state == TrialState.COMPLETE or (
-        trial.state == TrialState.FAIL and trial.user_attrs.get("ended") == "failed"
-    )
-
-
-def _record(trial: FrozenTrial, space: SearchSpace) -> Trial:
-    attrs, complete = trial.user_attrs, trial.state == TrialState.COMPLETE
-    reason = attrs.get("reason", "")
-    return Trial(
-        number=_number(trial),
-        params=space.full(_free(trial)),
-        state="complete" if complete else "failed",
-        value=trial.value if complete else None,
-        low=attrs.get("low") if complete else None,
-        high=attrs.get("high") if complete else None,
-        seconds=attrs["seconds"],
-        proposed_by=attrs["proposed_by"],
-        why=f"{attrs['why']}; failed: {reason}" if reason else attrs["why"],
-    )

@@ -26,7 +26,7 @@ def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
 
 
 def draws(study: optuna.Study, space: SearchSpace, *, seed: int, number: int) -> Iterator[dict[str, Value]]:
-    """Proposals for trial `number`, best first: the estimator's, then random ones for spaces that are almost used up."""
+    """Proposals for trial `number`: the estimator's first, then random ones for spaces that are almost used up."""
     for draw in range(_TPE_DRAWS + _RANDOM_DRAWS):
         startup = STARTUP if draw < _TPE_DRAWS else 10**9
         sampler = TPESampler(

@@ -5,8 +5,8 @@ point is where the pump's curve meets the loop's resistance:
 
     head = HEAD s² - CURVE q² = STATIC + (PIPE f(T) + VALVE / opening²) q²
 
-with speed s (1 is full), flow q in l/min and heads in bar; f is the fall of friction as warm water thins. Flow, speed and
-temperature follow with their own lags. The constants give a loop of 0.7 kW, as a test bench has; they are nobody's.
+with speed s (1 is full), flow q in l/min and heads in bar; f is the fall of friction as warm water thins. Flow, speed
+and temperature follow with their own lags. The constants are chosen to give a bench of 0.7 kW, not measured on one.
 """
 
 import csv
@@ -52,7 +52,8 @@ _AMBIENT = 21.0
 _HEATING = 35.0  # kelvin above ambient for each kW, when the cooler is clean
 _START = datetime(2025, 3, 3, 6, 0, 0)  # noqa: DTZ001 - plant loggers write local time without a zone
 _ROWS_PER_FAULT = 375
-_STEADY_SHARE = 0.25
+# Shares of a later batch between which cooler and bearing age; before it is as batch 1, after it stays aged.
+_AGEING = (0.25, 0.75)
 _MISSING_SHARE = 0.002
 
 Series = NDArray[np.float64]
@@ -84,9 +85,9 @@ class _Loop:
 def write_batch(target: Path, *, batch: int, seed: int, rows: int = 3000) -> None:
     """Write one batch of the line as `pump-<batch>.csv` below `target`.
 
-    In batch 1 the loop is in order but for its faults. In any later batch the cooler fouls and the bearing wears from
-    a quarter of the batch on: up to 7 K warmer and a quarter more vibration. A few vibration readings are missing, as
-    with a loose plug. The same arguments write the same bytes.
+    In batch 1 the loop is in order but for its faults. In any later batch the cooler fouls and the bearing wears
+    between a quarter and three quarters of the batch: some 8 K warmer and a quarter more vibration in the end. A few
+    vibration readings are missing, as with a loose plug. The same arguments write the same bytes.
 
     Args:
         target: Folder of the line; made when missing.
@@ -120,7 +121,7 @@ def _drive(rows: int, *, rng: np.random.Generator, ageing: bool) -> _Drive:
     for kind, start, end in _episodes(rows, rng):
         _act(kind, slice(start, end), rng=rng, opening=opening, leak=leak)
         fault[start:end] = 1
-    age = np.clip((steps / rows - _STEADY_SHARE) / (1 - _STEADY_SHARE), 0, 1) * ageing
+    age = np.clip((steps / rows - _AGEING[0]) / (_AGEING[1] - _AGEING[0]), 0, 1) * ageing
     return _Drive(mode=_modes(rows, rng), opening=opening, leak=leak, age=age, fault=fault)
 
 
@@ -171,7 +172,7 @@ def _run(drive: _Drive) -> _Loop:
         leak = drive.leak[row]
         flow += (_flow(speed, drive.opening[row], temperature, leak) - flow) / 2.5
         power = _power(speed, flow)
-        warm = _AMBIENT + _HEATING * (1 + 0.28 * drive.age[row]) * power
+        warm = _AMBIENT + _HEATING * (1 + 0.32 * drive.age[row]) * power
         temperature += (warm - temperature) / 90
         state[row] = speed, flow, flow * (1 - leak), HEAD * speed**2 - CURVE * flow**2, power, temperature
     speeds, pumped, metered, head, powers, temperatures = state.T
@@ -216,7 +217,7 @@ def _readings(drive: _Drive, loop: _Loop, *, rng: np.random.Generator) -> Series
 
 def _noise(rows: int, rng: np.random.Generator, scale: float) -> Series:
     """Sensor noise of deviation `scale`: half of its variance wanders over a few seconds."""
-    return scale * np.sqrt(0.5) * (_wander(rows, rng, seconds=4) + rng.normal(size=rows))
+    return scale * float(np.sqrt(0.5)) * (_wander(rows, rng, seconds=4) + rng.normal(size=rows))
 
 
 def _wander(rows: int, rng: np.random.Generator, *, seconds: float) -> Series:

@@ -29,24 +29,26 @@ def wire(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Mask]:
     across = np.array([-along[1], along[0]])
     places = np.array([-0.5, -0.17, 0.17, 0.5])
     controls = middle + length * (places[:, None] * along + rng.normal(0, 0.12, 4)[:, None] * across)
-    width = size / 160 * rng.uniform(1.1, 2.4)
+    width = size / 160 * rng.uniform(1.6, 3.2)
     alpha = _coverage(size, lambda pen, k: _stroke(pen, _bezier(controls) * k, width * k))
     tint = (1.0, 0.78, 0.6) if rng.random() < 0.4 else (1.0, 1.0, 1.02)
-    colour = rng.uniform(0.42, 0.72) * np.array(tint)
+    colour = rng.uniform(0.5, 0.8) * np.array(tint)
     return _lay(picture, alpha, colour, relief=0.25, shadow=0.45 * width / 2), alpha > 0.4
 
 
 def stain(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Mask]:
-    """Oil that has soaked in: darker and browner, with a ragged soft edge; the stones stay visible."""
-    alpha = _blob(len(picture), rng, radius=rng.uniform(0.11, 0.2), ragged=0.9, softness=0.35)
-    absorbed = rng.uniform(0.24, 0.5) * np.array([0.9, 1.0, 1.15])
-    return picture * (1 - alpha[..., None] * absorbed), alpha > 0.5
+    """Thick oil: darker, browner, ragged at the edge; the stones show through, their finest grain does not."""
+    alpha = _blob(len(picture), rng, radius=rng.uniform(0.12, 0.2), ragged=0.9, softness=0.35)
+    absorbed = rng.uniform(0.35, 0.62) * np.array([0.9, 1.0, 1.15])
+    smooth = ndimage.gaussian_filter(picture, (*([2.0 * len(picture) / 160] * 2), 0))
+    film = (0.35 * picture + 0.65 * smooth) * (1 - absorbed)
+    return _mix(picture, film, alpha), alpha > 0.5
 
 
 def gap(picture: Picture, rng: np.random.Generator) -> tuple[Picture, Mask]:
     """Stones are missing: the dark belt below shows, ribbed, in the shade of the upper left edge."""
     size = len(picture)
-    alpha = _blob(size, rng, radius=rng.uniform(0.07, 0.13), ragged=0.7, softness=0.1)
+    alpha = _blob(size, rng, radius=rng.uniform(0.085, 0.14), ragged=0.7, softness=0.1)
     ribs = np.sin(np.arange(size) * 2 * np.pi * rng.uniform(0.1, 0.14) * 160 / size + rng.uniform(0, 6))
     belt = rng.uniform(0.24, 0.34) + 0.02 * ribs[None, :] + rng.normal(0, 0.015, (size, size))
     depth = _moved(1 - alpha, size / 60, size / 80)
@@ -90,7 +92,7 @@ def _lay(picture: Picture, alpha: Plane, surface: Picture, *, relief: float, sha
 
 
 def _mix(below: Picture, above: Picture, alpha: Plane) -> Picture:
-    return cast(Picture, below * (1 - alpha[..., None]) + above * alpha[..., None])
+    return below * (1 - alpha[..., None]) + above * alpha[..., None]
 
 
 def _moved(alpha: Plane, down: float, right: float) -> Plane:

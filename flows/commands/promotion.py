@@ -99,7 +99,7 @@ def _summary(model: "ModelVersion") -> dict[str, object]:
 
 def show(name: LineName, version: Version, json: Json = False) -> None:
     """Show one model version: figures, gate, parameters, history."""
-    from flows.jobs.show import describe
+    from flows.jobs.show import current_gate, describe
 
     app = open_workspace()
     app.line(name)
@@ -111,7 +111,8 @@ def show(name: LineName, version: Version, json: Json = False) -> None:
     console.print(f"[bold]{name} v{version}[/]  {coloured(model.status)}  {model.detector}, data {name}/v{model.dataset}")
     rows = [[key, figure(metric), escape(metric.note)] for key, metric in model.evaluation.metrics.items()]
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "value", ""], rows, empty="")
-    conditions = [[item.name, coloured(item.status), escape(item.detail)] for item in model.gate.conditions]
+    gate = current_gate(app, model)
+    conditions = [[item.name, coloured(item.status), escape(item.detail)] for item in gate.conditions]
     table("Gate", ["condition", "", "figures"], conditions, empty="The gate declares no condition.")
     console.print(f"Threshold {model.calibration.threshold:.6g}: {escape(model.calibration.guarantee)}")
     console.print(f"Parameters {escape(str(model.params))}")
@@ -168,5 +169,6 @@ def add_key(
     """Make a signing key for a person, and give that person a role."""
     from flows.jobs.promote import add_actor
 
-    path = add_actor(open_workspace(), actor, role=role)
-    console.print(f"Key of [bold]{actor}[/] ({role}): {path}", soft_wrap=True)
+    app = open_workspace()
+    identity = add_actor(app, actor, role=role)
+    console.print(f"[bold]{actor}[/] is {role}; key {identity[:16]} in {app.settings.keys}", soft_wrap=True)

@@ -30,7 +30,7 @@ METADATA = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-ON_MARIADB = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+ON_MARIADB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
 
 def _table(name: str, *parts: Any) -> Table:

@@ -3,7 +3,7 @@
 MLflow itself is imported when a `Tracker` is made, never when this module is.
 """
 
-from .connection import environment, upgrade
-from .registry import LoggedModelRef, Tracker
+from components.adapters.tracking.connection import environment, upgrade
+from components.adapters.tracking.registry import LoggedModelRef, Tracker
 
 __all__ = ["LoggedModelRef", "Tracker", "environment", "upgrade"]

@@ -5,18 +5,24 @@ import math
 import os
 import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlparse
 
 from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from components.core.errors import ConfigError, ConflictError, LinewrightError, UnavailableError, WorkspaceError
+from components.adapters.tracking.locations import artifact_root, relocate
+from components.core.errors import (
+    ConfigError,
+    ConflictError,
+    LinewrightError,
+    UnavailableError,
+    UnknownVersionError,
+    WorkspaceError,
+)
 from components.core.names import check_slug
 from components.settings import Settings
-
-from .locations import artifact_root, relocate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +35,7 @@ _FIRST_ANSWER = 5
 
 _ANSWERS = {
     "RESOURCE_ALREADY_EXISTS": (ConflictError, "Run the command again."),
+    "RESOURCE_DOES_NOT_EXIST": (UnknownVersionError, "Somebody deleted it in MLflow: restore it there."),
     "INVALID_PARAMETER_VALUE": (ConfigError, "Correct the value, or MLflow's configuration."),
 }
 _OUTSIDE = {"mlflow", "sqlalchemy", "boto3", "botocore", "requests", "urllib3"}
@@ -70,7 +77,8 @@ def upgrade(settings: Settings) -> None:
     from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine_with_retry
 
     # The same two calls as `mlflow db upgrade`, in this process and with our errors.
-    guarded(lambda: _upgrade_db(create_sqlalchemy_engine_with_retry(settings.tracking_uri)), uri=settings.tracking_uri)
+    engine = guarded(settings.tracking_uri, create_sqlalchemy_engine_with_retry, settings.tracking_uri)
+    guarded(settings.tracking_uri, _upgrade_db, engine)
 
 
 class Connection:
@@ -118,11 +126,11 @@ class Connection:
         from mlflow.utils.rest_utils import http_request
 
         timeout = min(_FIRST_ANSWER, self.settings.tracking.timeout)
-        creds = get_default_host_creds(uri)
+        creds = self._do(get_default_host_creds, uri)
         self._do(http_request, creds, "/health", "GET", max_retries=0, timeout=timeout, raise_on_status=False)
 
     def _do(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return guarded(lambda: act(*args, **kwargs), uri=self.settings.tracking_uri)
+        return guarded(self.settings.tracking_uri, act, *args, **kwargs)
 
     def _find_experiment(self, line: str) -> str | None:
         """Identifier of the line's experiment, or None."""
@@ -147,10 +155,8 @@ class Connection:
         check_slug(line)
         if found := self._find_experiment(line):
             return found
-        try:
+        with suppress(ConflictError):  # another process made it in between; it is found below
             self._do(self._client.create_experiment, line, artifact_location=self._location(line))
-        except ConflictError:
-            pass  # another process made it in between; it is found below
         made = self._find_experiment(line)
         assert made is not None
         return made
@@ -159,14 +165,15 @@ class Connection:
         return f"{self.root}/{line}"
 
 
-def guarded(act: Callable[[], T], *, uri: str) -> T:
-    """Result of `act`, tried again while SQLite is locked; errors of the outside become ours.
+def guarded(uri: str, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Result of `act`, which asks MLflow at `uri`; tried again while SQLite is locked, its errors become ours.
 
     MLflow waits 20 s for SQLite's lock, but a transaction that read first and then writes is refused at once.
 
     Raises:
         UnavailableError: MLflow, its database or its artifact store does not answer or fails.
         ConflictError: Something of that name exists already.
+        UnknownVersionError: A run, model or version is gone.
         ConfigError: MLflow refuses a value.
         WorkspaceError: The database was made by another release of MLflow.
     """
@@ -175,7 +182,7 @@ def guarded(act: Callable[[], T], *, uri: str) -> T:
         reraise=True,
     )  # fmt: skip
     try:
-        return attempts(act)
+        return attempts(act, *args, **kwargs)
     except Exception as error:
         named = _named(error, uri=uri)
         if named is None:
@@ -210,29 +217,3 @@ def _named(error: Exception, *, uri: str) -> LinewrightError | None:
 
 def _is_outside(error: Exception) -> bool:
     return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _OUTSIDE
-
-
-def relative_folder(location: str, *, root: str) -> str:
-    """`location` relative to the artifact root.
-
-    Raises:
-        ConfigError: It lies elsewhere.
-    """
-    if location.startswith(f"{root}/"):
-        return location[len(root) + 1 :]
-    raise ConfigError(
-        f"MLflow keeps a model at {location}, outside of the artifact root {root}.",
-        hint="Restore the setting tracking.artifacts.",
-    )
-
-
-def plain(value: Any) -> str:
-    """`value` as MLflow stores it: text as it is, everything else as JSON."""
-    from components.core.hashing import canonical_json
-
-    return value if isinstance(value, str) else canonical_json(value)
-
-
-def local_root(root: str) -> Path | None:
-    """The artifact root as a folder, or None if it is on S3."""
-    return None if root.startswith("s3://") else Path(root)

@@ -33,6 +33,7 @@ _REWRITES = (
 
 # MLflow gives its built-in experiment 0 the current folder of whoever came first.
 _DEFAULT_EXPERIMENT = "UPDATE experiments SET artifact_location = :location WHERE experiment_id = 0"
+_WITNESS = "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
 
 
 def artifact_root(settings: Settings) -> str:
@@ -48,6 +49,23 @@ def artifact_root(settings: Settings) -> str:
     if scheme:
         raise ConfigError(f"tracking.artifacts is {root!r}.", hint="Use a folder or s3://bucket/prefix.")
     return str((settings.home / Path(root).expanduser()).resolve())
+
+
+def relative_folder(location: str, *, root: str) -> str:
+    """`location` relative to the artifact root.
+
+    Raises:
+        ConfigError: It lies elsewhere.
+
+    >>> relative_folder("s3://models/plant/press/models/m-1/artifacts", root="s3://models/plant")
+    'press/models/m-1/artifacts'
+    """
+    if location.startswith(f"{root}/"):
+        return location[len(root) + 1 :]
+    raise ConfigError(
+        f"MLflow keeps a model at {location}, outside of the artifact root {root}.",
+        hint="Restore the setting tracking.artifacts.",
+    )
 
 
 def relocate(settings: Settings) -> bool:
@@ -88,15 +106,19 @@ def _follow(home: Path, *, database: Path, root: str) -> bool:
     old = json.loads(record.read_text(encoding="utf-8"))["home"] if record.is_file() else None
     if old == str(home):
         return False
-    # Committed before it is recorded: after a crash in between, the same statements find nothing left to rewrite.
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
-        if old is None:
-            connection.execute(_DEFAULT_EXPERIMENT, {"location": f"{root}/default"})
-        else:
-            for statement in _REWRITES:
-                connection.execute(statement, {"old": old, "new": str(home)})
+        _rewrite(connection, old=old, new=str(home), default=f"{root}/default")
     _write(record, {"format": _FORMAT, "home": str(home)})
     return old is not None
+
+
+def _rewrite(connection: sqlite3.Connection, *, old: str | None, new: str, default: str) -> None:
+    """In one transaction; experiment 0 tells whether it was committed before a crash left it unrecorded."""
+    if old is None:
+        connection.execute(_DEFAULT_EXPERIMENT, {"location": default})
+    elif connection.execute(_WITNESS).fetchone() != (default,):
+        for statement in _REWRITES:
+            connection.execute(statement, {"old": old, "new": new})
 
 
 def _write(path: Path, value: dict[str, object]) -> None:

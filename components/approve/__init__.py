@@ -1,0 +1,1 @@
+"""The gate that judges candidates, and the people who decide on them."""

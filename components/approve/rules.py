@@ -1,0 +1,45 @@
+"""What `gates.yaml` may say."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from components.core.errors import ConfigError
+from components.core.lines import first_problem
+
+
+class GateRules(BaseModel):
+    """The declared conditions; `configs/gates.yaml` explains each beside its default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    auroc_margin: float = Field(0.05, ge=0, lt=1, description="AUROC that a candidate may have less than the champion")
+    max_interval_width: float = Field(0.1, gt=0, le=2, description="A wider interval of the difference is unmeasured")
+    min_auroc: float | None = Field(None, ge=0, le=1, description="Lowest image AUROC; none: no such condition")
+    false_alarm_excess: float = Field(0.02, ge=0, lt=1, description="False-alarm rate allowed above the budget")
+    false_alarm_interval_width: float = Field(0.3, gt=0, le=1, description="A wider interval is unmeasured")
+    latency_ms: float = Field(1000.0, gt=0, description="Milliseconds that one sample may take")
+    no_leak: bool = Field(True, description="Whether no sample may lie in two splits")
+
+
+def load_rules(path: Path, overrides: Mapping[str, float | bool]) -> GateRules:
+    """The rules of the file at `path`, with a line's own entries in place of the file's.
+
+    Raises:
+        ConfigError: The file is missing or not YAML, or an entry is unknown or out of its range.
+    """
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="`linewright init` writes one.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    if not isinstance(said, dict):
+        raise ConfigError(f"{path} holds {type(said).__name__}, not names with values.", hint="Correct the file.")
+    try:
+        return GateRules.model_validate({**said, **overrides})
+    except ValidationError as error:
+        origin = f"{path} and the line's gates" if overrides else str(path)
+        raise ConfigError(f"{origin}: {first_problem(error)}.", hint="Correct the value.") from error

@@ -1,0 +1,167 @@
+"""One drift check: distances, their permutation null, and the verdict."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from components.core.contracts import DriftFeature, DriftReport
+from components.core.lines import DriftOptions
+from components.core.seeds import generator
+from components.drift import evidently_report, words
+from components.drift.attribution import kind_of
+from components.drift.distances import EVIDENTLY_FLOOR, Vector
+from components.drift.permutation import Null, enough_groups, null_distribution
+from components.drift.pooling import Pool, Quantity, pool
+from components.drift.window import DriftWindow
+
+_TIE = 1e-9
+"""Evidently's value and ours of the same division differ by rounding: a tie is no excess."""
+
+
+def check(
+    reference: DriftWindow, current: DriftWindow, *, line: str, options: DriftOptions, check: int, seed: int
+) -> DriftReport:
+    """Compare `current` with `reference`.
+
+    A quantity drifted when its distance exceeds its threshold and its effect reaches `options.min_effect`. Thresholds
+    come from exchanging whole groups between the windows at random, at the sizes at hand, so small samples do not look
+    like drift. If nothing changed and groups are independent of each other, the chance that any check from 1 to
+    `options.horizon` says "drift" is at most `options.false_alarm_rate`: each check gets an equal part of it
+    (Bonferroni, which needs no independence of the checks), and max-T holds that part over all quantities together. The
+    smallest effect only lowers the chance. The rate does not hold beyond the horizon, nor where groups depend on each
+    other, and it says nothing of drifts missed. A declared constant that changed is drift by itself.
+
+    Args:
+        reference: The champion's data.
+        current: What came since.
+        line: Name of the line.
+        options: Rate, horizon, smallest effect and fewest samples.
+        check: Number of this check since the champion came, from 1.
+        seed: Of the permutations.
+
+    Raises:
+        ConfigError: The rate left to one check is too small for any affordable number of permutations.
+        ValueError: The windows have different columns or thresholds.
+    """
+    both = pool(reference, current)
+    level = options.false_alarm_rate / options.horizon
+    features: list[DriftFeature] = []
+    kind, verdict = "", "not enough data"
+    detail = _shortage(len(reference), len(current), both, least=options.min_samples, level=level)
+    if not detail:
+        rng = generator(seed, "drift", line, check)
+        distances = [quantity.distance for quantity in both.quantities]
+        null = null_distribution(distances, groups=both.groups, new_groups=both.new_groups, level=level, rng=rng)
+        features = _changed_constants(reference.constants, current.constants)
+        features += _judge(both, null, min_effect=options.min_effect)
+        features.sort(key=lambda feature: (not feature.drifted, -_excess(feature)))
+        drifted = [feature for feature in features if feature.drifted]
+        kind = kind_of(both, drifted, level=level, min_effect=options.min_effect, rng=rng)
+        verdict = "drift" if drifted else "no drift"
+        detail = words.outcome(features, both, permutations=null.permutations, level=level)
+    notes = words.notes(reference, current, both, options=options, check=check)
+    return DriftReport.model_validate(
+        {
+            "line": line,
+            "reference": reference.name,
+            "current": current.name,
+            "verdict": verdict,
+            "kind": kind,
+            "method": words.METHOD,
+            "reference_samples": len(reference),
+            "current_samples": len(current),
+            "false_alarm_rate": options.false_alarm_rate,
+            "horizon": options.horizon,
+            "check": check,
+            "features": features,
+            "detail": "; ".join([detail, *notes]) + ".",
+        }
+    )
+
+
+def _excess(feature: DriftFeature) -> float:
+    return feature.distance / max(feature.threshold, _TIE)
+
+
+def _shortage(old: int, new: int, both: Pool, *, least: int, level: float) -> str:
+    """Why there are too few samples or groups for any verdict, or ""."""
+    if new < least:
+        return f"{new} new samples are fewer than the {least} that are asked for"
+    if old < least:
+        return f"{old} reference samples are fewer than the {least} that are asked for"
+    if not enough_groups(both.old_groups, both.new_groups, level=level):
+        return (
+            f"{both.old_groups} old and {both.new_groups} new independent groups can be exchanged in too few ways to "
+            f"hold a false-alarm rate of {level:.2g} in this check; more groups or a larger rate would do"
+        )
+    return ""
+
+
+def _changed_constants(old: Mapping[str, str], new: Mapping[str, str]) -> list[DriftFeature]:
+    """Declared constants of both windows; distance 1 and drift where the value changed."""
+    return [
+        DriftFeature(
+            name=f"{name}: {old[name]} → {new[name]}" if old[name] != new[name] else name,
+            family="constant",
+            distance=float(old[name] != new[name]),
+            threshold=0.0,
+            effect=float(old[name] != new[name]),
+            drifted=old[name] != new[name],
+        )
+        for name in sorted(old.keys() & new.keys())
+    ]
+
+
+def _judge(both: Pool, null: Null, *, min_effect: float) -> list[DriftFeature]:
+    observed = _observed(both)
+    features = []
+    for index, quantity in enumerate(both.quantities):
+        distance, threshold = observed[quantity.name], float(null.thresholds[index])
+        effect = _effect(quantity, both, distance - float(null.mean[index]))
+        features.append(
+            DriftFeature(
+                name=quantity.name,
+                family=quantity.family,
+                distance=distance,
+                threshold=threshold,
+                effect=effect,
+                drifted=distance > threshold + _TIE and abs(effect) >= min_effect,
+            )
+        )
+    return features
+
+
+def _observed(both: Pool) -> dict[str, float]:
+    """Evidently's distances; alarm rates, which are no column of its, by ours."""
+    rates = {q.name: float(q.distance(both.new[None])[0]) for q in both.quantities if q.kind == "rate"}
+    kinds: dict[str, evidently_report.Kind] = {q.name: q.kind for q in both.quantities if q.kind != "rate"}
+    measured = evidently_report.distances(both.frame(new=False), both.frame(new=True), columns=list(kinds), kinds=kinds)
+    return rates | measured
+
+
+def _effect(quantity: Quantity, both: Pool, excess: float) -> float:
+    """How much it moved, in deviations of the reference; signed where it moved to one side.
+
+    Numbers: the shift of the mean, or what the distance has above chance where that is more (a change of spread or
+    shape, unsigned). Categories: the largest shift of a category's share in that share's own deviation. Alarms: of
+    their rate.
+    """
+    old, new = quantity.values[~both.new], quantity.values[both.new]
+    if quantity.kind == "numeric":
+        shift = float(np.nanmean(new) - np.nanmean(old)) / max(float(np.nanstd(old)), EVIDENTLY_FLOOR)
+        return shift if abs(shift) >= excess else excess
+    if quantity.kind == "rate":
+        return _share_shift(old, new)
+    shifts = [_share_shift(_is(old, code), _is(new, code)) for code in range(len(quantity.labels))]
+    return max(map(abs, shifts))
+
+
+def _is(codes: Vector, code: int) -> Vector:
+    indicator: Vector = (codes[np.isfinite(codes)] == code).astype(np.float64)
+    return indicator
+
+
+def _share_shift(old: Vector, new: Vector) -> float:
+    """Change of a share over its deviation in `old`; Laplace's rule keeps shares of 0 and 1 off a deviation of 0."""
+    share = (old.sum() + 1) / (len(old) + 2)
+    return float((new.mean() - old.mean()) / np.sqrt(share * (1 - share)))

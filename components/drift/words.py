@@ -1,0 +1,57 @@
+"""The sentences of a drift verdict."""
+
+from collections.abc import Sequence
+
+from components.core.contracts import DriftFeature
+from components.core.lines import DriftOptions
+from components.drift.pooling import MOST_ROWS, Pool
+from components.drift.window import DriftWindow
+
+METHOD = (
+    "normed Wasserstein distance (categories: Jensen-Shannon distance, alarms: difference of rates); thresholds from "
+    "permutations of groups, for the maximum over all quantities"
+)
+_NAMED = 5
+
+
+def outcome(features: Sequence[DriftFeature], both: Pool, *, permutations: int, level: float) -> str:
+    """What was found, and against which null."""
+    drifted = [feature for feature in features if feature.drifted]
+    found = ", ".join(_shown(feature) for feature in drifted[:_NAMED])
+    more = f" and {len(drifted) - _NAMED} more" if len(drifted) > _NAMED else ""
+    null = (
+        f"{permutations} permutations of {both.old_groups} old and {both.new_groups} new groups, chance of a false "
+        f"alarm in this check {level:.2g}"
+    )
+    if drifted:
+        return f"{len(drifted)} of {len(features)} quantities drifted: {found}{more}; {null}"
+    return f"none of {len(features)} quantities drifted; {null}"
+
+
+def _shown(feature: DriftFeature) -> str:
+    if feature.family == "constant":
+        return feature.name
+    return f"{feature.name} by {feature.effect:+.2g} deviations"
+
+
+def notes(reference: DriftWindow, current: DriftWindow, both: Pool, *, options: DriftOptions, check: int) -> list[str]:
+    """What a reader must know beside the verdict: spent horizon, sampling, constants, columns left out."""
+    found = []
+    if check > options.horizon:
+        found.append(
+            f"this is check {check}, and the declared rate of {options.false_alarm_rate:g} held over the first "
+            f"{options.horizon} only"
+        )
+    if both.thinned:
+        found.append(f"measured on {MOST_ROWS} evenly spread samples of a window that has more")
+    if gone := sorted(reference.constants.keys() ^ current.constants.keys()):
+        found.append(f"constants known for one window only: {_listed(gone)}")
+    for reason in sorted(set(both.ignored.values())):
+        names = [name for name, why in both.ignored.items() if why == reason]
+        found += [f"not measured ({reason}): {_listed(names)}"]
+    return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,106 @@
+"""Figures of a model on a sealed split, each with a bootstrap interval."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.contracts import Evaluation, Metric, Scores, Split
+from components.core.ports import Detector, Progress, Samples, silent
+from components.core.scoring import score_all
+from components.core.seeds import derive_seed
+from components.metrics.bootstrap import interval, paired_difference, rate_interval
+from components.metrics.ranking import auroc, average_precision, f1_at
+
+LATENCY_SAMPLES = 16
+"""Samples timed one by one."""
+
+Mask = NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """What a model said of a split: the figures, and the scores that they come from."""
+
+    evaluation: Evaluation
+    scores: Scores
+    labels: NDArray[np.int8]
+
+
+def evaluate(
+    detector: Detector,
+    samples: Samples,
+    *,
+    masks: Sequence[Mask],
+    dataset: str,
+    looks: int,
+    seed: int,
+    progress: Progress = silent,
+) -> Scored:
+    """Score the sealed test `samples` with the calibrated `detector`.
+
+    Args:
+        detector: Carries its threshold.
+        samples: N samples; their labels are read here and nowhere before.
+        masks: N ground-truth masks at image size, None where there is none; empty for tables.
+        dataset: Tag of the dataset version.
+        looks: How often this split has been looked at, this time included.
+        seed: Of the bootstrap.
+        progress: Told how far the scoring is.
+    """
+    scores = score_all(detector, samples, maps=bool(masks), progress=progress)
+    labels = np.asarray(samples.labels)
+    metrics = image_metrics(scores.image, labels, threshold=_threshold(detector), seed=seed)
+    metrics["latency_ms"] = latency(detector, samples)
+    if masks and scores.maps is not None:
+        from components.evaluate.pixels import pixel_metrics
+
+        metrics |= pixel_metrics(scores.maps, masks, labels, seed=seed)
+    evaluation = Evaluation(split=Split.TEST, dataset=dataset, metrics=metrics, looks=looks)
+    return Scored(evaluation=evaluation, scores=scores, labels=labels)
+
+
+def _threshold(detector: Detector) -> float:
+    if detector.calibration is None:
+        raise ValueError(f"{detector.name} must be calibrated before it is evaluated")
+    return detector.calibration.threshold
+
+
+def image_metrics(
+    scores: NDArray[np.float64], labels: NDArray[np.int8], *, threshold: float, seed: int
+) -> dict[str, Metric]:
+    """AUROC, average precision, F1, recall and false-alarm rate of ``(N,)`` scores; higher is more anomalous."""
+    alarms = scores > threshold
+    normal, anomalous = labels == 0, labels != 0
+    return {
+        "image_auroc": interval(auroc, scores, labels, seed=derive_seed(seed, "auroc")),
+        "average_precision": interval(average_precision, scores, labels, seed=derive_seed(seed, "ap")),
+        "f1": interval(f1_at(threshold), scores, labels, seed=derive_seed(seed, "f1")),
+        "recall": rate_interval(int(alarms[anomalous].sum()), int(anomalous.sum())),
+        "false_alarm_rate": rate_interval(int(alarms[normal].sum()), int(normal.sum())),
+    }
+
+
+def difference(candidate: Scored, champion: Scored, *, seed: int) -> Metric:
+    """AUROC of the candidate minus the champion's, on the same samples, by a paired bootstrap."""
+    return paired_difference(
+        auroc, candidate.scores.image, champion.scores.image, candidate.labels, seed=derive_seed(seed, "difference")
+    )
+
+
+def latency(detector: Detector, samples: Samples) -> Metric:
+    """Milliseconds to score one sample alone: median and the central 95 % of at most `LATENCY_SAMPLES`."""
+    count = min(len(samples), LATENCY_SAMPLES)
+    if count == 0:
+        return Metric(value=None, note="no sample to time")
+    detector.score(samples.take([0]))  # the first call pays for lazy initialisation
+    taken: list[float] = []
+    for index in range(count):
+        batch = samples.take([index])
+        start = time.perf_counter()
+        detector.score(batch)
+        taken.append(1000 * (time.perf_counter() - start))
+    low, middle, high = np.percentile(taken, [2.5, 50, 97.5])
+    return Metric(value=float(middle), low=float(low), high=float(high), n=count)

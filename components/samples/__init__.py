@@ -1,0 +1,1 @@
+"""Bytes become samples: images, windows of tables, and sets of them that detectors read."""

@@ -1,0 +1,134 @@
+"""Anomalies for validation where no real ones are known: drawn on held-out normal samples, synthetic for life.
+
+They serve the search's objective alone, never calibration and never the test split: their names begin with
+`synthetic:`, and `is_synthetic` tells them anywhere.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.contracts import TableSchema
+from components.core.ports import Batch, Image, Samples, Windows
+from components.core.seeds import generator
+from components.search.synthetic_images import draw_defect
+from components.search.synthetic_tables import disturb
+
+PREFIX = "synthetic:"
+
+LEAST = 32
+"""Synthetic anomalies drawn at least, several on one sample where fewer are held out."""
+
+_REFERENCE = 2048
+"""Windows read at most to learn the scale of normal values."""
+
+
+def is_synthetic(sample: str) -> bool:
+    """Whether a sample of that name was drawn by us."""
+    return sample.startswith(PREFIX)
+
+
+class SyntheticSamples:
+    """Anomalies drawn on the normal samples of `base` when they are read; itself a `Samples`, all labelled 1.
+
+    The n-th anomaly on a sample depends on the seed and on the names of the samples alone, not on what is read with it.
+
+    Args:
+        base: Held-out normal samples, at least one.
+        seed: Of the retrain.
+        schema: Of the table line; None for images.
+        count: Anomalies; 0: as many as `base` has samples, `LEAST` at least.
+    """
+
+    def __init__(self, base: Samples, *, seed: int, schema: TableSchema | None = None, count: int = 0) -> None:
+        self._base, self._seed, self._schema = base, seed, schema
+        self._count = count or max(len(base), LEAST)
+        self._known: Windows | None = None
+
+    @property
+    def ids(self) -> list[str]:
+        """`synthetic:<sample>:<n>`."""
+        ids = self._base.ids
+        return [f"{PREFIX}{ids[index % len(ids)]}:{index // len(ids)}" for index in range(self._count)]
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """Ones: all are anomalous."""
+        return np.ones(self._count, dtype=np.int8)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def take(self, indices: Sequence[int]) -> Batch:
+        """See `Samples.take`."""
+        names, size = self.ids, len(self._base)
+        generators = [generator(self._seed, names[index]) for index in indices]
+        drawn_on = self._base.take([index % size for index in indices])
+        if self._schema is not None:
+            windows, schema = cast("Windows", drawn_on), self._schema
+            pairs = zip(windows, generators, strict=True)
+            return np.stack([disturb(w, reference=self._reference(), schema=schema, rng=rng) for w, rng in pairs])
+        # The next sample but a random number serves as donor of texture.
+        donors = self._base.take([(index + int(rng.integers(size))) % size for index, rng in self._with(indices)])
+        triples = zip(cast("Sequence[Image]", drawn_on), cast("Sequence[Image]", donors), generators, strict=True)
+        return [draw_defect(image, donor=donor, rng=rng)[0] for image, donor, rng in triples]
+
+    def _with(self, indices: Sequence[int]) -> list[tuple[int, np.random.Generator]]:
+        return [(index, generator(self._seed, self.ids[index], "donor")) for index in indices]
+
+    def _reference(self) -> Windows:
+        if self._known is None:
+            stride = -(-len(self._base) // _REFERENCE)
+            self._known = cast("Windows", self._base.take(range(0, len(self._base), stride)))
+        return self._known
+
+
+class JoinedSamples:
+    """The samples of `first`, then those of `second`; itself a `Samples`."""
+
+    def __init__(self, first: Samples, second: Samples) -> None:
+        self._first, self._second = first, second
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of both."""
+        return [*self._first.ids, *self._second.ids]
+
+    @property
+    def labels(self) -> NDArray[np.int8]:
+        """Labels of both."""
+        return np.concatenate([self._first.labels, self._second.labels])
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def take(self, indices: Sequence[int]) -> Batch:
+        """See `Samples.take`."""
+        size = len(self._first)
+        ours = [place for place, index in enumerate(indices) if index < size]
+        theirs = [place for place, index in enumerate(indices) if index >= size]
+        if not theirs:
+            return self._first.take([indices[place] for place in ours])
+        if not ours:
+            return self._second.take([indices[place] - size for place in theirs])
+        parts = (
+            self._first.take([indices[place] for place in ours]),
+            self._second.take([indices[place] - size for place in theirs]),
+        )
+        order = np.argsort([*ours, *theirs])
+        if isinstance(parts[0], np.ndarray):
+            return np.concatenate(cast("tuple[Windows, Windows]", parts))[order]
+        joined = [*parts[0], *parts[1]]
+        return [joined[place] for place in order]
+
+
+def with_synthetic(samples: Samples, *, seed: int, schema: TableSchema | None = None) -> tuple[Samples, bool]:
+    """Validation samples with anomalies: `samples` if some are anomalous, else with synthetic ones; and whether so.
+
+    Real anomalies that experts or a labels file put into validation are never mixed with drawn ones.
+    """
+    if (samples.labels == 1).any():
+        return samples, False
+    return JoinedSamples(samples, SyntheticSamples(samples, seed=seed, schema=schema)), True

@@ -1,0 +1,97 @@
+"""Disturbed features on normal windows: shifts, swaps, stuck values and noise bursts."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.contracts import TableSchema
+from components.core.ports import Windows
+from components.core.seeds import generator
+
+_SHIFT = (1.5, 4.0)
+"""Size of a shift in standard deviations of normal data: from within its tails to clearly outside."""
+
+_BURST = (1.5, 4.0)
+"""Standard deviation of a noise burst in those of normal data."""
+
+_SPAN = (0.3, 1.0)
+"""Share of a window's rows that is disturbed."""
+
+
+def synthetic_windows(windows: Windows, *, reference: Windows, schema: TableSchema, seed: int) -> Windows:
+    """Each of `windows` ``(N, W, D)`` with a few columns disturbed; the same seed disturbs the same.
+
+    `reference` ``(M, W, D)`` are normal windows that give scale and foreign values. Missing values stay missing.
+    """
+    return np.stack(
+        [
+            disturb(window, reference=reference, schema=schema, rng=generator(seed, "synthetic-window", index))
+            for index, window in enumerate(windows)
+        ]
+    )
+
+
+def disturb(
+    window: NDArray[np.float64], *, reference: Windows, schema: TableSchema, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """`window` ``(W, D)`` with one to a third of its measured columns disturbed, for 30 % of its rows or more."""
+    changed = window.copy()
+    rows = _rows(len(window), rng)
+    if not np.isfinite(window[rows]).any():
+        rows = slice(None)
+    measured = np.flatnonzero(np.isfinite(window[rows]).any(axis=0))
+    if len(measured) == 0:
+        return changed
+    columns = rng.choice(measured, size=int(rng.integers(1, max(1, len(measured) // 3) + 1)), replace=False)
+    donor = reference[int(rng.integers(len(reference)))]
+    for column in columns:
+        before = window[rows, column]
+        if schema.features[column].kind == "categorical":
+            after = _other_category(before, len(schema.features[column].categories), rng)
+        else:
+            scale = _scale(reference[:, :, column])
+            after = _disturbed(before, donor[rows, column], scale, rng)
+            # What happens to change nothing (a donor with the same value, a sensor that stood still) is shifted.
+            if np.nanmean(np.abs(after - before)) < 0.5 * scale:
+                after = _shift(before, scale, rng)
+        changed[rows, column] = np.where(np.isfinite(before), after, before)
+    return changed
+
+
+def _rows(length: int, rng: np.random.Generator) -> slice:
+    span = max(1, round(rng.uniform(*_SPAN) * length))
+    start = int(rng.integers(length - span + 1))
+    return slice(start, start + span)
+
+
+def _scale(values: Windows) -> float:
+    """Standard deviation of normal values; a hundredth of their size, or 1, where they never vary."""
+    finite = values[np.isfinite(values)]
+    if len(finite) == 0:
+        return 1.0
+    return float(finite.std()) or 0.01 * abs(float(finite[0])) or 1.0
+
+
+def _disturbed(
+    before: NDArray[np.float64], donor: NDArray[np.float64], scale: float, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    kind = rng.choice(("shift", "swap") if len(before) == 1 else ("shift", "swap", "stuck", "burst", "shuffle"))
+    if kind == "swap":
+        return np.where(np.isfinite(donor), donor, before)
+    if kind == "stuck":
+        return np.full_like(before, before[np.isfinite(before)][0] if np.isfinite(before).any() else np.nan)
+    if kind == "burst":
+        return before + rng.normal(0.0, rng.uniform(*_BURST) * scale, before.shape)
+    if kind == "shuffle":
+        return rng.permutation(before)
+    return _shift(before, scale, rng)
+
+
+def _shift(before: NDArray[np.float64], scale: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    sign = 1.0 if rng.random() < 0.5 else -1.0
+    return before + sign * rng.uniform(*_SHIFT) * scale
+
+
+def _other_category(codes: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Another of `count` categories for every row; `count` itself is the code of one never seen."""
+    moved: NDArray[np.float64] = np.mod(codes + rng.integers(1, count + 1), count + 1)
+    return moved

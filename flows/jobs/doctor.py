@@ -1,0 +1,100 @@
+"""Check an installation part by part, and say for each what mends it."""
+
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.core.errors import LinewrightError
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One checked part; `mend` says what to do where it is not ok."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+def diagnose(home: Path) -> list[Finding]:
+    """Check Python, packages, folders and the workspace at `home`; nothing is changed."""
+    return [_python(), _git(), *_packages(), *_top_level(), _weights(), *_workspace(home)]
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Finding(name="Python", ok=sys.version_info >= (3, 11), detail=found, mend="Install Python 3.11 or later.")
+
+
+def _git() -> Finding:
+    found = shutil.which("git")
+    return Finding(name="git", ok=found is not None, detail=found or "not on PATH", mend="Install git.")
+
+
+def _packages() -> list[Finding]:
+    wrong = []
+    for pin in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        name, _, rest = pin.partition("==")
+        wanted = rest.partition(";")[0].strip()
+        if not wanted or ";" in rest:
+            continue
+        try:
+            found = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found = "missing"
+        if found.partition("+")[0] != wanted:
+            wrong.append(f"{name} {found}, locked {wanted}")
+    detail = "all as in requirements.lock" if not wrong else "; ".join(wrong[:3])
+    return [Finding(name="packages", ok=not wrong, detail=detail, mend="" if not wrong else "Run: make setup")]
+
+
+def _top_level() -> list[Finding]:
+    found = []
+    for name in ("flows", "agents", "components"):
+        spec = importlib.util.find_spec(name)
+        origin = Path(spec.origin).parent if spec and spec.origin else None
+        mend = f"Another package is called {name!r}: remove it, or run linewright from its own .venv."
+        found.append(Finding(name=f"import {name}", ok=origin == ROOT / name, detail=str(origin), mend=mend))
+    spec = importlib.util.find_spec("mlflow")
+    inside = spec is not None and spec.origin is not None and not Path(spec.origin).is_relative_to(ROOT / "mlflow")
+    mend = "The folder mlflow/ must hold no Python; run: make setup"
+    detail = str(spec.origin) if spec else "not installed"
+    return [*found, Finding(name="import mlflow", ok=inside, detail=detail, mend=mend)]
+
+
+def _weights() -> Finding:
+    from components.models.registry import available
+
+    missing = [f"{name}: {reason}" for name, _, reason in available() if reason]
+    detail = "; ".join(missing) or "every detector has its weights"
+    return Finding(name="detectors", ok=not missing, detail=detail, mend="Run: make setup" if missing else "")
+
+
+def _workspace(home: Path) -> list[Finding]:
+    from flows.wiring import Linewright
+
+    def check(name: str, act: Callable[[], str]) -> Finding:
+        try:
+            return Finding(name=name, ok=True, detail=act())
+        except LinewrightError as error:
+            return Finding(name=name, ok=False, detail=error.message, mend=error.hint)
+
+    first = check("workspace", lambda: str(Linewright.open(home).home))
+    if not first.ok:
+        return [first]
+    app = Linewright.open(home)
+    return [
+        first,
+        check("records", lambda: f"schema {app.records.schema_version}"),
+        check("ledger", lambda: f"{app.records.ledger.verify()} events, chain whole"),
+        check("lines", lambda: ", ".join(app.line(name).name for name in app.line_names()) or "none yet"),
+        check("data registry", lambda: app.registry.describe()),
+        check("MLflow", lambda: app.tracker.describe()),
+    ]

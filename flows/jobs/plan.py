@@ -1,0 +1,88 @@
+"""What a retrain would do, decided before anything heavy starts; and whether it was done already."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from components.core.contracts import DatasetVersion, ModelVersion
+from components.core.errors import NotEnoughDataError
+from components.core.hashing import folder_hashes, sha256_json
+from components.core.lines import LineConfig
+from flows.wiring import Linewright
+
+ROOT = Path(__file__).parents[2]
+CODE = ("agents", "components/core", "components/metrics", "components/models", "components/samples",
+        "components/search", "components/train", "components/evaluate", "components/explain")  # fmt: skip
+"""Folders whose code decides what a retrain produces."""
+
+IRRELEVANT = {"schedule", "drift", "source", "budget", "seed"}
+"""Keys of a line that do not change what a retrain of given data, budget and seed produces."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainPlan:
+    """One retrain that was asked for.
+
+    Attributes:
+        key: Digest of data, configuration, budget, seed and code: equal keys give equal models.
+        done: The model version that a retrain of the same key registered, if there is one.
+    """
+
+    app: Linewright
+    line: LineConfig
+    version: DatasetVersion
+    budget: int
+    seed: int
+    actor: str
+    request: str
+    key: str
+    done: ModelVersion | None
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over the Python files that decide what a retrain produces."""
+    hashes = {
+        f"{folder}/{path}": digest
+        for folder in CODE
+        for path, digest in folder_hashes(ROOT / folder).items()
+        if path.endswith((".py", ".yaml"))
+    }
+    return sha256_json(hashes)
+
+
+def plan_retrain(
+    app: Linewright, name: str, *, budget: int | None, seed: int | None, actor: str, request: str = ""
+) -> RetrainPlan:
+    """Plan a retrain of the line's newest data.
+
+    Raises:
+        NotEnoughDataError: The line has no dataset version yet.
+    """
+    line = app.line(name)
+    version = app.registry.latest(name)
+    if version is None:
+        raise NotEnoughDataError(f"Line {name!r} has no data yet.", hint=f"Ingest some: linewright ingest {name}")
+    trials = line.budget if budget is None else budget
+    chosen = line.seed if seed is None else seed
+    key = sha256_json(
+        {
+            "line": line.model_dump(mode="json", exclude=IRRELEVANT),
+            "manifest": version.manifest_sha256,
+            "budget": trials,
+            "seed": chosen,
+            "code": code_digest(),
+            "configs": {path: app.config_text(path) for path in ("gates.yaml", "agents.yaml", "search_spaces.yaml")},
+        }
+    )
+    return RetrainPlan(
+        app=app,
+        line=line,
+        version=version,
+        budget=trials,
+        seed=chosen,
+        actor=actor,
+        request=request,
+        key=key,
+        done=app.records.retrains.find_done(name, key),
+    )

@@ -1,0 +1,101 @@
+"""Decisions of people on model versions: one signed row in our records; MLflow's aliases are a copy of it."""
+
+from components.approve import service
+from components.approve.actors import load_actors, save_actors
+from components.approve.keys import key_id, make_key
+from components.approve.service import Office
+from components.core.contracts import ModelVersion, Role
+from components.core.errors import ConfigError, ConflictError
+from flows.wiring import Linewright
+
+
+def office(app: Linewright) -> Office:
+    """What deciding needs, of this workspace."""
+    return Office(
+        models=app.records.models,
+        decisions=app.records.decisions,
+        roster=load_actors(app.settings.actors),
+        keys_dir=app.settings.keys,
+    )
+
+
+def approve_version(
+    app: Linewright,
+    name: str,
+    *,
+    version: int,
+    actor: str,
+    reason: str,
+    override: bool = False,
+    accept_unmeasured: bool = False,
+) -> ModelVersion:
+    """Make a candidate the champion; see `components.approve.service.approve`."""
+    app.line(name)
+    model = service.approve(
+        office(app),
+        line=name,
+        version=version,
+        actor=actor,
+        reason=reason,
+        override=override,
+        accept_unmeasured=accept_unmeasured,
+    )
+    copy_aliases(app)
+    return model
+
+
+def reject_version(app: Linewright, name: str, *, version: int, actor: str, reason: str) -> ModelVersion:
+    """Refuse a candidate; see `components.approve.service.reject`."""
+    app.line(name)
+    model = service.reject(office(app), line=name, version=version, actor=actor, reason=reason)
+    copy_aliases(app)
+    return model
+
+
+def roll_back(app: Linewright, name: str, *, actor: str, reason: str) -> ModelVersion:
+    """Let champion and previous change places; see `components.approve.service.rollback`."""
+    app.line(name)
+    model = service.rollback(office(app), line=name, actor=actor, reason=reason)
+    copy_aliases(app)
+    return model
+
+
+def copy_aliases(app: Linewright) -> None:
+    """Bring MLflow's aliases up to every decision that was not copied yet, this process's or a killed one's."""
+    for item in app.records.decisions.outbox():
+        sync_aliases(app, item.line)
+        app.records.decisions.settle(item.outbox_id)
+
+
+def sync_aliases(app: Linewright, name: str) -> None:
+    """Make MLflow's aliases of the line say what our records say now."""
+    models = app.records.models
+    waiting = models.list(name, status="candidate")
+    found = {
+        "champion": models.champion(name),
+        "previous": models.previous(name),
+        "candidate": waiting[0] if waiting else None,
+    }
+    app.tracker.sync_aliases(name, {alias: model.mlflow_version if model else None for alias, model in found.items()})
+
+
+def add_actor(app: Linewright, actor: str, *, role: str) -> str:
+    """Make a key for `actor` and write the role down; return the key's id.
+
+    Raises:
+        ConfigError: The name or the role is not allowed.
+        ConflictError: The actor has a key and a role already.
+    """
+    if role not in {known.value for known in Role}:
+        raise ConfigError(f"There is no role {role!r}.", hint=f"Use one of: {', '.join(Role)}.")
+    roster = load_actors(app.settings.actors)
+    changed = roster.with_actor(actor, role=Role(role))
+    try:
+        identity = make_key(app.settings.keys, actor=actor)
+    except ConflictError:
+        if actor in roster.actors:
+            raise
+        identity = key_id(app.settings.keys, actor=actor)  # an earlier call was interrupted after the key
+    save_actors(app.settings.actors, roster=changed)
+    app.records.ledger.note("key added", actor=actor, data={"key": identity, "role": role})
+    return identity

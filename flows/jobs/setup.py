@@ -1,0 +1,85 @@
+"""Make a workspace, and bring an older one up to date. Each step can be killed and run again."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from components.adapters.db.records import Records
+from components.approve.actors import Roster, save_actors
+from components.approve.keys import make_key
+from components.core.contracts import Role
+from components.core.errors import ConflictError, WorkspaceError
+from components.settings import Settings, load_settings
+from flows.workspace import FORMAT, MARKER, backup, copy_templates, marker_format, read_marker, write_marker
+
+OPERATOR = "operator"
+
+
+def make_workspace(home: Path) -> bool:
+    """Make the workspace at `home`, or complete one whose making was interrupted; False if it was whole.
+
+    Raises:
+        WorkspaceError: The folder holds something else, or a workspace of another version.
+    """
+    if (home / MARKER).exists():
+        read_marker(home)
+        return False
+    if home.exists() and not home.is_dir():
+        raise WorkspaceError(f"{home} is a file.", hint="Name a folder for the workspace.")
+    strangers = [path.name for path in home.iterdir() if not _ours(path)] if home.exists() else []
+    if strangers:
+        raise WorkspaceError(f"{home} holds other things ({strangers[0]}).", hint="Name an empty or new folder.")
+    copy_templates(home)
+    settings = load_settings(home)
+    for folder in (settings.prefect_home, settings.overlays, settings.reports):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not settings.actors.exists():
+        save_actors(settings.actors, roster=Roster(actors={OPERATOR: Role.OVERRIDER}))
+    with suppress(ConflictError):  # an interrupted making left the key already
+        make_key(settings.keys, actor=OPERATOR)
+    _prepare(settings)
+    write_marker(home)
+    return True
+
+
+def _prepare(settings: Settings) -> None:
+    from components.adapters.datasets import DataRegistry
+    from components.adapters.tracking import Tracker
+
+    Records.migrate(settings.database_url, busy_timeout=settings.database.busy_timeout)
+    DataRegistry(settings).init()
+    Tracker(settings).prepare()
+
+
+_EXPECTED = {"lines", "data", "data-remote", "artifacts", "keys", "prefect", "overlays", "reports", "settings.yaml",
+             "gates.yaml", "agents.yaml", "search_spaces.yaml", "actors.yaml"}  # fmt: skip
+
+
+def _ours(path: Path) -> bool:
+    return path.name in _EXPECTED or path.name.startswith((".", "linewright.db", "mlflow.db"))
+
+
+def upgrade_workspace(home: Path) -> Path | None:
+    """Bring the workspace at `home` to this version; return the backup made first, None if nothing was to do.
+
+    Raises:
+        WorkspaceError: There is no workspace, or a newer Linewright made it.
+    """
+    if is_current(home):
+        return None
+    kept = backup(home)
+    copy_templates(home)
+    _prepare(load_settings(home))
+    write_marker(home)
+    return kept
+
+
+def is_current(home: Path) -> bool:
+    """Whether the workspace at `home` and its records are of this version.
+
+    Raises:
+        WorkspaceError: There is no workspace, or a newer Linewright made it.
+    """
+    if marker_format(home) < FORMAT:
+        return False
+    settings = load_settings(home)
+    return Records.is_current(settings.database_url, busy_timeout=settings.database.busy_timeout)
