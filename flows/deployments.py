@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -41,6 +42,7 @@ READY_FILE = "worker.ready"
 """Below the workspace's `run/`: there while this process serves the deployments."""
 
 _LOOK_SECONDS = 5.0
+_MOMENT = 0.05
 _PAGE = 200
 _log = logging.getLogger("prefect.linewright")
 
@@ -195,10 +197,27 @@ async def serve(settings: Settings, *, flows: Mapping[str, str] = FLOWS) -> None
     ready.write_text(str(os.getpid()), encoding="utf-8")
     following = asyncio.create_task(board.follow())
     try:
-        await runner.start()
+        await _until_stopped(runner)
     finally:
         following.cancel()
         ready.unlink(missing_ok=True)
+
+
+async def _until_stopped(runner: "Runner") -> None:
+    """Run what is due; on SIGTERM or Ctrl-C cancel what runs, so that it is shown as cancelled, and return."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(runner.start())
+    while not runner.started and not running.done():
+        await asyncio.sleep(_MOMENT)
+    # Prefect 3.8's own handler never awaits its stop: the runs would be cut off and stay RUNNING.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        await runner.astop()
+    stopping.cancel()
+    await running
 
 
 async def _clear_up(settings: Settings, *, deployments: set[UUID]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from components.adapters.folders import BLOCK, FolderStore, cannot_write, check_key, settle
-from components.core.errors import SourceError, UnavailableError
+from components.core.errors import ConfigError, SourceError, UnavailableError
 from components.core.hashing import sha256_file
 from components.settings import ObjectSettings
 
@@ -103,7 +103,7 @@ class S3Store:
 
     def _continue(self, key: str, part: Path, etag: Path) -> bool:
         """Read the object from where `part` ends; true once it is whole."""
-        from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, IncompleteReadError
+        from botocore.exceptions import BotoCoreError
 
         full = self._listed[key][0] if key in self._listed else self._base + check_key(key)
         done = part.stat().st_size if part.exists() and etag.exists() else 0
@@ -116,6 +116,8 @@ class S3Store:
             etag.unlink(missing_ok=True)
             part.unlink(missing_ok=True)
             return False
+        if not done:
+            part.unlink(missing_ok=True)  # before the ETag is written: never an old part under a new ETag
         etag.write_text(answer["ETag"])
         total = done + int(answer["ContentLength"])
         try:
@@ -123,7 +125,7 @@ class S3Store:
                 for block in answer["Body"].iter_chunks(BLOCK):
                     sink.write(block)
                 settle(sink)
-        except (ConnectionError, HTTPClientError, IncompleteReadError, ClientError):
+        except BotoCoreError:  # the stream broke: keep what came
             return False
         return part.stat().st_size == total
 
@@ -158,14 +160,14 @@ def _client(settings: ObjectSettings) -> Any:
     import boto3
     from botocore.config import Config
 
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=settings.endpoint_url or None,
-        region_name=settings.region,
-        config=Config(
-            retries={"mode": "standard", "max_attempts": _TRIES},
-            connect_timeout=settings.timeout,
-            read_timeout=settings.timeout,
-            max_pool_connections=settings.workers + 2,
-        ),
+    config = Config(
+        retries={"mode": "standard", "max_attempts": _TRIES},
+        connect_timeout=settings.timeout,
+        read_timeout=settings.timeout,
+        max_pool_connections=settings.workers + 2,
     )
+    endpoint = settings.endpoint_url or None
+    try:
+        return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=settings.region, config=config)
+    except ValueError as error:
+        raise ConfigError(f"objects.endpoint_url: {error}.", hint="Write it as http://host:port.") from error

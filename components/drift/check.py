@@ -59,6 +59,7 @@ def check(
         kind = kind_of(both, drifted, level=level, min_effect=options.min_effect, rng=rng)
         verdict = "drift" if drifted else "no drift"
         detail = words.outcome(features, both, permutations=null.permutations, level=level)
+        detail += words.caveat(kind, drifted)
     notes = words.notes(reference, current, both, options=options, check=check)
     return DriftReport.model_validate(
         {

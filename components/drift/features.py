@@ -16,8 +16,6 @@ _PIXELS = 65_536
 """Pixels that means and colours are taken from; more change them by less than a grey level."""
 _ROW_PIXELS = 262_144
 _FLOOR = 1 / 255
-_LUMA = np.array([0.299, 0.587, 0.114])
-"""Rec. ITU-R BT.601, section 2.5.1."""
 
 Floats = NDArray[np.float64]
 
@@ -41,19 +39,26 @@ OPTICS: dict[str, Family] = dict.fromkeys(
 def _optics(image: Image) -> tuple[float, ...]:
     height, width = image.shape[:2]
     step = max(1, int(np.sqrt(height * width / _PIXELS)))
-    pixels = image[::step, ::step].reshape(-1, 3).astype(np.float64) / 255
-    luma = pixels @ _LUMA
-    highest, lowest = pixels.max(axis=1), pixels.min(axis=1)
+    channels = np.ascontiguousarray(image[::step, ::step].transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
+    luma = _luma(channels)
+    highest, lowest = channels.max(axis=0), channels.min(axis=0)
     saturation = np.divide(highest - lowest, highest, out=np.zeros_like(highest), where=highest > 0)
-    red, green, blue = pixels.mean(axis=0) + _FLOOR
+    red, green, blue = channels.mean(axis=(1, 2), dtype=np.float64) + _FLOOR
     return (
-        float(luma.mean()),
-        float(luma.std()),
+        float(luma.mean(dtype=np.float64)),
+        float(luma.std(dtype=np.float64)),
         _sharpness(image),
-        float(saturation.mean()),
+        float(saturation.mean(dtype=np.float64)),
         float(np.log(red / green)),
         float(np.log(blue / green)),
     )
+
+
+def _luma(channels: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """``(3, H, W)`` → ``(H, W)``, weights of Rec. ITU-R BT.601, section 2.5.1."""
+    red, green, blue = channels
+    luma: NDArray[np.float32] = red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114)
+    return luma
 
 
 def _sharpness(image: Image) -> float:
@@ -63,7 +68,11 @@ def _sharpness(image: Image) -> float:
         return float(np.log(_FLOOR**2))
     step = max(1, height * width // _ROW_PIXELS)
     rows = np.arange(1, height - 1, step)
-    above, here, below = (image[rows + shift].astype(np.float32) @ _LUMA.astype(np.float32) for shift in (-1, 0, 1))
+    if step == 1:
+        luma = _luma(image.transpose(2, 0, 1))
+        above, here, below = luma[:-2], luma[1:-1], luma[2:]
+    else:
+        above, here, below = (_luma(image[rows + shift].transpose(2, 0, 1)) for shift in (-1, 0, 1))
     laplacian = above[:, 1:-1] + below[:, 1:-1] + here[:, :-2] + here[:, 2:] - 4 * here[:, 1:-1]
     return float(np.log(laplacian.var(dtype=np.float64) / 255**2 + _FLOOR**2))
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from components.core.contracts import DriftFeature
 from components.core.lines import DriftOptions
+from components.drift.attribution import CAMERA
 from components.drift.pooling import MOST_ROWS, Pool
 from components.drift.window import DriftWindow
 
@@ -26,6 +27,13 @@ def outcome(features: Sequence[DriftFeature], both: Pool, *, permutations: int, 
     if drifted:
         return f"{len(drifted)} of {len(features)} quantities drifted: {found}{more}; {null}"
     return f"none of {len(features)} quantities drifted; {null}"
+
+
+def caveat(kind: str, drifted: Sequence[DriftFeature]) -> str:
+    """What the name of the drift leaves open, or ""."""
+    if kind == CAMERA and any(feature.family != "optics" for feature in drifted):
+        return "; optics explain the rest of it, and would hide a product that changed at the same time"
+    return ""
 
 
 def _shown(feature: DriftFeature) -> str:

@@ -1,7 +1,7 @@
 """How one attempt at a configuration is written in an Optuna trial: its attributes, and what they mean."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -23,6 +23,10 @@ class Draft:
     fallback: str = ""
     money: float = 0.0
     seconds: float = 0.0
+
+    def taking(self, seconds: float) -> "Draft":
+        """The same, with the time that it took."""
+        return replace(self, seconds=seconds)
 
     def note(self) -> dict[str, Any]:
         """What every attempt at it carries."""

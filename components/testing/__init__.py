@@ -1,1 +1,1 @@
-"""Generated lines for the demo and tests, and behaviour suites for ports."""
+"""Generated lines for the demo and the tests."""

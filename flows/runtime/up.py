@@ -4,6 +4,7 @@ Supervisor runs inside this process and restarts what ends by itself. Each servi
 when this process is gone, so that not even kill -9 leaves one behind for long.
 """
 
+import json
 import os
 import shlex
 import socket
@@ -142,8 +143,6 @@ def _mlflow(settings: Settings, *, port: int) -> Service:
 
 def _variables(services: list[Service], *, settings: Settings) -> dict[str, str]:
     """What every process below this one inherits."""
-    import json
-
     return {
         **host_environment(),
         MARK: str(settings.home),
@@ -168,9 +167,9 @@ def _supervise(services: list[Service], *, settings: Settings, console: Console)
     options.first, options.test = True, False
     supervisor: Any = Supervisor(options)
     watch = _Watch(services, settings=settings, console=console, supervisor=supervisor)
-    before = dict(os.environ)
+    before, inherited = dict(os.environ), _variables(services, settings=settings)
     os.environ.clear()
-    os.environ.update(_variables(services, settings=settings))
+    os.environ.update(inherited)
     threading.Thread(target=watch.run, daemon=True).start()
     try:
         supervisor.main()
@@ -198,8 +197,9 @@ def configuration(services: list[Service], *, run: Path) -> str:
             "childlogdir": run,
         }
     }
-    for service in services:
+    for position, service in enumerate(services):
         sections[f"program:{service.name}"] = {
+            "priority": position + 1,  # stopped in reverse: the schedules say goodbye to a living server
             "command": f"{shlex.quote(sys.executable)} -m flows.runtime.child {service.name}",
             "directory": code_root(),
             "autorestart": "true",
@@ -264,11 +264,9 @@ class _Watch:
         self._supervisor.options.mood = SupervisorStates.SHUTDOWN
 
     def _table(self) -> Table:
-        table = Table(title="Linewright is up; Ctrl-C stops all", title_justify="left")
-        for heading in ("service", "address", "log"):
-            table.add_column(heading, overflow="fold")
+        table = Table("service", "address", title="Linewright is up; Ctrl-C stops all", title_justify="left")
+        lines = len(list(self._settings.lines.glob("*.yaml")))
         for service in self._services:
-            log = str(self._settings.home / "run" / f"{service.name}.log") if service.arguments else ""
-            lines = len(list(self._settings.lines.glob("*.yaml")))
-            table.add_row(service.name, service.url or f"{lines} lines, 3 deployments each", log)
+            table.add_row(service.name, service.url or f"{lines} {'line' if lines == 1 else 'lines'} deployed")
+        table.caption = f"Logs: {self._settings.home / 'run'}"
         return table

@@ -53,6 +53,12 @@ class Requests:
             row = session.execute(_pending(line)).one_or_none()
         return None if row is None else _request(row)
 
+    def find(self, request_id: str) -> RetrainRequest | None:
+        """The request of that id, answered or not; None if there is none."""
+        with self._database.read() as session:
+            row = session.execute(select(REQUESTS).where(REQUESTS.c.id == request_id)).one_or_none()
+        return None if row is None else _request(row)
+
     def close(self, request_id: str, retrain_id: str) -> None:
         """Mark the request as answered by a retrain; doing it twice does no harm.
 

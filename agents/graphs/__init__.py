@@ -1,0 +1,1 @@
+"""LangGraph graphs: they propose; verifiers, gates and people decide."""

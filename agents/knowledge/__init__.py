@@ -1,0 +1,1 @@
+"""The domain knowledge base: sourced heuristics as YAML, one file a detector, and who they are for."""

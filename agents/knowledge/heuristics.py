@@ -1,0 +1,107 @@
+"""Which configurations are worth a trial for which data: heuristics with their sources, read from YAML."""
+
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from components.core.contracts import Modality, Record
+from components.core.errors import ConfigError
+from components.core.lines import first_problem
+
+FOLDER = Path(__file__).parent
+
+
+class DataFacts(Record):
+    """What an agent may know of a line's data. Counts and sizes alone; nothing of the test split.
+
+    Attributes:
+        train_samples: Samples that a detector is fitted on.
+        train_anomalies: Labelled anomalies among them.
+        validation_samples: Samples that trials are scored on.
+        synthetic: Whether validation's anomalies are drawn by us.
+        short_side, long_side: Median size of the images in pixels; None for tables.
+        grey: Whether the images have no colour; None for tables.
+        features, window: Columns and rows of a window; None for images.
+    """
+
+    modality: Modality
+    train_samples: int
+    train_anomalies: int = 0
+    validation_samples: int
+    synthetic: bool
+    short_side: int | None = None
+    long_side: int | None = None
+    grey: bool | None = None
+    features: int | None = None
+    window: int | None = None
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bound(_Part):
+    """A condition on one fact; a fact that is not known never meets it."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    equals: bool | str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.at_least is None and self.at_most is None and self.equals is None:
+            raise ValueError("a condition needs at_least, at_most or equals")
+        return self
+
+    def is_met(self, fact: float | bool | str | None) -> bool:
+        """Whether `fact` meets it."""
+        if fact is None:
+            return False
+        if self.equals is not None:
+            return fact == self.equals
+        number = float(fact)
+        return (self.at_least is None or number >= self.at_least) and (self.at_most is None or number <= self.at_most)
+
+
+class Heuristic(_Part):
+    """When the data are like `when`, `params` in place of the defaults are worth a trial, for the reason `why`."""
+
+    id: str
+    when: dict[str, Bound] = {}
+    params: dict[str, Any] = Field(min_length=1)
+    why: str
+    source: str
+
+    @model_validator(mode="after")
+    def _known_facts(self) -> Self:
+        if unknown := sorted(set(self.when) - set(DataFacts.model_fields)):
+            raise ValueError(f"no such fact: {', '.join(unknown)}")
+        return self
+
+    def fits(self, facts: DataFacts) -> bool:
+        """Whether every condition is met."""
+        return all(bound.is_met(getattr(facts, name)) for name, bound in self.when.items())
+
+
+class _File(_Part):
+    detector: str
+    heuristics: tuple[Heuristic, ...]
+
+
+def load_heuristics(detector: str, *, folder: Path = FOLDER) -> tuple[Heuristic, ...]:
+    """The heuristics of `detector`, in the order they should be tried; none where there is no file for it.
+
+    Raises:
+        ConfigError: Its file is not YAML, or says something unknown.
+    """
+    path = folder / f"{detector}.yaml"
+    if not path.is_file():
+        return ()
+    try:
+        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).heuristics
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error

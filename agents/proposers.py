@@ -1,0 +1,204 @@
+"""Who proposes the next configuration: knowledge and TPE, or a language model with both behind it."""
+
+import json
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agents.knowledge.heuristics import DataFacts, Heuristic, load_heuristics
+from agents.llm import Answer, ChatModel, ModelFaultError
+from components.core.hashing import canonical_json
+from components.core.lines import first_problem
+from components.search.attempts import Draft
+from components.search.study import Study
+
+PRIORS = 3
+"""Heuristics tried at most before TPE, so that a budget of eight leaves it half."""
+
+HISTORY = 40
+"""Trials shown to a language model at most, the newest."""
+
+PATIENCE_WITH_MODEL = 3
+"""Answers in a row that never came, after which a model is not asked again in this run."""
+
+_SYSTEM = """You tune an industrial anomaly detector. Propose ONE configuration to try next.
+Answer with one JSON object and nothing else: {"params": {...}, "why": "one short sentence"}.
+"params" must satisfy the given JSON schema and must differ from every configuration tried before.
+The value to maximise is AUROC on validation, at most 1."""
+
+
+class Proposer(Protocol):
+    """Proposes from a study's history; it evaluates nothing and writes nothing."""
+
+    def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
+        """A configuration that was not tried yet, None when there is none left."""
+        ...
+
+
+class KnowledgeProposer:
+    """Heuristics that fit the data, then Optuna's TPE. The same history gives the same proposal."""
+
+    def __init__(self, heuristics: tuple[Heuristic, ...]) -> None:
+        self._heuristics = heuristics
+
+    @classmethod
+    def of(cls, detector: str) -> "KnowledgeProposer":
+        """With the heuristics of the knowledge base."""
+        return cls(load_heuristics(detector))
+
+    def fitting(self, facts: DataFacts) -> list[Heuristic]:
+        """The heuristics for data like these."""
+        return [heuristic for heuristic in self._heuristics if heuristic.fits(facts)]
+
+    def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
+        """See `Proposer.propose`."""
+        return self._prior(study, facts) or self.by_tpe(study)
+
+    def _prior(self, study: Study, facts: DataFacts) -> Draft | None:
+        done = {proposal.proposed_by for proposal in study.proposals()}
+        for heuristic in self.fitting(facts)[:PRIORS]:
+            free = {name: value for name, value in heuristic.params.items() if name in study.space.parameters}
+            params = {**study.space.defaults(), **free}
+            name = f"knowledge:{heuristic.id}"
+            if name in done or study.space.problem(params) or study.was_tried(params):
+                continue
+            return Draft(params=params, proposed_by=name, why=f"{heuristic.why} ({heuristic.source})")
+        return None
+
+    def by_tpe(self, study: Study) -> Draft | None:
+        """TPE's proposal."""
+        params = study.suggest()
+        why = "greatest expected improvement over the trials so far, or a random start while there are few"
+        return None if params is None else Draft(params=params, proposed_by="tpe", why=why)
+
+
+class _Proposed(BaseModel):
+    """The only answer that is accepted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    params: dict[str, Any]
+    why: str = Field("", max_length=1_000)
+
+
+class LanguageModelProposer:
+    """A language model proposes; whatever is wrong with its answer, TPE proposes instead, and it is counted."""
+
+    def __init__(self, model: ChatModel, *, base: KnowledgeProposer) -> None:
+        self._model, self._base, self._silent = model, base, 0
+
+    def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
+        """See `Proposer.propose`."""
+        if not study.space.parameters:
+            return None
+        if self._silent >= PATIENCE_WITH_MODEL:
+            return self._fall_back(study, f"the model gave no answer {self._silent} times and is not asked again")
+        try:
+            schema = _answer_schema(study)
+            answer = self._model.ask(system=_SYSTEM, user=self._prompt(study, facts), schema=schema)
+        except ModelFaultError as error:
+            self._silent += 1
+            return self._fall_back(study, str(error))
+        self._silent = 0
+        return self._judge(study, answer)
+
+    def _judge(self, study: Study, answer: Answer) -> Draft | None:
+        try:
+            proposed = parse_answer(answer.text)
+        except ValueError as error:
+            return self._fall_back(study, f"the answer is not what was asked for: {error}", answer=answer)
+        if problem := study.space.problem(proposed.params):
+            return self._fall_back(study, problem, answer=answer)
+        params = study.space.validate_params(proposed.params)
+        if study.was_tried(params):
+            return self._fall_back(study, "the configuration was tried before", answer=answer)
+        return Draft(
+            params=params,
+            proposed_by=self._model.name,
+            why=" ".join(proposed.why.split()),
+            answer_sha256=answer.sha256,
+            money=answer.money,
+        )
+
+    def _fall_back(self, study: Study, reason: str, *, answer: Answer | None = None) -> Draft | None:
+        draft = self._base.by_tpe(study)
+        if draft is None:
+            return None
+        return Draft(
+            params=draft.params,
+            proposed_by=draft.proposed_by,
+            why=draft.why,
+            answer_sha256=answer.sha256 if answer else "",
+            fallback=reason[:300],
+            money=answer.money if answer else 0.0,
+        )
+
+    def _prompt(self, study: Study, facts: DataFacts) -> str:
+        """Schema, defaults, facts, knowledge and validation history; nothing of the test split is within reach."""
+        known = [
+            {"params": heuristic.params, "why": heuristic.why, "source": heuristic.source}
+            for heuristic in self._base.fitting(facts)
+        ]
+        tried = [
+            {
+                "params": {name: trial.params[name] for name in study.space.parameters},
+                "state": trial.state,
+                "value": trial.value,
+                "low": trial.low,
+                "high": trial.high,
+            }
+            for trial in study.trials()[-HISTORY:]
+        ]
+        parts = {
+            "schema of params": study.space.json_schema(),
+            "defaults": study.space.defaults(),
+            "data": facts.model_dump(mode="json", exclude_none=True),
+            "knowledge": known,
+            "tried": tried,
+        }
+        return "\n".join(f"{name}: {canonical_json(part)}" for name, part in parts.items())
+
+
+def parse_answer(text: str) -> _Proposed:
+    """The one JSON object that `text` is, perhaps within a Markdown fence; nothing else around it.
+
+    Raises:
+        ValueError: It is not JSON, repeats a key, holds NaN or infinity, or has other fields.
+    """
+    body = text.strip()
+    if body.startswith("```") and body.endswith("```") and "\n" in body:
+        body = body[body.index("\n") : -3]
+    try:
+        found = json.loads(body, parse_constant=_refuse, object_pairs_hook=_without_repeats)
+        return _Proposed.model_validate(found)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ValidationError as error:
+        raise ValueError(first_problem(error)[:200]) from error
+
+
+def _answer_schema(study: Study) -> dict[str, Any]:
+    """JSON schema of the whole answer."""
+    return {
+        "type": "object",
+        "properties": {"params": study.space.json_schema(), "why": {"type": "string"}},
+        "required": ["params", "why"],
+        "additionalProperties": False,
+    }
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is repeated")
+    return found
+
+
+def make_proposer(detector: str, *, model: ChatModel | None) -> Proposer:
+    """The proposer for `detector`: with the language model if there is one."""
+    base = KnowledgeProposer.of(detector)
+    return base if model is None else LanguageModelProposer(model, base=base)

@@ -1,0 +1,1 @@
+"""What happened, put together for people who have to prove it."""

@@ -1,0 +1,82 @@
+"""Cells of one column as numbers, times or words."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+_TRUTH = {"true": "1", "false": "0"}
+_DATE_LIKE = re.compile(r"\d{1,4}[-/.:]\d{1,2}")
+_MISSING_WORDS = frozenset({"", "?", "-", "--", "nan", "null", "none", "n/a", "na"})
+
+
+def as_numbers(column: pd.Series) -> NDArray[np.float64]:
+    """``(R,)`` values of R rows: NaN where a cell is missing, infinite where it holds no finite number.
+
+    >>> as_numbers(pd.Series(["1", " true", None, "?", "ERR"])).tolist()
+    [1.0, 1.0, nan, nan, inf]
+    """
+    if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
+        if not pd.api.types.is_complex_dtype(column.dtype):
+            return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    words = as_words(column)
+    numbers = pd.to_numeric(words.replace(_TRUTH), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isnan(numbers) & words.notna().to_numpy() & (words != "nan").to_numpy(), np.inf, numbers)
+
+
+def as_words(column: pd.Series) -> pd.Series:
+    """Cells as stripped lower-case text, None where missing."""
+    words = column.astype("string").str.strip().str.lower()
+    return words.mask(words.isin(_MISSING_WORDS)).astype(object).where(lambda cell: cell.notna(), None)
+
+
+def as_categories(column: pd.Series) -> pd.Series:
+    """Cells as stripped text with their case, None where missing."""
+    text = column.astype("string").str.strip()
+    return text.mask(text == "").astype(object).where(lambda cell: cell.notna(), None)
+
+
+def as_seconds(column: pd.Series) -> NDArray[np.float64] | None:
+    """``(R,)`` seconds since some fixed time, NaN where missing; None if the column holds no times.
+
+    Numbers are taken as they are, in their own unit: only order and relative steps are used.
+    """
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return _seconds(column)
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return None
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return as_numbers(column)
+    text = as_categories(column)
+    if not looks_like_times(text):
+        return None
+    times = _parse(text)
+    return None if times.isna().sum() > 0.01 * len(text) + text.isna().sum() else _seconds(times)
+
+
+def looks_like_times(text: pd.Series) -> bool:
+    """Whether the first filled cells read as dates or times of day."""
+    first = text.dropna().head(50)
+    if first.empty or not all(isinstance(cell, str) and _DATE_LIKE.search(cell) for cell in first):
+        return False
+    return bool(_parse(first).notna().all())
+
+
+def _parse(text: pd.Series) -> pd.Series:
+    with warnings.catch_warnings():
+        # pandas warns when it cannot guess one format; then each cell is read on its own, which is what we want.
+        warnings.simplefilter("ignore", UserWarning)
+        times = pd.to_datetime(text, errors="coerce", utc=True)
+        if times.isna().sum() > text.isna().sum():
+            times = pd.to_datetime(text, errors="coerce", utc=True, format="mixed")
+    return times
+
+
+def _seconds(times: pd.Series) -> NDArray[np.float64]:
+    naive = pd.to_datetime(times, utc=True).dt.tz_convert(None)
+    stamps = naive.to_numpy(dtype="datetime64[ns]")
+    seconds = stamps.astype(np.int64) / 1e9
+    seconds[np.isnat(stamps)] = np.nan
+    return np.asarray(seconds, dtype=np.float64)

@@ -1,0 +1,173 @@
+"""Bytes of a CSV or Parquet file become a table, and its feature columns become numbers."""
+
+import csv
+import io
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..core.contracts import Column, TableSchema
+from .columns import as_categories, as_numbers
+from .schema import infer_schema
+from .unusable import UnusableSample
+from .windows import cut, window_names, window_starts
+
+__all__ = [
+    "TABLE_SUFFIXES", "cut", "encode", "encode_cells", "infer_schema", "read_table", "sniff_delimiter",
+    "window_names", "window_starts",
+]  # fmt: skip
+
+TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet", ".pq"})
+_DELIMITERS = ",;\t|"
+_MISSING = ["", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"]
+
+
+def read_table(data: bytes) -> pd.DataFrame:
+    """The table that `data` holds. `frame.attrs` says its `delimiter` and `encoding` ("" for Parquet).
+
+    CSV: the delimiter is found among comma, semicolon, tab and bar, a decimal comma is understood where the delimiter
+    leaves it free, the encoding is UTF-8 or UTF-16 by its mark, else UTF-8, else Latin-1.
+
+    Raises:
+        UnusableSample: `empty`, `not-a-table`, `damaged`, or `schema` where there is no row of column names.
+    """
+    if not data:
+        raise UnusableSample("empty", "The file has no bytes.")
+    frame = _parquet(data) if data.startswith(b"PAR1") else _csv(data)
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+    if frame.columns.has_duplicates:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise UnusableSample("schema", f"Two columns are called {twice!r}.")
+    if frame.empty:
+        raise UnusableSample("empty", "The table has no rows.")
+    return frame
+
+
+def sniff_delimiter(text: str) -> str:
+    """The delimiter that the first line holds most of; a comma if it holds none.
+
+    >>> sniff_delimiter('"a,b";c;d')
+    ';'
+    """
+    counts = {mark: len(next(csv.reader([text], delimiter=mark), [])) for mark in _DELIMITERS}
+    return max(_DELIMITERS, key=lambda mark: counts[mark])
+
+
+def encode_cells(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64]:
+    """``(R, D)``: the D features of R rows; NaN is missing, infinite is no finite number, -1 an unknown category.
+
+    Raises:
+        UnusableSample: `schema`: a feature column is missing.
+    """
+    for column in schema.features:
+        if column.name not in frame:
+            raise UnusableSample("schema", f"Column {column.name!r} is missing.")
+    values = np.empty((len(frame), len(schema.features)))
+    for place, column in enumerate(schema.features):
+        values[:, place] = _encoded(frame[column.name], column)
+    return values
+
+
+def encode(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64]:
+    """As `encode_cells`, but refuses what is no finite number.
+
+    Raises:
+        UnusableSample: `schema`: a feature column is missing; `non-finite`: a cell holds no finite number.
+    """
+    values = encode_cells(frame, schema)
+    bad = np.argwhere(np.isinf(values))
+    if len(bad):
+        row, place = bad[0]
+        raise UnusableSample("non-finite", name_cell(frame, schema, row=int(row), place=int(place)))
+    return values
+
+
+def name_cell(frame: pd.DataFrame, schema: TableSchema, *, row: int, place: int) -> str:
+    """A sentence about a cell that holds no finite number."""
+    name = schema.features[place].name
+    return f"Column {name!r}, row {row}: {str(frame[name].iloc[row])!r} is no finite number."
+
+
+def _encoded(column: pd.Series, declared: Column) -> NDArray[np.float64]:
+    if declared.kind == "numeric":
+        return as_numbers(column)
+    text = as_categories(column)
+    codes = pd.Categorical(text, categories=list(declared.categories)).codes.astype(np.float64)
+    codes[text.isna().to_numpy()] = np.nan
+    return np.asarray(codes)
+
+
+def _parquet(data: bytes) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(io.BytesIO(data))
+    except (OSError, ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError) as error:
+        raise UnusableSample("damaged", f"It does not read as Parquet: {_first_line(error)}.") from error
+    frame = frame.reset_index(drop=isinstance(frame.index, pd.RangeIndex) or frame.index.name is None)
+    frame.attrs = {"delimiter": ",", "encoding": ""}
+    return frame
+
+
+def _csv(data: bytes) -> pd.DataFrame:
+    text, encoding = _text(data)
+    first = next((line for line in text[:65_536].splitlines() if line.strip()), "")
+    delimiter = sniff_delimiter(first)
+    _check_header(next(csv.reader([first], delimiter=delimiter), []))
+    frame = _parse(text, delimiter, ".")
+    if delimiter != "," and any(_decimal_comma(frame[name]) for name in frame):
+        frame = _parse(text, delimiter, ",")
+    frame.attrs = {"delimiter": delimiter, "encoding": encoding}
+    return frame
+
+
+def _parse(text: str, delimiter: str, decimal: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            io.StringIO(text), sep=delimiter, decimal=decimal, na_values=_MISSING, keep_default_na=False,
+            skipinitialspace=True, low_memory=False, index_col=False,
+        )  # fmt: skip
+    except (ValueError, pd.errors.ParserError, OverflowError) as error:
+        raise UnusableSample("damaged", f"It does not read as CSV: {_first_line(error)}.") from error
+
+
+def _text(data: bytes) -> tuple[str, str]:
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        encodings: tuple[str, ...] = ("utf-16",)
+    elif b"\0" in data[:65_536]:
+        raise UnusableSample("not-a-table", "It holds zero bytes: it is neither CSV nor Parquet.")
+    else:
+        encodings = ("utf-8-sig", "latin-1")
+    for encoding in encodings:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not text.strip():
+            raise UnusableSample("empty", "The file holds only blanks.")
+        return text, encoding
+    raise UnusableSample("damaged", "It is marked as UTF-16 but does not decode.")
+
+
+def _check_header(names: list[str]) -> None:
+    numbers = [name for name in names if _is_number(name)]
+    if names and len(numbers) == len(names):
+        raise UnusableSample("schema", f"The first row holds numbers ({numbers[0]!r}, ...), not column names.")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _decimal_comma(column: pd.Series) -> bool:
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return False
+    filled = column.dropna().head(200).astype(str)
+    return len(filled) > 0 and bool(filled.str.fullmatch(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*").mean() > 0.9)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,144 @@
+"""The drift job: the samples that came since the champion's data, against the champion's calibration samples."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from components.core.contracts import DriftReport, Label, ManifestColumn, ModelVersion, Split
+from components.core.ports import Detector, Image
+from components.core.scoring import score_all
+from components.drift import evidently_report
+from components.drift.check import check
+from components.drift.features import OPTICS, embedding_features, optics, table_features
+from components.drift.window import DriftWindow, Family
+from components.samples.sets import ImageSamples, TableSamples
+from flows.data import LineData, SampleSet
+from flows.jobs.models import champion_of, load_model
+from flows.progress import report as tell
+from flows.wiring import Linewright
+
+CALIBRATION_FILE = "calibration_scores.json"
+"""In a model's folder: sample → score by a model that did not see it; the reference of every drift check."""
+
+MOST_SAMPLES = 2_000
+"""Samples of each side that a check reads; the newest are kept, and the report says how many were compared."""
+
+BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftOutcome:
+    """A stored check: its report, number and HTML file ("" unless it found drift)."""
+
+    report: DriftReport
+    check_id: int
+    html: str
+
+
+def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
+    """Compare the line's newest samples with its champion's, store the verdict, and write a report if it is drift.
+
+    Raises:
+        NotEnoughDataError: The line has no champion, or no data.
+    """
+    champion = champion_of(app, name)
+    line = app.line(name)
+    data = LineData.open(app, line)
+    detector = load_model(app, champion)
+    reference, current = _windows(app, data, champion, detector)
+    number = app.records.drift.checks_since(name, champion.version) + 1
+    found = check(reference, current, line=name, options=line.drift, check=number, seed=line.seed)
+    html = ""
+    if found.verdict == "drift":
+        path = app.settings.reports / f"{name}-v{champion.version}-check{number}.html"
+        html = str(evidently_report.write_html(reference, current, report=found, path=path).relative_to(app.home))
+    check_id = app.records.drift.add(found, champion=champion.version, html=html, actor=actor)
+    _log(app, champion, found, html=html, number=number)
+    return DriftOutcome(report=found, check_id=check_id, html=html)
+
+
+def _windows(
+    app: Linewright, data: LineData, champion: ModelVersion, detector: Detector
+) -> tuple[DriftWindow, DriftWindow]:
+    folder = app.tracker.local_folder(champion.folder)
+    known: dict[str, float] = json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8"))
+    manifest = data.manifest
+    old = manifest[manifest[ManifestColumn.SAMPLE].isin(known)].tail(MOST_SAMPLES)
+    new = manifest[
+        (manifest[ManifestColumn.ADDED_IN] > champion.dataset)
+        & (manifest[ManifestColumn.SPLIT] != Split.TEST)
+        & (manifest[ManifestColumn.LABEL] == Label.NORMAL)
+    ].tail(MOST_SAMPLES)
+    old_samples, new_samples = data.samples(old), data.samples(new)
+    old_features, new_features, families = _features(old_samples, new_samples, detector)
+    threshold = champion.calibration.threshold
+    reference = DriftWindow(
+        name=f"{data.line.name}/v{champion.dataset}",
+        features=old_features,
+        families=families,
+        groups=data.groups(old),
+        scores=np.array([known[sample] for sample in old[ManifestColumn.SAMPLE]]),
+        threshold=threshold,
+        constants=_constants(old_samples),
+        ignored=data.schema.ignored if data.schema else {},
+    )
+    current = DriftWindow(
+        name=f"{data.version.tag}, added since",
+        features=new_features,
+        families=families,
+        groups=data.groups(new),
+        scores=score_all(detector, new_samples, progress=tell).image,
+        threshold=threshold,
+        constants=_constants(new_samples),
+        ignored=data.schema.ignored if data.schema else {},
+    )
+    return reference, current
+
+
+def _features(
+    old: SampleSet, new: SampleSet, detector: Detector
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Family]]:
+    if isinstance(old, TableSamples) and isinstance(new, TableSamples):
+        before, after = (table_features(part.take(range(len(part))), part.schema) for part in (old, new))
+        return before, after, dict.fromkeys(before.columns, "feature")
+    assert isinstance(old, ImageSamples) and isinstance(new, ImageSamples)
+    (light_before, seen_before), (light_after, seen_after) = _look(old, detector), _look(new, detector)
+    inner_before, inner_after = embedding_features(seen_before, seen_after)
+    families: dict[str, Family] = {**OPTICS, **dict.fromkeys(inner_before.columns, "embedding")}
+    return (
+        pd.concat([light_before, inner_before], axis=1),
+        pd.concat([light_after, inner_after], axis=1),
+        families,
+    )
+
+
+def _look(samples: ImageSamples, detector: Detector) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """Optics ``(N, 6)`` and embeddings ``(N, E)`` of images, read once."""
+    lights: list[pd.DataFrame] = []
+    seen: list[NDArray[np.float64]] = []
+    for start in range(0, len(samples), BATCH):
+        images: list[Image] = list(samples.take(range(start, min(start + BATCH, len(samples)))))
+        lights.append(optics(images))
+        seen.append(np.asarray(detector.embed(images), dtype=np.float64))
+        tell("looking at images", min(start + BATCH, len(samples)), len(samples))
+    if not seen:
+        return optics([]), np.empty((0, detector.embed_size))
+    return pd.concat(lights, ignore_index=True), np.concatenate(seen)
+
+
+def _constants(samples: SampleSet) -> dict[str, str]:
+    return samples.constants() if isinstance(samples, TableSamples) else {}
+
+
+def _log(app: Linewright, champion: ModelVersion, found: DriftReport, *, html: str, number: int) -> None:
+    """The verdict beside the champion in MLflow; the HTML file only where it is worth opening."""
+    run, place = champion.mlflow_run, f"drift/check{number}"
+    path = app.settings.reports / f"{champion.line}-v{champion.version}-check{number}.json"
+    path.write_text(found.model_dump_json(indent=2), encoding="utf-8")
+    app.tracker.log_file(run, path, place)
+    if html:
+        app.tracker.log_file(run, app.home / Path(html), place)

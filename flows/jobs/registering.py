@@ -1,0 +1,94 @@
+"""The register stage: the model folder goes to MLflow, the record into our own tables, in that order."""
+
+import importlib.metadata
+import subprocess
+from typing import Any
+
+from components.core.contracts import Calibration, ModelVersion, SearchOutcome, now
+from components.core.hashing import canonical_json, sha256_file
+from components.register.package import build_package
+from flows.jobs.drift import CALIBRATION_FILE
+from flows.jobs.plan import ROOT, code_digest
+from flows.jobs.promote import sync_aliases
+from flows.jobs.retrain import RetrainJob
+from flows.jobs.stages import Judged, detector_name
+from flows.jobs.training_data import example_of
+
+PACKAGES = ("torch", "timm", "numpy", "pandas", "scikit-learn", "mlflow", "prefect", "dvc", "evidently", "optuna")
+"""Packages whose versions go into the lineage beside the lock file's digest."""
+
+
+def register(
+    job: RetrainJob,
+    *,
+    outcome: SearchOutcome,
+    calibration: Calibration,
+    judged: Judged,
+    explanations: dict[str, str],
+) -> ModelVersion:
+    """Log the model, register it, and make it a candidate. Every step finds what a killed try of it left."""
+    tracker, name = job.app.tracker, job.line.name
+    folder = job.fresh_folder("package")
+    build_package(
+        job.folder / "detector", folder, line=job.line, schema=job.data.schema, example=example_of(job)
+    )
+    scores = (job.folder / CALIBRATION_FILE).read_bytes()
+    (folder / CALIBRATION_FILE).write_bytes(scores)
+    logged = tracker.log_model(job.run_id, line=name, retrain_id=job.id, model_dir=folder)
+    number = tracker.create_version(name, model_id=logged.model_id, run_id=job.run_id, retrain_id=job.id)
+    model = job.app.records.models.register(
+        job.lease,
+        ModelVersion(
+            line=name,
+            version=0,
+            status="candidate",
+            created=now(),
+            retrain=job.id,
+            trainer=job.plan.actor,
+            dataset=job.plan.version.number,
+            detector=detector_name(job),
+            params=outcome.best.params,
+            seed=job.seed,
+            calibration=calibration,
+            evaluation=judged.evaluation,
+            champion_evaluation=judged.champion,
+            gate=judged.gate,
+            search=outcome,
+            folder=logged.folder,
+            files=logged.files,
+            mlflow_run=job.run_id,
+            mlflow_model=logged.model_id,
+            mlflow_version=number,
+            explanations=explanations,
+            code=provenance(),
+            request=job.plan.request,
+            timings=job.timings,
+        ),
+    )
+    sync_aliases(job.app, name)
+    _log_record(job, model)
+    tracker.finish(job.run_id, "FINISHED")
+    return model
+
+
+def provenance() -> dict[str, str]:
+    """What the model was made with: commit, digests of code and lock file, versions of the packages that matter."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False
+    )
+    return {
+        "commit": commit.stdout.strip() or "not a git checkout",
+        "code": code_digest(),
+        "requirements.lock": sha256_file(ROOT / "requirements.lock"),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def _log_record(job: RetrainJob, model: ModelVersion) -> None:
+    metrics = {name: metric.value for name, metric in model.evaluation.metrics.items() if metric.value is not None}
+    job.app.tracker.log_metrics(job.run_id, metrics)
+    job.app.tracker.log_params(job.run_id, {f"best.{key}": value for key, value in model.params.items()})
+    record: dict[str, Any] = model.model_dump(mode="json")
+    path = job.folder / "model_version.json"
+    path.write_text(canonical_json(record), encoding="utf-8")
+    job.app.tracker.log_file(job.run_id, path, "record")

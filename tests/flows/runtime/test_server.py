@@ -1,0 +1,162 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from components.core.errors import UnavailableError
+from components.settings import PrefectSettings, Settings
+from flows.runtime.notes import Places
+from flows.runtime.server import prefect_api, start_early, up_is_running
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[3]
+
+COMMAND = """
+import json, sys, time
+from pathlib import Path
+from components.settings import Settings
+from flows.runtime.server import prefect_api, start_early
+settings = Settings(home=Path(sys.argv[1]))
+start_early(settings)
+from prefect import flow, get_client, task
+
+@task
+def add(a: int, b: int) -> int:
+    return a + b
+
+@flow(name="tiny", persist_result=True)
+def tiny(line: str) -> int:
+    return add(len(line), 1)
+
+began = time.monotonic()
+with prefect_api(settings) as url:
+    waited = time.monotonic() - began
+    result = tiny(sys.argv[2])
+print(json.dumps({"url": url, "result": result, "waited": waited}))
+"""
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from components.settings import Settings
+from flows.runtime.server import start_early
+start_early(Settings(home=Path(sys.argv[1])))
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def _start(code, *arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def _finish(process):
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert err == ""
+    return json.loads(out)
+
+
+def _hosts(home):
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+        except psutil.Error:
+            continue
+        if "flows.runtime.host" in line and str(home / "prefect") in line and process.status() != "zombie":
+            found.append(process)
+    return found
+
+
+def _until(condition, *, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "too late"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("workspace with space")
+
+
+def test_cold_starts_at_once_share_one_server(home):
+    """Several commands of one workspace, the first ever, and a left-over note of a server that is gone."""
+    (home / "prefect").mkdir()
+    (home / "prefect" / "on-demand.json").write_text('{"url": "http://127.0.0.1:9", "pid": 1}')
+    commands = [_start(COMMAND, home, "x" * number) for number in range(4)]
+    results = [_finish(command) for command in commands]
+    assert [result["result"] for result in results] == [1, 2, 3, 4]
+    assert len({result["url"] for result in results}) == 1
+    assert (home / "prefect" / "prefect.db").is_file()
+    assert "Finished in state Completed()" in (home / "prefect" / "flows.log").read_text()
+
+
+def test_the_server_goes_when_nobody_needs_it(home):
+    _finish(_start(COMMAND, home, "warm"))
+    _until(lambda: not _hosts(home), seconds=15)
+    assert not (home / "prefect" / "on-demand.json").exists()
+
+
+def test_a_killed_starter_leaves_no_server(home):
+    starter = _start(HOLD, home)
+    assert starter.stdout.readline() == "started\n"
+    _until(lambda: _hosts(home), seconds=10)
+    starter.kill()
+    starter.communicate()
+    _until(lambda: not _hosts(home), seconds=20)
+
+
+def test_a_killed_server_is_replaced(home):
+    first = _finish(_start(COMMAND, home, "abc"))
+    (host,) = _hosts(home)
+    host.send_signal(signal.SIGKILL)
+    host.wait(10)
+    assert (home / "prefect" / "on-demand.json").exists()
+    second = _finish(_start(COMMAND, home, "abc"))
+    assert second["url"] != first["url"]
+
+
+def test_runs_and_their_tasks_are_recorded(home):
+    settings = Settings(home=home)
+    with prefect_api(settings) as url:
+        from prefect.client.orchestration import get_client
+
+        with get_client(sync_client=True) as client:
+            assert str(client.api_url).rstrip("/") == url
+            runs = client.read_flow_runs()
+            tasks = client.read_task_runs()
+    assert len(runs) == len(tasks) >= 5
+    assert {run.state.type.value for run in [*runs, *tasks]} == {"COMPLETED"}
+    assert not up_is_running(settings)
+
+
+def test_a_real_server_must_answer(tmp_path):
+    settings = Settings(home=tmp_path, prefect=PrefectSettings(api_url="http://127.0.0.1:9/api"))
+    start_early(settings)
+    with pytest.raises(UnavailableError, match="http://127.0.0.1:9/api does not answer"), prefect_api(settings):
+        pass
+    assert not Places.of(tmp_path / "prefect", kind="on-demand").lock.exists()
+
+
+def test_a_server_that_cannot_start_is_one_clear_error(tmp_path):
+    settings = Settings(home=tmp_path)
+    (tmp_path / "prefect" / "prefect.db").mkdir(parents=True)
+    with pytest.raises(UnavailableError, match="ended 3 times at its start") as caught, prefect_api(settings):
+        pass
+    assert "server.log" in caught.value.hint
