@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 import numpy as np
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from agents.checkpoints import Saver
 from agents.graphs.limits import BuilderLimits, reason_to_stop
 from agents.knowledge.heuristics import DataFacts
 from agents.policy import ToolGuard
@@ -63,7 +62,7 @@ def run_builder(
     study: Study,
     evaluate: Evaluate,
     proposer: Proposer,
-    saver: Saver,
+    saver: BaseCheckpointSaver[Any],
     limits: BuilderLimits,
     on_trial: OnTrial,
 ) -> SearchOutcome:
@@ -87,6 +86,9 @@ def run_builder(
     return builder.outcome(state)
 
 
+_Graph = CompiledStateGraph[BuilderState, None, BuilderState, BuilderState]
+
+
 class _Builder:
     """The nodes, and what they need; nothing of it is checkpointed."""
 
@@ -104,13 +106,15 @@ class _Builder:
         self._proposer, self._limits, self._on_trial = proposer, limits, on_trial
         self._guard = ToolGuard("builder", limits=limits.tools, used={"evaluate": len(study.trials())})
 
-    def graph(self, saver: Saver) -> "CompiledStateGraph[BuilderState, None, BuilderState, BuilderState]":
+    def graph(
+        self, saver: BaseCheckpointSaver[Any]
+    ) -> "CompiledStateGraph[BuilderState, None, BuilderState, BuilderState]":
         """The compiled graph."""
         graph = StateGraph(BuilderState)
-        graph.add_node("propose", self.propose)
+        graph.add_node("propose", lambda _: self.propose())
         graph.add_node("evaluate", self.evaluate)
-        graph.add_node("reflect", self.reflect)
-        graph.add_node("stop", self.stop)
+        graph.add_node("reflect", lambda _: self.reflect())
+        graph.add_node("stop", lambda _: self.stop())
         graph.add_edge(START, "reflect")
         graph.add_conditional_edges("propose", lambda state: "stop" if state["stopped_by"] else "evaluate")
         graph.add_edge("evaluate", "reflect")
@@ -118,7 +122,7 @@ class _Builder:
         graph.add_edge("stop", END)
         return graph.compile(checkpointer=saver)
 
-    def propose(self, state: BuilderState) -> BuilderState:
+    def propose(self) -> BuilderState:
         """Ask for a new trial, or find the one that was asked before the process died."""
         pending = self._study.pending()
         if pending is not None:
@@ -158,12 +162,12 @@ class _Builder:
         seconds = time.perf_counter() - started
         return self._study.tell(asked, value=value, low=low, high=high, seconds=seconds, scores=scores)
 
-    def reflect(self, state: BuilderState) -> BuilderState:
+    def reflect(self) -> BuilderState:
         """Decide whether another trial is worth it."""
         proposals, trials = self._study.proposals(), self._study.trials()
         return {"stopped_by": reason_to_stop(trials, proposals=proposals, limits=self._limits)}
 
-    def stop(self, state: BuilderState) -> BuilderState:
+    def stop(self) -> BuilderState:
         """Choose; the same study always gives the same choice."""
         return {"best": choose(self._study, self._task.labels).number}
 

@@ -151,7 +151,12 @@ def _grow_model(
 
 def _grow_retrain(graph: GraphBuilder, records: LineageRecords, model: ModelVersion, *, after: str) -> str:
     found = records.retrains.get(model.retrain)
-    facts: dict[str, Any] = {"key": found.key, "actor": found.actor, "state": found.state, "started": found.started.isoformat()}
+    facts: dict[str, Any] = {
+        "key": found.key,
+        "actor": found.actor,
+        "state": found.state,
+        "started": found.started.isoformat(),
+    }
     facts |= {"finished": found.finished.isoformat() if found.finished else None, "seed": model.seed}
     facts |= {"mlflow_run": model.mlflow_run, "code": model.code}
     node = graph.node("retrain", found.retrain_id, facts=facts, after=after, relation="was made by")

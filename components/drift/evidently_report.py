@@ -87,7 +87,7 @@ def _drawn(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
 def _harmless(text: str) -> str:
     """Evidently writes names into a script unescaped, and names come from files: without brackets they end no tag."""
-    return text.replace("<", "\u2039").replace(">", "\u203a")
+    return text.replace("<", "(").replace(">", ")")
 
 
 def _run(

@@ -12,7 +12,7 @@ from components.core.ports import Detector, Progress, Samples, silent
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
 from components.metrics.bootstrap import interval, paired_difference, rate_interval
-from components.metrics.ranking import auroc, average_precision, f1_at
+from components.metrics.ranking import auroc, average_precision, f1_above
 
 LATENCY_SAMPLES = 16
 """Samples timed one by one."""
@@ -77,7 +77,7 @@ def image_metrics(
     return {
         "image_auroc": interval(auroc, scores, labels, seed=derive_seed(seed, "auroc")),
         "average_precision": interval(average_precision, scores, labels, seed=derive_seed(seed, "ap")),
-        "f1": interval(f1_at(threshold), scores, labels, seed=derive_seed(seed, "f1")),
+        "f1": interval(f1_above(threshold), scores, labels, seed=derive_seed(seed, "f1")),
         "recall": rate_interval(int(alarms[anomalous].sum()), int(anomalous.sum())),
         "false_alarm_rate": rate_interval(int(alarms[normal].sum()), int(normal.sum())),
     }

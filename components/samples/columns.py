@@ -18,9 +18,8 @@ def as_numbers(column: pd.Series) -> NDArray[np.float64]:
     >>> as_numbers(pd.Series(["1", " true", None, "?", "ERR"])).tolist()
     [1.0, 1.0, nan, nan, inf]
     """
-    if pd.api.types.is_bool_dtype(column.dtype) or pd.api.types.is_numeric_dtype(column.dtype):
-        if not pd.api.types.is_complex_dtype(column.dtype):
-            return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     words = as_words(column)
     numbers = pd.to_numeric(words.replace(_TRUTH), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isnan(numbers) & words.notna().to_numpy() & (words != "nan").to_numpy(), np.inf, numbers)

@@ -4,14 +4,15 @@ import re
 
 from ..core.contracts import Label, Split
 
-_NORMAL = frozenset(
-    {"0", "0.0", "false", "normal", "good", "ok", "pass", "passed", "negative", "healthy", "no", "fine"}
-)
-_ANOMALOUS = frozenset({"1", "1.0", "true", "anomalous", "anomaly", "abnormal", "bad", "ng", "nok", "fail", "failed",
-                        "defect", "defects", "defective", "positive", "faulty", "fault", "yes", "reject"})  # fmt: skip
-_DEFECT = re.compile(
-    r"anomal|abnormal|defect|fault|broken|crack|scratch|dent|contamin|damag|reject|\bnot[ _-]?(good|ok)\b"
-)
+_NORMAL = frozenset({
+    "0", "0.0", "false", "normal", "good", "ok", "pass", "passed", "negative", "healthy", "no", "fine",
+})  # fmt: skip
+_ANOMALOUS = frozenset({
+    "1", "1.0", "true", "anomalous", "anomaly", "anomalies", "abnormal", "bad", "ng", "nok", "fail", "failed", "defect",
+    "defects", "defective", "positive", "faulty", "fault", "yes", "reject",
+})  # fmt: skip
+_DEFECT = ("anomal", "abnormal", "defect", "fault", "broken", "crack", "scratch", "contamin", "damag", "reject")
+_WORDS = re.compile(r"[a-z]+")
 _SPLITS = {
     "train": Split.TRAIN, "training": Split.TRAIN, "calibration": Split.CALIBRATION, "val": Split.VALIDATION,
     "valid": Split.VALIDATION, "validation": Split.VALIDATION, "test": Split.TEST, "testing": Split.TEST,
@@ -37,7 +38,8 @@ def label_of_folder(name: str) -> Label | None:
     plain = name.strip().lower()
     if plain[:1].isdigit():
         return None
-    return label_of_word(plain) or (Label.ANOMALOUS if _DEFECT.search(plain) else None)
+    known = label_of_word(plain)
+    return known or (Label.ANOMALOUS if any(word.startswith(_DEFECT) for word in _WORDS.findall(plain)) else None)
 
 
 def split_of_word(word: str) -> Split | None:

@@ -32,6 +32,7 @@ _BLOCKS = 200  # time blocks that a line's first version has, about: enough to m
 _WINDOWS_OF_BLOCK = 10  # at least, so that what is purged at its borders stays the smaller part
 _MAX_CATEGORIES = 50
 _MOSTLY = 0.9
+_Rule = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 
 
 def infer_schema(
@@ -54,7 +55,12 @@ def infer_schema(
     if not finder.features:
         why = "; ".join(f"{name}: {reason}" for name, reason in list(finder.ignored.items())[:5])
         raise SourceError(f"No column can be a feature ({why}).", hint="Check the delimiter, or table.exclude.")
-    stride = min(options.stride or options.window, options.window)
+    stride = options.stride or options.window
+    if stride > options.window:
+        raise ConfigError(
+            f"table.stride {stride} is larger than table.window {options.window}: rows between would never be seen.",
+            hint="Use a stride of at most the window.",
+        )
     ordered = finder.timestamp is not None or options.window > 1
     block = max(round((rows or len(frame)) / _BLOCKS), _WINDOWS_OF_BLOCK * options.window) if ordered else 1
     return TableSchema(
@@ -151,9 +157,7 @@ class _Finder:
             return bool(_TIME_NAME.search(name.lower())) and self._each_file(as_numbers(column), lambda step: step >= 0)
         return looks_like_times(as_categories(column)) and as_seconds(column) is not None
 
-    def _each_file(
-        self, values: NDArray[np.float64], holds: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
-    ) -> bool:
+    def _each_file(self, values: NDArray[np.float64], holds: _Rule) -> bool:
         inner = np.ones(max(len(values) - 1, 0), dtype=bool)
         inner[self.starts[self.starts > 0] - 1] = False
         return len(values) > 1 and bool(np.all(holds(np.diff(values)[inner])))

@@ -152,6 +152,9 @@ def _check_header(names: list[str]) -> None:
     numbers = [name for name in names if _is_number(name)]
     if names and len(numbers) == len(names):
         raise UnusableSample("schema", f"The first row holds numbers ({numbers[0]!r}, ...), not column names.")
+    twice = next((name for place, name in enumerate(names) if name.strip() and name in names[:place]), None)
+    if twice is not None:
+        raise UnusableSample("schema", f"Two columns are called {twice!r}.")
 
 
 def _is_number(text: str) -> bool:

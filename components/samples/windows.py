@@ -1,5 +1,7 @@
 """Rows of one file become windows: where they start and end, what they hold, and their names."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -16,8 +18,8 @@ GAP = 5.0
 def window_starts(frame: pd.DataFrame, schema: TableSchema, *, group: str = "") -> NDArray[np.int64]:
     """``(N, 2)`` first row and end (excluded) of each window, so that every row is covered at least once.
 
-    Windows never straddle a gap in time, a step backwards, or a change of the column `group`. The rows left at the end of
-    a stretch are covered by one more window that ends with it; a stretch shorter than a window is one short window,
+    Windows never straddle a gap in time, a step backwards, or a change of the column `group`. The rows left at the end
+    of a stretch are covered by one more window that ends with it; a stretch shorter than a window is one short window,
     whose last row is repeated when it is cut.
 
     >>> frame = pd.DataFrame({"t": [0, 1, 2, 3, 4, 90, 91]})
@@ -29,14 +31,15 @@ def window_starts(frame: pd.DataFrame, schema: TableSchema, *, group: str = "") 
         rows = np.arange(len(frame), dtype=np.int64)
         return np.stack([rows, rows + 1], axis=1)
     borders = [0, *_breaks(frame, schema, group).tolist(), len(frame)]
-    parts = [_of_stretch(low, high, schema) for low, high in zip(borders, borders[1:], strict=False) if high > low]
+    parts = [_of_stretch(low, high, schema) for low, high in pairwise(borders) if high > low]
     return np.concatenate(parts) if parts else np.empty((0, 2), np.int64)
 
 
 def cut(values: NDArray[np.float64], bounds: NDArray[np.int64], *, window: int) -> Windows:
     """``(N, W, D)`` from values ``(R, D)`` and bounds ``(N, 2)``; short windows repeat their last row."""
     rows = np.minimum(bounds[:, :1] + np.arange(window), bounds[:, 1:] - 1)
-    return values[rows]
+    windows: Windows = values[rows]
+    return windows
 
 
 def window_names(windows: Windows) -> list[str]:

@@ -93,16 +93,17 @@ def asked_trial(trial: FrozenTrial, *, space: SearchSpace) -> AskedTrial:
 def to_record(trial: FrozenTrial, *, space: SearchSpace) -> Trial:
     """A settled attempt as the record that other stages read."""
     attrs, complete = trial.user_attrs, trial.state == TrialState.COMPLETE
+    end = attrs["result" if complete else "failed"]
     return Trial(
         number=number_of(trial),
         params=space.full(free_params(trial)),
         state="complete" if complete else "failed",
         value=trial.value if complete else None,
-        low=attrs["low"] if complete else None,
-        high=attrs["high"] if complete else None,
-        seconds=attrs["seconds"],
+        low=end.get("low"),
+        high=end.get("high"),
+        seconds=end["seconds"],
         proposed_by=attrs["proposed_by"],
-        why=attrs["why"] if complete else f"{attrs['why']}; failed: {attrs['reason']}",
+        why=attrs["why"] if complete else f"{attrs['why']}; failed: {end['reason']}",
     )
 
 

@@ -1,6 +1,5 @@
 """What a search may change: for every detector its parameters, their ranges and defaults, read from YAML."""
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -38,9 +37,10 @@ class FloatRange(_Part):
 
     def problem(self, value: object) -> str:
         """Why `value` does not belong here, or ""."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return f"must be a finite number, got {value!r}"
-        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {value!r}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"must be a number, got {_shown(value)}"
+        # False for NaN and for infinity too.
+        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {_shown(value)}"
 
     def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
@@ -65,8 +65,8 @@ class IntRange(_Part):
     def problem(self, value: object) -> str:
         """Why `value` does not belong here, or ""."""
         if isinstance(value, bool) or not isinstance(value, int):
-            return f"must be a whole number, got {value!r}"
-        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {value!r}"
+            return f"must be a whole number, got {_shown(value)}"
+        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {_shown(value)}"
 
     def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
@@ -91,7 +91,7 @@ class Categorical(_Part):
         """Why `value` does not belong here, or ""."""
         # 1 == 1.0 == True in Python; a configuration must not change its type on the way.
         known = any(type(value) is type(choice) and value == choice for choice in self.choices)
-        return "" if known else f"must be one of {list(self.choices)}, got {value!r}"
+        return "" if known else f"must be one of {list(self.choices)}, got {_shown(value)}"
 
     def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
@@ -131,7 +131,7 @@ class SearchSpace(_Part):
 
     def problem(self, params: Mapping[str, object]) -> str:
         """What is wrong with `params` as values of the free parameters, or ""."""
-        unknown = sorted(map(repr, set(params) - set(self.parameters)))
+        unknown = sorted(map(_shown, set(params) - set(self.parameters)))
         missing = sorted(set(self.parameters) - set(params))
         if unknown:
             return f"unknown parameter {', '.join(unknown)}; the free ones are {', '.join(self.parameters) or 'none'}"
@@ -197,3 +197,16 @@ def _check_range(low: float, high: float, *, default: float, log: bool) -> None:
 
 def _first(problems: Iterable[str]) -> str:
     return next(iter(problems), "")
+
+
+def _shown(value: object) -> str:
+    """`value` in a message; what a language model or a file says may be of any length."""
+    if isinstance(value, int) and abs(value) > _LARGEST_SHOWN:
+        return "a huge number"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+_LONGEST_SHOWN = 60
+_LARGEST_SHOWN = 10**30
+"""Python refuses to print whole numbers of more than 4,300 digits."""

@@ -30,13 +30,10 @@ from components.search.attempts import (
     to_proposal,
     to_record,
 )
-from components.search.lease import Lease, busy_trial, lost_trial, renewing
+from components.search.lease import Lease, Owner, busy_trial, lost_trial, renewing
 from components.search.space import SearchSpace, Value
 from components.search.storage import open_storage, pack_scores, unpack_scores
 from components.search.tpe import distributions, draws
-
-LEASE_TTL = 20.0
-"""Seconds without a sign of life after which a trial belongs to nobody."""
 
 ATTEMPTS = 3
 """Interruptions after which a configuration other than the default counts as failed: it may be what kills us."""
@@ -49,13 +46,13 @@ class Study:
     """One search of one line. Make it with `Study.open`, end it with `close`."""
 
     def __init__(
-        self, study: optuna.Study, storage: optuna.storages.RDBStorage, *, space: SearchSpace, seed: int, ttl: float
+        self, study: optuna.Study, storage: optuna.storages.RDBStorage, *, space: SearchSpace, seed: int, owner: Owner
     ) -> None:
-        self._study, self._storage, self._ttl = study, storage, ttl
+        self._study, self._storage, self._owner = study, storage, owner
         self.space, self.seed, self.name = space, seed, str(study.study_name)
 
     @classmethod
-    def open(cls, url: str, *, name: str, space: SearchSpace, seed: int, ttl: float = LEASE_TTL) -> Self:
+    def open(cls, url: str, *, name: str, space: SearchSpace, seed: int, owner: Owner) -> Self:
         """The study `name` in the database at `url`, new or resumed; trials that belong to nobody are told FAIL.
 
         Raises:
@@ -65,7 +62,7 @@ class Study:
         storage = open_storage(url)
         try:
             study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-            opened = cls(study, storage, space=space, seed=seed, ttl=ttl)
+            opened = cls(study, storage, space=space, seed=seed, owner=owner)
             opened._check_identity()
             opened._recover()
         except BaseException:
@@ -92,21 +89,18 @@ class Study:
         The proposal depends on the seed, the next number and the completed trials alone, so that a resumed search
         proposes what the uninterrupted one would have.
         """
-        tried = {canonical_json(free_params(trial)) for trial in self._all()}
-        for params in draws(self._study, self.space, seed=self.seed, number=self.next_number):
-            if canonical_json(params) not in tried:
-                return params
-        return None
+        trials = self._all()
+        proposed = draws(self._study, self.space, seed=self.seed, number=_next_number(trials))
+        return next((params for params in proposed if not _is_among(params, trials)), None)
 
     @property
     def next_number(self) -> int:
         """Number of the next new configuration."""
-        return 1 + max((number_of(trial) for trial in self._all()), default=-1)
+        return _next_number(self._all())
 
     def was_tried(self, params: Mapping[str, Any]) -> bool:
         """Whether these free parameters were asked before."""
-        wanted = canonical_json(dict(params))
-        return any(canonical_json(free_params(trial)) == wanted for trial in self._all())
+        return _is_among(params, self._all())
 
     def ask(self, draft: Draft) -> AskedTrial:
         """A new trial of the free parameters that `draft` proposes, leased to this process.
@@ -116,14 +110,16 @@ class Study:
             ConflictError: They were tried before, or another process asked at the same time.
         """
         params = self.space.validate_params(draft.params)
-        if self.was_tried(params):
+        trials = self._all()
+        if _is_among(params, trials):
             raise ConflictError(f"Study {self.name} tried {params} before.", hint="Propose something new.")
-        return self._start(self.next_number, params, note=draft.note())
+        return self._start(_next_number(trials), params, note=draft.note())
 
     def pending(self) -> int | None:
         """Number of the configuration that was asked and neither completed nor failed; None if there is none."""
-        ended = {number_of(trial) for trial in self._all() if is_end(trial)}
-        return min((number_of(trial) for trial in self._all() if number_of(trial) not in ended), default=None)
+        trials = self._all()
+        ended = {number_of(trial) for trial in trials if is_end(trial)}
+        return min((number_of(trial) for trial in trials if number_of(trial) not in ended), default=None)
 
     def claim(self, number: int) -> AskedTrial:
         """The pending trial `number`, leased to this process; tried again if its last attempt was interrupted.
@@ -137,7 +133,7 @@ class Study:
         last = attempts[-1]
         if last.state == TrialState.RUNNING:
             lease = Lease.read(last.user_attrs)
-            if lease is None or lease.holder != Lease.lasting(0).holder:
+            if lease is None or lease.holder != self._owner.holder:
                 raise busy_trial(self.name, number_of(last), lease=Lease.read(last.user_attrs))
             return asked_trial(last, space=self.space)
         return self._start(number, free_params(last), note=note_of(last))
@@ -147,11 +143,11 @@ class Study:
     def renewing(self, trial: AskedTrial) -> AbstractContextManager[None]:
         """Keep this process's lease on `trial` while the block runs."""
 
-        def write(lease: Lease) -> None:
-            self._set(trial, lease=lease.model_dump())
+        def write() -> None:
+            self._set(trial, lease=self._owner.lease().model_dump())
             self._storage.remove_session()
 
-        return renewing(write, ttl=self._ttl)
+        return renewing(write, ttl=self._owner.ttl)
 
     def tell(
         self,
@@ -168,13 +164,13 @@ class Study:
         Raises:
             ConflictError: The trial's lease was lost and it was told FAIL meanwhile.
         """
-        self._set(trial, low=low, high=high, seconds=seconds, **pack_scores(scores))
+        self._set(trial, result={"low": low, "high": high, "seconds": seconds}, **pack_scores(scores))
         self._end(trial, lambda: self._study.tell(trial.attempt, value))
         return self._required(trial.number)
 
     def fail(self, trial: AskedTrial, *, reason: str, seconds: float) -> Trial:
         """Store that the configuration cannot be evaluated, and why; it is not tried again."""
-        self._set(trial, seconds=seconds, reason=reason, failed=True)
+        self._set(trial, failed={"reason": reason, "seconds": seconds})
         self._end(trial, lambda: self._study.tell(trial.attempt, state=TrialState.FAIL))
         return self._required(trial.number)
 
@@ -211,7 +207,7 @@ class Study:
 
     def _start(self, number: int, params: Mapping[str, Any], *, note: Mapping[str, Any]) -> AskedTrial:
         token = uuid.uuid4().hex
-        lease = Lease.lasting(self._ttl).model_dump()
+        lease = self._owner.lease().model_dump()
         attrs = {**note, "number": number, "token": token, "lease": lease}
         # One insert: a trial is never in the database without its lease.
         self._study.add_trial(
@@ -277,7 +273,7 @@ class Study:
         """Tell every trial FAIL whose holder is dead or late; wait one lease at most for holders we cannot see."""
         for trial in self._running():
             lease = Lease.read(trial.user_attrs)
-            while lease is not None and not lease.is_over():
+            while lease is not None and not self._owner.sees_end_of(lease):
                 time.sleep(_POLL)
                 seen = Lease.read(self._all()[trial.number].user_attrs)
                 if seen is not None and seen.until != lease.until:
@@ -288,3 +284,12 @@ class Study:
                 self.fail(asked, reason=f"interrupted {tries} times", seconds=0.0)
             else:
                 self.release(asked)
+
+
+def _next_number(trials: Sequence[FrozenTrial]) -> int:
+    return 1 + max((number_of(trial) for trial in trials), default=-1)
+
+
+def _is_among(params: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> bool:
+    wanted = canonical_json(dict(params))
+    return any(canonical_json(free_params(trial)) == wanted for trial in trials)

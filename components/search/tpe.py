@@ -17,7 +17,7 @@ from components.search.space import Categorical, IntRange, Parameter, SearchSpac
 STARTUP = 4
 """Completed trials before the estimator takes over from random draws; Optuna's 10 would outlast a budget of 8."""
 
-_TPE_DRAWS, _RANDOM_DRAWS = 16, 500
+_TPE_DRAWS, _RANDOM_DRAWS = 16, 200
 
 
 def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:

@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 
 from components.core.errors import ConfigError
+from flows.runtime.server import start_early
 from flows.commands.common import (
     OPERATOR,
     AsActor,
@@ -35,10 +36,11 @@ def register(app: typer.Typer) -> None:
 
 def ingest(name: LineName, actor: AsActor = OPERATOR, json: Json = False) -> None:
     """Bring new files into a new dataset version."""
-    from flows.ingestion import run_ingest
-
     app = open_workspace()
     app.line(name)
+    start_early(app.settings)
+    from flows.ingestion import run_ingest
+
     with bars():
         summary = run_ingest(app, name, actor=actor)
     if json:
@@ -69,19 +71,21 @@ def print_ingest(summary: "IngestSummary") -> None:
 
 def drift(name: LineName, actor: AsActor = OPERATOR, json: Json = False) -> None:
     """Compare the newest data with the champion's."""
-    from flows.drift import run_drift
-
     app = open_workspace()
     app.line(name)
+    start_early(app.settings)
+    from flows.drift import run_drift
+
     with bars():
-        report, path, asked = run_drift(app, name, actor=actor)
+        outcome, follows = run_drift(app, name, actor=actor)
+    path = str(app.home / outcome.html) if outcome.html else ""
     if json:
-        print_json(report.model_dump(mode="json") | {"report_html": path, "retrain": asked})
+        print_json(outcome.report.model_dump(mode="json") | {"html": path, "next": follows})
     else:
-        print_drift(report, path=path, asked=asked)
+        print_drift(outcome.report, path=path, follows=follows)
 
 
-def print_drift(report: "DriftReport", *, path: str, asked: str) -> None:
+def print_drift(report: "DriftReport", *, path: str, follows: str) -> None:
     """The verdict, what moved most, and what follows."""
     console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}  {report.kind}\n  {escape(report.detail)}")
     moved = sorted(report.features, key=lambda item: item.distance / max(item.threshold, 1e-12), reverse=True)[:SHOWN]
@@ -93,8 +97,8 @@ def print_drift(report: "DriftReport", *, path: str, asked: str) -> None:
     table("What moved most", ["quantity", "family", "distance", "threshold", "effect (sd)", ""], rows, empty="")
     if path:
         console.print(f"  report: {path}", soft_wrap=True)
-    if asked:
-        console.print(f"  {asked}")
+    if follows:
+        console.print(f"  {follows}")
 
 
 def retrain(
@@ -121,6 +125,7 @@ def retrain(
             f"Look at it: linewright show {name} {plan.done.version}"
         )
         return
+    start_early(plan.app.settings)
     from flows.training import run_retrain
 
     with bars():
@@ -139,7 +144,11 @@ def print_candidate(model: "ModelVersion") -> None:
         f"{len(trials)} of {len(model.search.trials)} trials complete, stopped by {model.search.stopped_by}"
     )
     rows = [
-        [name, figure(metric), figure(model.champion_evaluation.metrics.get(name)) if model.champion_evaluation else "-"]
+        [
+            name,
+            figure(metric),
+            figure(model.champion_evaluation.metrics.get(name)) if model.champion_evaluation else "-",
+        ]
         for name, metric in model.evaluation.metrics.items()
     ]
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "candidate", "champion"], rows, empty="")

@@ -108,7 +108,9 @@ def show(name: LineName, version: Version, json: Json = False) -> None:
     if json:
         print_json(described)
         return
-    console.print(f"[bold]{name} v{version}[/]  {coloured(model.status)}  {model.detector}, data {name}/v{model.dataset}")
+    console.print(
+        f"[bold]{name} v{version}[/]  {coloured(model.status)}  {model.detector}, data {name}/v{model.dataset}"
+    )
     rows = [[key, figure(metric), escape(metric.note)] for key, metric in model.evaluation.metrics.items()]
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "value", ""], rows, empty="")
     gate = current_gate(app, model)

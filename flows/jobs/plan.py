@@ -1,10 +1,11 @@
 """What a retrain would do, decided before anything heavy starts; and whether it was done already."""
 
+import uuid
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from components.core.contracts import DatasetVersion, ModelVersion
+from components.core.contracts import DatasetVersion, ModelVersion, now
 from components.core.errors import NotEnoughDataError
 from components.core.hashing import folder_hashes, sha256_json
 from components.core.lines import LineConfig
@@ -25,6 +26,7 @@ class RetrainPlan:
 
     Attributes:
         key: Digest of data, configuration, budget, seed and code: equal keys give equal models.
+        identity: Of the retrain: that of a killed one of the same key, which goes on, or a new one.
         done: The model version that a retrain of the same key registered, if there is one.
     """
 
@@ -36,6 +38,7 @@ class RetrainPlan:
     actor: str
     request: str
     key: str
+    identity: str
     done: ModelVersion | None
 
 
@@ -75,6 +78,7 @@ def plan_retrain(
             "configs": {path: app.config_text(path) for path in ("gates.yaml", "agents.yaml", "search_spaces.yaml")},
         }
     )
+    unfinished = app.records.retrains.open(name)
     return RetrainPlan(
         app=app,
         line=line,
@@ -84,5 +88,10 @@ def plan_retrain(
         actor=actor,
         request=request,
         key=key,
+        identity=unfinished.retrain_id if unfinished and unfinished.key == key else _new_identity(),
         done=app.records.retrains.find_done(name, key),
     )
+
+
+def _new_identity() -> str:
+    return f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"

@@ -8,7 +8,7 @@ from components.core.contracts import Calibration, ModelVersion, SearchOutcome, 
 from components.core.hashing import canonical_json, sha256_file
 from components.register.package import build_package
 from flows.jobs.drift import CALIBRATION_FILE
-from flows.jobs.plan import ROOT, code_digest
+from flows.jobs.plan import ROOT, RetrainPlan, code_digest
 from flows.jobs.promote import sync_aliases
 from flows.jobs.retrain import RetrainJob
 from flows.jobs.stages import Judged, detector_name
@@ -29,9 +29,7 @@ def register(
     """Log the model, register it, and make it a candidate. Every step finds what a killed try of it left."""
     tracker, name = job.app.tracker, job.line.name
     folder = job.fresh_folder("package")
-    build_package(
-        job.folder / "detector", folder, line=job.line, schema=job.data.schema, example=example_of(job)
-    )
+    build_package(job.folder / "detector", folder, line=job.line, schema=job.data.schema, example=example_of(job))
     scores = (job.folder / CALIBRATION_FILE).read_bytes()
     (folder / CALIBRATION_FILE).write_bytes(scores)
     logged = tracker.log_model(job.run_id, line=name, retrain_id=job.id, model_dir=folder)
@@ -92,3 +90,10 @@ def _log_record(job: RetrainJob, model: ModelVersion) -> None:
     path = job.folder / "model_version.json"
     path.write_text(canonical_json(record), encoding="utf-8")
     job.app.tracker.log_file(job.run_id, path, "record")
+
+
+def settle_request(plan: RetrainPlan, model: ModelVersion) -> None:
+    """Mark the line's pending request for a retrain as answered by this one."""
+    pending = plan.app.records.requests.pending(plan.line.name)
+    if pending is not None:
+        plan.app.records.requests.close(pending.request_id, model.retrain)

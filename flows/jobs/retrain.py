@@ -7,7 +7,6 @@ crashed and its left-overs are closed before a new one begins.
 import logging
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -17,7 +16,6 @@ from typing import Any
 from components.adapters.db.holder import this_process
 from components.adapters.db.leases import Lease
 from components.adapters.db.retrains import Retrain
-from components.core.contracts import now
 from components.core.errors import ConflictError, LinewrightError
 from flows.data import LineData
 from flows.jobs.plan import RetrainPlan
@@ -90,9 +88,7 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
     """
     records = plan.app.records
     with records.leases.hold(plan.line.name, holder=this_process(), ttl=plan.app.settings.lease.ttl) as held:
-        unfinished = records.retrains.open(plan.line.name)
-        resumed = unfinished is not None and unfinished.key == plan.key
-        identity = unfinished.retrain_id if unfinished is not None and resumed else _new_id()
+        identity = plan.identity
         record = records.retrains.begin(
             held.lease,
             retrain_id=identity,
@@ -113,10 +109,6 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
             raise
         records.retrains.finish(held.lease, identity, "done", {"timings": job.timings})
         shutil.rmtree(job.folder, ignore_errors=True)
-
-
-def _new_id() -> str:
-    return f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 def _give_up(job: RetrainJob, error: BaseException) -> None:

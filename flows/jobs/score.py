@@ -1,32 +1,179 @@
 """The score job: the champion's verdicts on files, stored, with heat maps for images."""
 
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from components.core.contracts import Calibration, Modality, ModelVersion, Verdict, now
-from components.core.errors import SourceError
+import numpy as np
+
+from components.core.contracts import Modality, ModelVersion, TableSchema, Verdict
+from components.core.errors import NotEnoughDataError, SourceError
+from components.core.hashing import sha256_bytes
 from components.core.lines import LineConfig
-from components.core.ports import Detector
-from components.metrics.thresholds import verdict_of
+from components.core.ports import Detector, Image
+from components.explain.overlays import overlay, write_picture
+from components.samples.images import IMAGE_SUFFIXES, decode_image
+from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
 from components.samples.unusable import UnusableSample
+from components.samples.windows import cut, window_names, window_starts
+from components.serve.verdicts import verdicts
 from flows.jobs.models import champion_of, load_model
+from flows.progress import report
 from flows.wiring import Linewright
+
+IMAGES_AT_ONCE = 8
+WINDOWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
-    """Verdicts of one call, in the order of the files; `refused` holds `path: reason` of files without one."""
+class ScoreRun:
+    """Verdicts of one call in the order of the files; `refused` says `path: why` of files without one.
 
-    verdicts: list[Verdict]
+    `overlays` is the folder of heat maps, None for tables.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    refused: tuple[str, ...]
     model_version: int
-    overlays: str = ""
-    refused: list[str] = field(default_factory=list)
+    overlays: Path | None
 
     def raise_if_refused(self) -> None:
-        """Raise SourceError if a file could not be scored; verdicts of the others are stored all the same."""
+        """Raise SourceError if a file could not be scored; the verdicts of the others are stored all the same."""
         if self.refused:
             more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
-            raise SourceError(f"Not scored: {self.refused[0]}{more}.", hint="The other files have their verdicts.")
+            raise SourceError(f"Not scored: {self.refused[0]}{more}.", hint="Every other file has its verdict.")
+
+
+def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path]) -> ScoreRun:
+    """Score every image or table below `paths`, and store the verdicts.
+
+    Raises:
+        NotEnoughDataError: The line has no champion.
+        SourceError: There is no file to score.
+        IntegrityError: The champion is not what was registered.
+    """
+    champion = champion_of(app, line.name)
+    image = line.modality is Modality.IMAGE
+    files = find_files(paths, suffixes=IMAGE_SUFFIXES if image else TABLE_SUFFIXES)
+    detector = load_model(app, champion)
+    scorer = _ImageScorer if image else _TableScorer
+    run = scorer(app, line, champion, detector).score(files)
+    app.records.verdicts.add(run.verdicts)
+    return run
+
+
+def find_files(paths: Sequence[Path], *, suffixes: frozenset[str]) -> list[Path]:
+    """Every file of these kinds at or below `paths`, each once, in order.
+
+    Raises:
+        SourceError: A path does not exist, or there is no such file.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if not path.exists():
+            raise SourceError(f"{path} does not exist.", hint="Name files or folders to score.")
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        kept = [item for item in inside if item.is_file() and (item == path or item.suffix.lower() in suffixes)]
+        found.update(dict.fromkeys(kept))
+    if not found:
+        kinds = ", ".join(sorted(suffixes))
+        raise SourceError(f"There is nothing to score in {', '.join(map(str, paths))}.", hint=f"It takes {kinds}.")
+    return list(found)
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    app: Linewright
+    line: LineConfig
+    champion: ModelVersion
+    detector: Detector
+
+
+class _ImageScorer(_Scorer):
+    """Scores images batch by batch and draws what each score comes from."""
+
+    def score(self, files: list[Path]) -> ScoreRun:
+        folder = self.app.settings.overlays / self.line.name
+        folder.mkdir(parents=True, exist_ok=True)
+        refused: list[str] = []
+        found: list[Verdict] = []
+        for start in range(0, len(files), IMAGES_AT_ONCE):
+            some = list(self._readable(files[start : start + IMAGES_AT_ONCE], refused))
+            if some:
+                found += self._batch(some, folder)
+            report("scoring", min(start + IMAGES_AT_ONCE, len(files)), len(files))
+        return ScoreRun(
+            verdicts=tuple(found), refused=tuple(refused), model_version=self.champion.version, overlays=folder
+        )
+
+    def _readable(self, files: list[Path], refused: list[str]) -> Iterator[tuple[Path, str, Image]]:
+        for path in files:
+            try:
+                data = path.read_bytes()
+                yield path, sha256_bytes(data), decode_image(data, self.line.image)
+            except UnusableSample as error:
+                refused.append(f"{path}: {error.detail}")
+            except OSError as error:
+                refused.append(f"{path}: {error.strerror}")
+
+    def _batch(self, some: list[tuple[Path, str, Image]], folder: Path) -> list[Verdict]:
+        images = [image for _, _, image in some]
+        scores = self.detector.score(images)
+        calibration = self.champion.calibration
+        found = verdicts(
+            line=self.line.name,
+            model_version=self.champion.version,
+            calibration=calibration,
+            samples=[sample for _, sample, _ in some],
+            paths=[str(path) for path, _, _ in some],
+            scores=scores.image,
+        )
+        maps = self.detector.explain(images)
+        drawn = []
+        for verdict, image, heat in zip(found, images, maps, strict=True):
+            path = folder / f"{verdict.sample[:16]}-v{self.champion.version}.png"
+            write_picture(overlay(image, heat, low=calibration.low, high=2 * calibration.high), path)
+            drawn.append(verdict.model_copy(update={"overlay": path.relative_to(self.app.home).as_posix()}))
+        return drawn
+
+
+class _TableScorer(_Scorer):
+    """Scores every window of every file."""
+
+    def score(self, files: list[Path]) -> ScoreRun:
+        version = self.app.registry.get(self.line.name, self.champion.dataset)
+        if version.table is None:
+            raise NotEnoughDataError(f"{version.tag} has no table schema.", hint="Ingest and retrain the line again.")
+        refused: list[str] = []
+        found: list[Verdict] = []
+        for number, path in enumerate(files):
+            try:
+                found += self._file(path, version.table)
+            except UnusableSample as error:
+                refused.append(f"{path}: {error.detail}")
+            except OSError as error:
+                refused.append(f"{path}: {error.strerror}")
+            report("scoring", number + 1, len(files))
+        return ScoreRun(
+            verdicts=tuple(found), refused=tuple(refused), model_version=self.champion.version, overlays=None
+        )
+
+    def _file(self, path: Path, schema: TableSchema) -> list[Verdict]:
+        frame = read_table(path.read_bytes())
+        values = encode_cells(frame, schema)
+        values[np.isinf(values)] = np.nan  # a reading that is no number is a missing one; its row still gets a verdict
+        bounds = window_starts(frame, schema, group=self.line.table.group)
+        scores, names = [], []
+        for start in range(0, len(bounds), WINDOWS_AT_ONCE):
+            windows = cut(values, bounds[start : start + WINDOWS_AT_ONCE], window=schema.window)
+            scores.append(self.detector.score(windows).image)
+            names += window_names(windows)
+        return verdicts(
+            line=self.line.name,
+            model_version=self.champion.version,
+            calibration=self.champion.calibration,
+            samples=names,
+            paths=[str(path)] * len(bounds),
+            scores=np.concatenate(scores) if scores else np.empty(0),
+            bounds=bounds,
+        )

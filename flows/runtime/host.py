@@ -29,6 +29,7 @@ IDLE_SECONDS = 3.0
 _POLL = 0.25
 _GRACE = 3
 _LOOKS_SECONDS = 0.3
+_FAILED = 3
 
 _Message = MutableMapping[str, Any]
 _App = Callable[[_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]]
@@ -96,6 +97,8 @@ class Host:
                 self._server.run(sockets=[self._socket])
             finally:
                 self._places.note.unlink(missing_ok=True)
+            if not self._started.is_set():
+                sys.exit(_FAILED)
 
     def _build(self) -> "uvicorn.Server":
         import uvicorn

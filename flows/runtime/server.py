@@ -22,7 +22,6 @@ from flows.runtime.notes import Places, find, users_lock
 
 _POLL = 0.05
 _MOMENT = 0.3
-_ATTEMPTS = 3
 _LONGEST_LOG = 5_000_000
 _DRAIN_SECONDS = 5.0
 
@@ -86,31 +85,25 @@ def _shared(settings: Settings, *, users: FileLock) -> str:
     if early := _early.pop(home, None):
         early.release()
     places = Places.of(home, kind="on-demand")
-    attempts = 0
+    host: subprocess.Popen[bytes] | None = None
     while (found := find(home)) is None:
         if not _is_held(places.lock):
-            _refuse_after(attempts, settings=settings)
-            attempts += 1
-            _spawn(settings).wait_for_lock(places.lock)
+            _refuse_failed(host, settings=settings)
+            host = _spawn(settings)
+            _wait_for_lock(host, lock=places.lock)
         if time.monotonic() > deadline:
             raise _late(settings)
         time.sleep(_POLL)
     return found[1]
 
 
-class _Spawned:
-    """A host that was just started."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-
-    def wait_for_lock(self, lock: Path) -> None:
-        """Until it, or another, is the server, or it ended."""
-        while self._process.poll() is None and not _is_held(lock):
-            time.sleep(_POLL)
+def _wait_for_lock(host: "subprocess.Popen[bytes]", *, lock: Path) -> None:
+    """Until the new host, or another, is the server, or it ended."""
+    while host.poll() is None and not _is_held(lock):
+        time.sleep(_POLL)
 
 
-def _spawn(settings: Settings) -> _Spawned:
+def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
     home = settings.prefect_home
     for name in ("server.log", "flows.log"):
         _shorten(home / name)
@@ -128,7 +121,7 @@ def _spawn(settings: Settings) -> _Spawned:
             start_new_session=True,
         )
     _hosts.append(process)
-    return _Spawned(process)
+    return process
 
 
 def code_root() -> Path:
@@ -147,12 +140,14 @@ def _is_held(path: Path) -> bool:
         return not lock.try_shared()
 
 
-def _refuse_after(attempts: int, *, settings: Settings) -> None:
-    if attempts >= _ATTEMPTS:
-        log = settings.prefect_home / "server.log"
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = lines[-1] if lines else "it wrote nothing"
-        raise UnavailableError(f"Prefect's server ended {attempts} times at its start: {last}.", hint=f"See {log}.")
+def _refuse_failed(host: "subprocess.Popen[bytes] | None", *, settings: Settings) -> None:
+    """Raises UnavailableError where our host failed by itself; one that was killed or came second is started again."""
+    if host is None or (host.poll() or 0) <= 0:
+        return
+    log = settings.prefect_home / "server.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+    raise UnavailableError(f"Prefect's server ended at its start: {last}", hint=f"See {log}.")
 
 
 def _late(settings: Settings) -> UnavailableError:

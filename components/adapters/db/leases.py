@@ -154,5 +154,5 @@ def _clock(session: Connection) -> tuple[str, float]:
     if session.dialect.name == "postgresql":
         seconds = session.scalar(select(func.extract("epoch", func.clock_timestamp())))
     else:
-        seconds = session.scalar(select(func.unix_timestamp(func.sysdate(literal_column("6")))))
+        seconds = session.scalar(select(func.unix_timestamp(func.now(literal_column("6")))))
     return "", float(seconds or 0)

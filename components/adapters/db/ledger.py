@@ -1,7 +1,6 @@
 """The append-only, hash-chained record of every act and its actor."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -92,11 +91,13 @@ class Ledger:
             IntegrityError: Names the first event that is not what was written.
         """
         number, previous = 0, GENESIS
+        query = select(LEDGER).order_by(LEDGER.c.number).execution_options(yield_per=1000)
         with self._database.read() as session:
-            for row in _stream(session):
-                number += 1
-                _check(row, number=number, previous=previous)
-                previous = row.hash
+            with session.execute(query) as rows:
+                for row in rows:
+                    number += 1
+                    _check(row, number=number, previous=previous)
+                    previous = row.hash
             head = session.execute(select(LEDGER_HEAD.c.number, LEDGER_HEAD.c.hash)).one_or_none()
         if head is None or (head.number, head.hash) != (number, previous):
             written = "nothing" if head is None else f"{head.number}"
@@ -104,11 +105,6 @@ class Ledger:
                 f"The ledger ends with event {number}, but its head tells of {written}.", hint="Restore a backup."
             )
         return number
-
-
-def _stream(session: Connection) -> Iterator[Row[Any]]:
-    query = select(LEDGER).order_by(LEDGER.c.number).execution_options(yield_per=1000)
-    yield from session.execute(query)
 
 
 def _event(row: Row[Any]) -> Event:

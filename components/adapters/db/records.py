@@ -14,6 +14,7 @@ from components.adapters.db.requests import Requests
 from components.adapters.db.retrains import Retrains
 from components.adapters.db.schema import SCHEMA_VERSION, check_version, is_current, upgrade
 from components.adapters.db.verdicts import Verdicts
+from components.core.errors import LinewrightError
 
 
 class Records:
@@ -48,7 +49,11 @@ class Records:
             UnavailableError: The database does not answer.
         """
         database = Database(url, busy_timeout=busy_timeout)
-        check_version(database)
+        try:
+            check_version(database)
+        except LinewrightError:
+            database.close()
+            raise
         return cls(database)
 
     @classmethod

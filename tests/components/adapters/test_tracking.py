@@ -470,5 +470,5 @@ def test_a_database_that_is_not_one_is_named(tmp_path: Path) -> None:
     home = tmp_path / "broken"
     home.mkdir()
     (home / "mlflow.db").write_bytes(b"not a database" * 100)
-    with pytest.raises(UnavailableError, match="mlflow.db"):
+    with pytest.raises(UnavailableError, match=r"mlflow\.db"):
         Tracker(Settings(home=home))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,12 +19,13 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from components.adapters.tracking import Tracker, environment
+from components.adapters.tracking import LoggedModelRef, Tracker, environment
 from components.core.contracts import Trial
 from components.core.errors import UnavailableError, UnknownVersionError
 from components.core.hashing import folder_hashes
 from components.settings import Settings
 
+ROOT = Path(__file__).parents[3]
 POSTGRES = os.environ.get("LINEWRIGHT_TEST_POSTGRES", "postgresql+psycopg://root@127.0.0.1:5432/postgres")
 
 
@@ -54,7 +56,7 @@ def package(path: Path) -> Path:
     return path
 
 
-def whole_loop(settings: Settings, work: Path) -> None:
+def whole_loop(settings: Settings, work: Path) -> LoggedModelRef:
     """Every method, twice where that is promised, by two trackers as after a crash."""
     folder = package(work)
     for _ in range(2):
@@ -79,6 +81,7 @@ def whole_loop(settings: Settings, work: Path) -> None:
     tracker.start_trial(stale, number=0, retrain_id="r2")
     assert tracker.close_stale("press", live={"r1"}) == 2
     assert tracker.close_stale("press", live=()) == 0
+    return ref
 
 
 # ------------------------------------------------------------------------------------------------ HTTP
@@ -109,11 +112,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     Tracker(workspace(home / "tables"))  # makes the tables, which the server takes longer for
     url = f"http://127.0.0.1:{free_port()}"
     command = [
-        str(Path(sys.executable).with_name("mlflow")), "server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2],
+        str(Path(sys.executable).with_name("mlflow")), "server",
+        "--host", "127.0.0.1", "--port", url.rpartition(":")[2],
         "--backend-store-uri", f"sqlite:///{home}/tables/mlflow.db", "--default-artifact-root", f"{home}/artifacts",
         "--workers", "1",
     ]  # fmt: skip
-    where = {**os.environ, **environment(workspace(home))}
+    operators = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / "mlflow" / "server.env").read_text(), re.M))
+    where = {**os.environ, **operators, **environment(workspace(home))}
     process = subprocess.Popen(command, cwd=home, env=where, start_new_session=True)
     try:
         wait_for(url, process=process)
@@ -240,7 +245,7 @@ def test_artifacts_on_s3_are_fetched_once_and_whole(bucket: str, tmp_path: Path)
     settings = workspace(home, artifacts="s3://models/plant/").model_copy(
         update={"objects": Settings(home=home).objects.model_copy(update={"endpoint_url": bucket})}
     )
-    whole_loop(settings, tmp_path / "package")
+    ref = whole_loop(settings, tmp_path / "package")
     tracker = Tracker(settings)
     (cached,) = (home / "cache" / "models").iterdir()
     assert set(folder_hashes(cached)) == {"MLmodel", "export.json", "detector/detector.json"}
@@ -248,5 +253,6 @@ def test_artifacts_on_s3_are_fetched_once_and_whole(bucket: str, tmp_path: Path)
     with pytest.raises(UnavailableError, match="no model at s3://models/plant/press/models/m-0"):
         tracker.local_folder("press/models/m-0/artifacts")
     assert [path.name for path in (home / "cache" / "models").iterdir()] == [cached.name]
+    kept = folder_hashes(cached)
     shutil.rmtree(home / "cache")
-    assert not (home / "cache").exists()
+    assert folder_hashes(tracker.local_folder(ref.folder)) == kept == ref.files

@@ -23,7 +23,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class _Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802 - the base class names it
+    def do_GET(self):
         self.server.asked.append(self.path)
         self.send_response(200)
         self.end_headers()

@@ -90,6 +90,17 @@ def _until(condition, *, seconds):
         time.sleep(0.1)
 
 
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    """`prepare` sets variables of the process; other tests must not see them."""
+    for name, value in os.environ.items():
+        monkeypatch.setenv(name, value)
+    before = set(os.environ)
+    yield
+    for name in set(os.environ) - before:
+        del os.environ[name]
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     return tmp_path_factory.mktemp("workspace with space")
@@ -149,7 +160,7 @@ def test_runs_and_their_tasks_are_recorded(home):
 def test_a_real_server_must_answer(tmp_path):
     settings = Settings(home=tmp_path, prefect=PrefectSettings(api_url="http://127.0.0.1:9/api"))
     start_early(settings)
-    with pytest.raises(UnavailableError, match="http://127.0.0.1:9/api does not answer"), prefect_api(settings):
+    with pytest.raises(UnavailableError, match=r"http://127\.0\.0\.1:9/api does not answer"), prefect_api(settings):
         pass
     assert not Places.of(tmp_path / "prefect", kind="on-demand").lock.exists()
 
@@ -157,6 +168,7 @@ def test_a_real_server_must_answer(tmp_path):
 def test_a_server_that_cannot_start_is_one_clear_error(tmp_path):
     settings = Settings(home=tmp_path)
     (tmp_path / "prefect" / "prefect.db").mkdir(parents=True)
-    with pytest.raises(UnavailableError, match="ended 3 times at its start") as caught, prefect_api(settings):
+    with pytest.raises(UnavailableError, match=r"ended at its start: .+") as caught, prefect_api(settings):
         pass
     assert "server.log" in caught.value.hint
+    assert "\n" not in str(caught.value)

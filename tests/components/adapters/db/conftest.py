@@ -1,12 +1,12 @@
 """The three databases; the servers' tests skip where nothing answers."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from components.adapters.db import Lease, Records
@@ -21,39 +21,48 @@ SERVERS = {
 }
 
 
+class Servers:
+    """One empty database of this session's own on each server that answers."""
+
+    def __init__(self) -> None:
+        self._name = f"linewright_{uuid.uuid4().hex[:12]}"
+        self._made: dict[str, Engine] = {}
+
+    def empty(self, kind: str) -> str:
+        if kind not in self._made:
+            self._run(kind, f"CREATE DATABASE {self._name}")
+            url = make_url(SERVERS[kind]).set(database=self._name)
+            self._made[kind] = create_engine(url)
+            Records.migrate(url.render_as_string(hide_password=False), busy_timeout=20)
+        engine = self._made[kind]
+        with engine.begin() as connection:
+            for table in reversed(METADATA.sorted_tables):
+                if table.name != "lw_ledger_head":
+                    connection.execute(table.delete())
+            connection.execute(METADATA.tables["lw_ledger_head"].update().values(number=0, hash="0" * 64))
+        return engine.url.render_as_string(hide_password=False)
+
+    def drop(self) -> None:
+        for kind, engine in self._made.items():
+            engine.dispose()
+            self._run(kind, f"DROP DATABASE {self._name}{' WITH (FORCE)' if kind == 'postgresql' else ''}")
+
+    def _run(self, kind: str, statement: str) -> None:
+        engine = create_engine(SERVERS[kind], isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                connection.execute(text(statement))
+        except DBAPIError as error:
+            pytest.skip(f"{kind} does not answer on its usual port: {str(error.orig).splitlines()[0]}")
+        finally:
+            engine.dispose()
+
+
 @pytest.fixture(scope="session")
-def server_database() -> Iterator[Callable[[str], str]]:
-    """URL of an empty database of this session's own on a server."""
-    made: dict[str, str] = {}
-    name = f"linewright_{uuid.uuid4().hex[:12]}"
-
-    def on(kind: str) -> str:
-        if kind not in made:
-            engine = create_engine(SERVERS[kind], isolation_level="AUTOCOMMIT")
-            try:
-                with engine.connect() as connection:
-                    connection.execute(text(f"CREATE DATABASE {name}"))
-            except DBAPIError as error:
-                pytest.skip(f"{kind} does not answer on its usual port: {str(error.orig).splitlines()[0]}")
-            made[kind] = engine.url.set(database=name).render_as_string(hide_password=False)
-            Records.migrate(made[kind], busy_timeout=20)
-        return made[kind]
-
-    yield on
-    for kind in made:
-        with create_engine(SERVERS[kind], isolation_level="AUTOCOMMIT").connect() as connection:
-            force = " WITH (FORCE)" if kind == "postgresql" else ""
-            connection.execute(text(f"DROP DATABASE {name}{force}"))
-
-
-def _empty(url: str) -> None:
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for table in reversed(METADATA.sorted_tables):
-            if table.name != "lw_ledger_head":
-                connection.execute(table.delete())
-        connection.execute(METADATA.tables["lw_ledger_head"].update().values(number=0, hash="0" * 64))
-    engine.dispose()
+def servers() -> Iterator[Servers]:
+    made = Servers()
+    yield made
+    made.drop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
@@ -63,9 +72,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         made = f"sqlite:///{tmp_path / 'records.db'}"
         Records.migrate(made, busy_timeout=20)
         return made
-    made = request.getfixturevalue("server_database")(request.param)
-    _empty(made)
-    return str(made)
+    return str(request.getfixturevalue("servers").empty(request.param))
 
 
 @pytest.fixture

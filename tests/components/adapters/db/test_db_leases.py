@@ -95,7 +95,7 @@ def test_a_killed_holder_is_replaced_at_once(url: str, records: Records) -> None
     child.kill()
     # Not waited for: the killed child stays a zombie, as in a container without an init process.
     deadline = time.monotonic() + 5
-    while not records.leases.holder("press") == "" and time.monotonic() < deadline:
+    while records.leases.holder("press") != "" and time.monotonic() < deadline:
         time.sleep(0.01)
     assert records.leases.acquire("press", holder=this_process(), ttl=60).token == 2
     child.wait()

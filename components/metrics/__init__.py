@@ -1,0 +1,1 @@
+"""Pure numerics over scores and labels: ranking, intervals, thresholds."""

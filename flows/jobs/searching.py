@@ -1,0 +1,125 @@
+"""The search stage: the builder graph over a persistent study; each trial is a nested MLflow run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.checkpoints import open_saver
+from agents.graphs.builder import BuilderTask, run_builder
+from agents.graphs.limits import BuilderLimits
+from agents.knowledge.heuristics import DataFacts
+from agents.llm import make_model
+from agents.proposers import make_proposer
+from agents.settings import AgentSettings, load_agent_settings
+from components.core.contracts import Label, Modality, SearchOutcome, Split, Trial
+from components.core.errors import NotEnoughDataError
+from components.core.ports import Samples
+from components.core.scoring import score_all
+from components.core.seeds import derive_seed
+from components.search.space import load_space
+from components.search.study import Study
+from components.search.synthetic import with_synthetic
+from components.train.fitting import fit
+from flows.jobs.retrain import RetrainJob
+from flows.jobs.stages import detector_name
+from flows.progress import report
+
+LOOKED_AT = 8
+"""Training images whose size and colour tell what the images are like."""
+
+
+def search(job: RetrainJob) -> SearchOutcome:
+    """Find a configuration that is better than the default beyond its error, or keep the default.
+
+    Raises:
+        NotEnoughDataError: There are no normal samples to train on or to validate on.
+        ModelError: Every trial failed.
+    """
+    return SearchOutcome.model_validate(job.once("search", lambda: _search(job).model_dump(mode="json")))
+
+
+def _search(job: RetrainJob) -> SearchOutcome:
+    with job.timed("search"):
+        validation, synthetic = validation_samples(job)
+        facts = facts_of(job, validation, synthetic=synthetic)
+    settings = load_agent_settings(job.app.config_path("agents.yaml"))
+    space = load_space(detector_name(job), path=job.app.config_path("search_spaces.yaml")).pin(job.line.params)
+    url = job.app.settings.database_url
+    name = f"{job.line.name}/{job.id}"
+    with Study.open(url, name=name, space=space, seed=job.seed) as study, open_saver(url) as saver:
+        outcome = run_builder(
+            BuilderTask(facts=facts, labels=validation.labels),
+            study=study,
+            evaluate=lambda params, number: _evaluate(job, params, number, validation),
+            proposer=make_proposer(detector_name(job), model=_model(settings)),
+            saver=saver,
+            limits=BuilderLimits.of(settings.builder, trials=job.plan.budget),
+            on_trial=lambda trial: _log(job, trial),
+        )
+    report("trials", job.plan.budget, job.plan.budget)
+    return outcome
+
+
+def _model(settings: AgentSettings) -> Any:
+    return make_model(settings.model)
+
+
+def validation_samples(job: RetrainJob) -> tuple[Samples, bool]:
+    """What trials are scored on: held-out normal samples with real anomalies, or else with synthetic ones."""
+    rows = job.data.rows(Split.VALIDATION)
+    if (rows["label"] == Label.NORMAL).sum() == 0:
+        raise NotEnoughDataError(
+            f"{job.plan.version.tag} has no normal samples to validate on.", hint="Add normal samples to the source."
+        )
+    return with_synthetic(job.data.samples(rows), seed=derive_seed(job.seed, "synthetic"), schema=job.data.schema)
+
+
+def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, validation: Samples) -> NDArray[np.float64]:
+    """Scores of the validation samples by a detector of these parameters, fitted on train alone."""
+    report("trials", number, job.plan.budget)
+    with job.timed("search"):
+        detector = fit(
+            detector_name(job),
+            params=params,
+            schema=job.data.schema,
+            samples=job.data.split(Split.TRAIN),
+            seed=derive_seed(job.seed, "train"),
+        )
+        return score_all(detector, validation).image
+
+
+def _log(job: RetrainJob, trial: Trial) -> None:
+    run = job.app.tracker.start_trial(job.run_id, number=trial.number, retrain_id=job.id)
+    job.app.tracker.log_trial(run, trial)
+
+
+def facts_of(job: RetrainJob, validation: Samples, *, synthetic: bool) -> DataFacts:
+    """Counts and sizes of the training data: all that a proposer may know."""
+    rows = job.data.rows(Split.TRAIN)
+    counts = {
+        "modality": job.line.modality,
+        "train_samples": int((rows["label"] == Label.NORMAL).sum()),
+        "train_anomalies": int((rows["label"] == Label.ANOMALOUS).sum()),
+        "validation_samples": len(validation),
+        "synthetic": synthetic,
+    }
+    if job.line.modality is Modality.TABLE:
+        schema = job.data.schema
+        assert schema is not None
+        return DataFacts(**counts, features=len(schema.features), window=schema.window)
+    images = job.data.samples(rows).take(range(min(LOOKED_AT, len(rows))))
+    sides = np.array([image.shape[:2] for image in images])
+    return DataFacts(
+        **counts,
+        short_side=int(np.median(sides.min(axis=1))),
+        long_side=int(np.median(sides.max(axis=1))),
+        grey=_grey(images),
+    )
+
+
+def _grey(images: Sequence[NDArray[np.uint8]] | NDArray[np.float64]) -> bool:
+    return all(
+        bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()) for image in images
+    )

@@ -1,0 +1,88 @@
+"""The objective, and when the default configuration is replaced."""
+
+import numpy as np
+import pytest
+
+from components.core.errors import ModelError, NotEnoughDataError
+from components.search.objective import better_beyond_error, objective
+
+LABELS = np.array([0, 0, 0, 0, 1, 1], dtype=np.int8)
+
+
+def test_auroc_by_hand() -> None:
+    # Of 4 x 2 pairs: 5 against 1, 2, 3, 4 all in order; 3 above 1, 2, level with 3, below 4: 4 + 2.5 of 8.
+    value, low, high = objective([1, 2, 3, 4, 5, 3], LABELS, seed=0)
+    assert value == 6.5 / 8
+    assert low < value < high
+
+
+def test_interval_narrows_with_samples_and_is_the_seeds_own() -> None:
+    rng = np.random.default_rng(0)
+    widths = []
+    for size in (20, 320):
+        labels = np.repeat([0, 1], size)
+        scores = rng.normal(size=2 * size) + labels
+        _, low, high = objective(scores, labels, seed=1)
+        assert objective(scores, labels, seed=1) == objective(scores, labels, seed=1)
+        widths.append(high - low)
+    # The error falls with the root of the count: four times for sixteen times the samples.
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.4)
+
+
+def test_all_right_is_one_without_error() -> None:
+    assert objective([1, 2, 3, 4, 8, 9], LABELS, seed=0) == (1.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_scores_that_are_not_finite_are_the_detectors_fault(bad: float) -> None:
+    with pytest.raises(ModelError, match="not finite"):
+        objective([1, 2, 3, 4, 5, bad], LABELS, seed=0)
+
+
+def test_too_few_scores_are_the_detectors_fault() -> None:
+    with pytest.raises(ModelError, match=r"\(3,\) scores came for \(6,\)"):
+        objective([1, 2, 3], LABELS, seed=0)
+
+
+def test_one_class_alone_measures_nothing() -> None:
+    with pytest.raises(NotEnoughDataError, match="0 anomalous and 2 normal"):
+        objective([1, 2], [0, 0], seed=0)
+
+
+def test_better_only_beyond_the_error_of_the_difference() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 60)
+    base = rng.normal(size=120) + labels
+    assert not better_beyond_error(base, base, labels, seed=0)
+    assert not better_beyond_error(base + rng.normal(size=120) * 0.05, base, labels, seed=0)
+    assert better_beyond_error(base + 2 * labels, base, labels, seed=0, comparisons=7)
+    assert not better_beyond_error(base, base + 2 * labels, labels, seed=0)
+
+
+def test_nothing_beats_a_perfect_default() -> None:
+    perfect = np.array([1, 2, 3, 4, 8, 9])
+    assert not better_beyond_error(perfect * 10, perfect, LABELS, seed=0)
+
+
+def test_many_comparisons_ask_for_more() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0, 1], 40)
+    base = rng.normal(size=80) + labels
+    better = [base + labels * shift for shift in np.linspace(0, 0.6, 13)]
+    alone = [better_beyond_error(scores, base, labels, seed=0) for scores in better]
+    among = [better_beyond_error(scores, base, labels, seed=0, comparisons=50) for scores in better]
+    assert sum(alone) >= sum(among)
+    assert alone[-1]
+
+
+def test_false_replacements_stay_below_the_stated_rate() -> None:
+    """Seven candidates that are the default with other noise, sixty searches."""
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 1], 30)
+    replaced = 0
+    for search in range(60):
+        signal = rng.normal(size=60) * 0.5 + labels
+        base, *others = (signal + rng.normal(size=60) for _ in range(8))
+        replaced += any(better_beyond_error(scores, base, labels, seed=search, comparisons=7) for scores in others)
+    # 2.5 % are expected to be wrong at most; 6 of 60 are a three-sigma excess.
+    assert replaced <= 6

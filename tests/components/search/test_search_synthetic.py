@@ -1,0 +1,185 @@
+"""Drawn anomalies: the seed's own, visible, named for life, and not all easy."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from components.core.contracts import Column, TableSchema
+from components.core.ports import Batch, Image, Samples, Windows
+from components.search.synthetic import (
+    LEAST,
+    JoinedSamples,
+    SyntheticSamples,
+    is_synthetic,
+    with_synthetic,
+)
+from components.search.synthetic_images import perlin, synthetic_images
+from components.search.synthetic_tables import synthetic_windows
+
+
+class Held:
+    """Samples in memory."""
+
+    def __init__(self, data: list[Image] | Windows, *, labels: list[int] | None = None) -> None:
+        self.data = data
+        self.ids = [f"sha{number}" for number in range(len(data))]
+        self.labels: NDArray[np.int8] = np.array(labels or [0] * len(data), dtype=np.int8)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def take(self, indices: list[int]) -> Batch:
+        return self.data[list(indices)] if isinstance(self.data, np.ndarray) else [self.data[i] for i in indices]
+
+
+def parts(count: int, *, shape: tuple[int, int] = (120, 160)) -> list[Image]:
+    """Grey discs on a bright ground with a little noise."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    disc = np.hypot(y - shape[0] / 2, x - shape[1] / 2) < min(shape) / 3
+    ground = np.where(disc, 90, 210)[..., None] + rng.normal(0, 4, (count, *shape, 1))
+    return [np.repeat(np.clip(image, 0, 255).astype(np.uint8), 3, axis=2) for image in ground]
+
+
+def flow(count: int, *, rows: int = 20) -> Windows:
+    """Three columns that follow each other, one category."""
+    rng = np.random.default_rng(1)
+    first = rng.normal(50, 5, (count, rows, 1))
+    third = 3 * first + rng.normal(0, 1, first.shape)
+    return np.concatenate([first, rng.normal(0, 1, first.shape), third, rng.integers(0, 3, first.shape)], axis=2)
+
+
+SCHEMA = TableSchema(
+    features=(
+        *(Column(name=name, kind="numeric") for name in "abc"),
+        Column(name="d", kind="categorical", categories=("x", "y", "z")),
+    )
+)
+
+
+@pytest.mark.parametrize("shape", [(120, 160), (33, 400), (900, 700)])
+def test_every_image_is_changed_within_its_mask_alone(shape: tuple[int, int]) -> None:
+    images = parts(6, shape=shape)
+    before = [image.copy() for image in images]
+    for original, (changed, mask) in zip(images, synthetic_images(images, seed=3), strict=True):
+        assert changed.dtype == np.uint8
+        assert changed.shape == original.shape
+        assert mask.any()
+        assert mask.mean() < 0.2
+        assert np.array_equal(changed[~mask], original[~mask])
+        assert np.abs(changed[mask].astype(int) - original[mask].astype(int)).mean() >= 6
+    assert all(np.array_equal(old, new) for old, new in zip(before, images, strict=True))
+
+
+def test_a_blank_image_gets_a_defect_too() -> None:
+    for level in (0, 128, 255):
+        ((changed, mask),) = synthetic_images([np.full((64, 64, 3), level, dtype=np.uint8)], seed=0)
+        assert np.abs(changed[mask].astype(int) - level).mean() > 6
+
+
+def test_grey_stays_grey() -> None:
+    assert all((changed == changed[..., :1]).all() for changed, _ in synthetic_images(parts(8), seed=1))
+
+
+def test_the_same_seed_draws_the_same_and_another_another() -> None:
+    first, same, other = (synthetic_images(parts(3), seed=seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(first, same, strict=True))
+    assert not all(np.array_equal(a, b) for (a, _), (b, _) in zip(first, other, strict=True))
+
+
+def test_perlin_noise_is_smooth_and_zero_at_the_grid() -> None:
+    noise = perlin((64, 64), cells=(4, 4), rng=np.random.default_rng(0))
+    assert np.abs(noise[::16, ::16]).max() < 1e-12
+    assert np.abs(np.diff(noise, axis=0)).max() < 0.2
+    assert 0.2 < np.abs(noise).max() <= 1
+
+
+def test_every_window_is_changed_in_few_columns_and_none_in_place() -> None:
+    windows = flow(60)
+    before = windows.copy()
+    changed = synthetic_windows(windows, reference=windows, schema=SCHEMA, seed=2)
+    assert np.array_equal(windows, before)
+    columns = (changed != windows).any(axis=1).sum(axis=1)
+    assert columns.min() >= 1
+    assert columns.max() <= 2
+    assert np.isin(changed[..., 3], [0, 1, 2, 3]).all()
+
+
+def test_shifts_are_of_the_normal_scale() -> None:
+    windows = flow(200, rows=1)
+    changed = synthetic_windows(windows, reference=windows, schema=SCHEMA, seed=2)
+    size = (np.abs(changed - windows) / windows.reshape(-1, 4).std(axis=0))[..., :3]
+    assert 0.5 <= size[size > 0].min()
+    assert size.max() < 8
+
+
+def test_missing_values_stay_missing_and_constant_columns_move() -> None:
+    windows = flow(40)
+    windows[:, 5:9, 0] = np.nan
+    windows[:, :, 1] = 7.0
+    windows[:, :, 2] = np.nan
+    changed = synthetic_windows(windows, reference=windows, schema=SCHEMA, seed=2)
+    assert np.array_equal(np.isnan(changed), np.isnan(windows))
+    assert ((changed != windows) & ~np.isnan(windows)).any(axis=(1, 2)).all()
+
+
+def test_a_window_of_nothing_is_left_as_it_is() -> None:
+    windows = np.full((1, 4, 4), np.nan)
+    assert np.isnan(synthetic_windows(windows, reference=windows, schema=SCHEMA, seed=0)).all()
+
+
+def test_samples_are_named_and_do_not_depend_on_their_batch() -> None:
+    samples: Samples = SyntheticSamples(Held(parts(3)), seed=5)
+    assert len(samples) == LEAST == len(set(samples.ids))
+    assert samples.ids[:4] == ["synthetic:sha0:0", "synthetic:sha1:0", "synthetic:sha2:0", "synthetic:sha0:1"]
+    assert all(map(is_synthetic, samples.ids))
+    assert samples.labels.tolist() == [1] * LEAST
+    together, alone = samples.take([0, 3, 4]), samples.take([3])
+    assert np.array_equal(together[1], alone[0])
+    assert not np.array_equal(together[0], together[1])
+
+
+def test_windows_do_not_depend_on_their_batch() -> None:
+    samples = SyntheticSamples(Held(flow(50)), seed=5, schema=SCHEMA)
+    assert len(samples) == 50
+    together = samples.take(range(50))
+    assert isinstance(together, np.ndarray)
+    assert together.shape == (50, 20, 4)
+    assert np.array_equal(samples.take([7, 3]), together[[7, 3]])
+
+
+@pytest.mark.parametrize("data", [flow(4), parts(4)], ids=["windows", "images"])
+def test_joined_samples_keep_the_order_asked_for(data: list[Image] | Windows) -> None:
+    first, second = Held(data), Held(data[::-1], labels=[1, 0, 0, 1])
+    joined: Samples = JoinedSamples(first, second)
+    assert len(joined) == 8
+    assert joined.ids == first.ids + second.ids
+    assert joined.labels.tolist() == [0, 0, 0, 0, 1, 0, 0, 1]
+    for indices in ([6, 1, 4, 0], [0, 2], [7, 5], []):
+        taken = joined.take(indices)
+        assert len(taken) == len(indices)
+        for found, index in zip(taken, indices, strict=True):
+            assert np.array_equal(found, data[index] if index < 4 else data[7 - index])
+
+
+def test_real_anomalies_are_used_alone_where_there_are_some() -> None:
+    known = Held(flow(4), labels=[0, 0, 1, 0])
+    assert with_synthetic(known, seed=0, schema=SCHEMA) == (known, False)
+    joined, synthetic = with_synthetic(Held(flow(4)), seed=0, schema=SCHEMA)
+    assert synthetic
+    assert joined.labels.sum() == LEAST
+    assert len(joined) == 4 + LEAST
+
+
+def test_drawn_anomalies_are_not_all_easy_and_not_all_hidden() -> None:
+    """A plain distance to the mean finds some and misses some."""
+    windows = flow(300, rows=1)
+    changed = synthetic_windows(windows, reference=windows, schema=SCHEMA, seed=2)
+    flat, spread = windows.reshape(300, -1), windows.reshape(300, -1).std(axis=0)
+
+    def far(data: Windows) -> NDArray[np.float64]:
+        distance: NDArray[np.float64] = (((data.reshape(300, -1) - flat.mean(axis=0)) / spread) ** 2).sum(axis=1)
+        return distance
+
+    above = (far(changed)[:, None] > far(windows)[None, :]).mean()
+    assert 0.6 < above < 0.97
