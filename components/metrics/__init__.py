@@ -1,1 +1,1 @@
-"""Pure numerics over scores and labels: ranking, intervals, thresholds."""
+"""Figures of merit, their intervals, and thresholds: pure numerics on plain arrays."""

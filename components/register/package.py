@@ -50,6 +50,7 @@ _ENTRY = '''"""MLflow loads this file; the work is done by the package beside it
 
 from pathlib import Path
 
+import pandas as pd
 from linewright_scorer.register.scorer import Scorer
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
@@ -62,7 +63,7 @@ class Export(PythonModel):
         """Load the detector."""
         self._scorer = Scorer(Path(context.artifacts["detector"]), export=Path(context.artifacts["export"]))
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pd.DataFrame, params=None):
         """Verdicts, one row a sample."""
         return self._scorer.predict(model_input)
 
@@ -93,7 +94,8 @@ def build_package(
         raise ModelError(f"Line {line.name!r} is of modality {line.modality}.", hint="Give a schema for tables only.")
     if not detector_dir.is_dir() or not any(detector_dir.iterdir()):
         raise ModelError(f"There is no saved detector in {detector_dir}.", hint="Train one first.")
-    shutil.rmtree(target, ignore_errors=True)
+    if target.exists():
+        shutil.rmtree(target)
     shutil.copytree(detector_dir, target / "detector")
     _copy_code(target / "code" / PACKAGE)
     (target / "entry.py").write_text(_ENTRY, encoding="utf-8")
@@ -133,14 +135,17 @@ def _export(line: LineConfig, *, schema: TableSchema | None, signature: dict[str
 
 
 def _signature(line: LineConfig, *, schema: TableSchema | None) -> dict[str, list[dict[str, Any]]]:
-    """Columns in MLflow's own spelling. What orders or groups rows may be left out: it is no feature."""
+    """Columns in MLflow's own spelling. What orders or groups rows may be left out: it is no feature.
+
+    A table's features are of type "any": as "double", MLflow would refuse the whole numbers of a CSV file. The scorer
+    checks every cell itself.
+    """
     outputs = [("double", "score"), ("double", "threshold"), ("string", "verdict")]
     if schema is None:
         inputs = [_column("binary", "image")]
     else:
         outputs += [("long", "start"), ("long", "end")]
-        kinds = {"numeric": "double", "categorical": "string"}
-        inputs = [_column(kinds[column.kind], column.name) for column in schema.features]
+        inputs = [_column("any", column.name) for column in schema.features]
         known = {column.name for column in schema.features}
         extra = dict.fromkeys(name for name in (schema.timestamp, line.table.group) if name and name not in known)
         inputs += [_column("any", name, required=False) for name in extra]

@@ -17,6 +17,7 @@ from ..core.errors import ModelError
 from ..core.lines import ImageOptions
 from ..core.ports import Batch, Detector
 from ..core.scoring import BATCH
+from ..metrics.thresholds import verdict_of
 from ..models.registry import load
 from ..samples.images import decode_image
 from ..samples.tables import cut, encode, window_starts
@@ -66,7 +67,7 @@ class Scorer:
         return found if bounds is None else found.assign(start=bounds[:, 0], end=bounds[:, 1])
 
     def _say(self, scores: NDArray[np.float64]) -> list[str]:
-        return [verdict(float(score), calibration=self._calibration) for score in scores]
+        return [verdict_of(float(score), self._calibration) for score in scores]
 
     def _images(self, frame: pd.DataFrame) -> Iterator[Batch]:
         size = BATCH["image"]
@@ -79,10 +80,3 @@ class Scorer:
         size = BATCH["table"]
         parts = (bounds[start : start + size] for start in range(0, len(bounds), size))
         return bounds, (cut(values, part, window=schema.window) for part in parts)
-
-
-def verdict(score: float, *, calibration: Calibration) -> str:
-    """What `score` means: `unsure` within the threshold's interval, else NG above the threshold, else OK."""
-    if calibration.low <= score <= calibration.high:
-        return "unsure"
-    return "NG" if score > calibration.threshold else "OK"

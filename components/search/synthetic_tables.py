@@ -82,7 +82,9 @@ def _disturbed(
     if kind == "burst":
         return before + rng.normal(0.0, rng.uniform(*_BURST) * scale, before.shape)
     if kind == "shuffle":
-        return rng.permutation(before)
+        after, there = before.copy(), np.isfinite(before)
+        after[there] = rng.permutation(before[there])
+        return after
     return _shift(before, scale, rng)
 
 

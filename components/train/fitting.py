@@ -1,6 +1,9 @@
 """Fit a detector, and calibrate its threshold on normal samples that it did not see."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from components.core.contracts import Calibration, Params, TableSchema
 from components.core.errors import NotEnoughDataError
@@ -41,14 +44,24 @@ def fit(
     return detector
 
 
-def calibrate_split(detector: Detector, *, samples: Samples, rate: float | None, seed: int) -> Calibration:
+@dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """A threshold, and the score of each calibration sample by a model that did not see it."""
+
+    calibration: Calibration
+    scores: dict[str, float]
+
+
+def calibrate_split(detector: Detector, *, samples: Samples, rate: float | None, seed: int) -> Calibrated:
     """Threshold from normal `samples` that `detector` never saw; see `components.metrics.thresholds`.
 
     Raises:
         NotEnoughDataError: The samples cannot support `rate`; the message says how many would.
     """
-    scores = score_all(detector, normal_only(samples)).image
-    return calibrate(scores, rate=rate, method="split", seed=derive_seed(seed, "calibration"))
+    normal = normal_only(samples)
+    scores = score_all(detector, normal).image
+    calibration = calibrate(scores, rate=rate, method="split", seed=derive_seed(seed, "calibration"))
+    return Calibrated(calibration=calibration, scores=_by_name(normal, scores))
 
 
 def calibrate_cross(
@@ -60,7 +73,7 @@ def calibrate_cross(
     rate: float | None,
     seed: int,
     progress: Progress = silent,
-) -> Calibration:
+) -> Calibrated:
     """Threshold from all normal `samples`, each scored by a model fitted without its fold.
 
     Raises:
@@ -73,7 +86,7 @@ def calibrate_cross(
             f"{len(normal)} normal samples cannot be trained on and calibrated on.", hint="Add normal samples."
         )
     folds = np.array_split(generator(seed, "folds").permutation(normal), min(FOLDS, len(normal)))
-    scores: list[float] = []
+    scores: dict[str, float] = {}
     for number, fold in enumerate(folds):
         progress("calibrating across folds", number, len(folds))
         kept = np.concatenate([*(other for other in folds if other is not fold), anomalous])
@@ -84,5 +97,12 @@ def calibrate_cross(
             samples=Subset(samples, np.sort(kept)),
             seed=derive_seed(seed, "fold", number),
         )
-        scores.extend(score_all(model, Subset(samples, fold)).image)
-    return calibrate(np.asarray(scores), rate=rate, method="cross", seed=derive_seed(seed, "calibration"))
+        held_out = Subset(samples, fold)
+        scores |= _by_name(held_out, score_all(model, held_out).image)
+    values = np.array(list(scores.values()))
+    calibration = calibrate(values, rate=rate, method="cross", seed=derive_seed(seed, "calibration"))
+    return Calibrated(calibration=calibration, scores=scores)
+
+
+def _by_name(samples: Samples, scores: NDArray[np.float64]) -> dict[str, float]:
+    return dict(zip(samples.ids, (float(score) for score in scores), strict=True))

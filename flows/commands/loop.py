@@ -6,7 +6,6 @@ import typer
 from rich.markup import escape
 
 from components.core.errors import ConfigError
-from flows.runtime.server import start_early
 from flows.commands.common import (
     OPERATOR,
     AsActor,
@@ -20,6 +19,7 @@ from flows.commands.common import (
     print_json,
     table,
 )
+from flows.runtime.server import start_early
 
 if TYPE_CHECKING:
     from components.core.contracts import DriftReport, IngestSummary, ModelVersion

@@ -95,6 +95,6 @@ def _workspace(home: Path) -> list[Finding]:
         check("records", lambda: f"schema {app.records.schema_version}"),
         check("ledger", lambda: f"{app.records.ledger.verify()} events, chain whole"),
         check("lines", lambda: ", ".join(app.line(name).name for name in app.line_names()) or "none yet"),
-        check("data registry", lambda: app.registry.describe()),
-        check("MLflow", lambda: app.tracker.describe()),
+        check("data registry", app.registry.describe),
+        check("MLflow", app.tracker.describe),
     ]

@@ -17,12 +17,10 @@ from components.drift.features import OPTICS, embedding_features, optics, table_
 from components.drift.window import DriftWindow, Family
 from components.samples.sets import ImageSamples, TableSamples
 from flows.data import LineData, SampleSet
+from flows.jobs.modelling import CALIBRATION_FILE
 from flows.jobs.models import champion_of, load_model
 from flows.progress import report as tell
 from flows.wiring import Linewright
-
-CALIBRATION_FILE = "calibration_scores.json"
-"""In a model's folder: sample → score by a model that did not see it; the reference of every drift check."""
 
 MOST_SAMPLES = 2_000
 """Samples of each side that a check reads; the newest are kept, and the report says how many were compared."""
@@ -105,7 +103,8 @@ def _features(
     if isinstance(old, TableSamples) and isinstance(new, TableSamples):
         before, after = (table_features(part.take(range(len(part))), part.schema) for part in (old, new))
         return before, after, dict.fromkeys(before.columns, "feature")
-    assert isinstance(old, ImageSamples) and isinstance(new, ImageSamples)
+    assert isinstance(old, ImageSamples)
+    assert isinstance(new, ImageSamples)
     (light_before, seen_before), (light_after, seen_after) = _look(old, detector), _look(new, detector)
     inner_before, inner_after = embedding_features(seen_before, seen_after)
     families: dict[str, Family] = {**OPTICS, **dict.fromkeys(inner_before.columns, "embedding")}

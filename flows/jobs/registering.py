@@ -4,15 +4,18 @@ import importlib.metadata
 import subprocess
 from typing import Any
 
-from components.core.contracts import Calibration, ModelVersion, SearchOutcome, now
+import pandas as pd
+
+from components.core.contracts import Calibration, ManifestColumn, Modality, ModelVersion, SearchOutcome, Split, now
 from components.core.hashing import canonical_json, sha256_file
 from components.register.package import build_package
-from flows.jobs.drift import CALIBRATION_FILE
+from components.samples.tables import read_table
+from flows.data import LineData
+from flows.jobs.modelling import CALIBRATION_FILE, detector_name
 from flows.jobs.plan import ROOT, RetrainPlan, code_digest
 from flows.jobs.promote import sync_aliases
 from flows.jobs.retrain import RetrainJob
-from flows.jobs.stages import Judged, detector_name
-from flows.jobs.training_data import example_of
+from flows.jobs.stages import Judged
 
 PACKAGES = ("torch", "timm", "numpy", "pandas", "scikit-learn", "mlflow", "prefect", "dvc", "evidently", "optuna")
 """Packages whose versions go into the lineage beside the lock file's digest."""
@@ -29,8 +32,9 @@ def register(
     """Log the model, register it, and make it a candidate. Every step finds what a killed try of it left."""
     tracker, name = job.app.tracker, job.line.name
     folder = job.fresh_folder("package")
-    build_package(job.folder / "detector", folder, line=job.line, schema=job.data.schema, example=example_of(job))
-    scores = (job.folder / CALIBRATION_FILE).read_bytes()
+    detector = job.folder / "model" / "detector"
+    build_package(detector, folder, line=job.line, schema=job.data.schema, example=example_of(job.data))
+    scores = (job.folder / "model" / CALIBRATION_FILE).read_bytes()
     (folder / CALIBRATION_FILE).write_bytes(scores)
     logged = tracker.log_model(job.run_id, line=name, retrain_id=job.id, model_dir=folder)
     number = tracker.create_version(name, model_id=logged.model_id, run_id=job.run_id, retrain_id=job.id)
@@ -44,7 +48,7 @@ def register(
             retrain=job.id,
             trainer=job.plan.actor,
             dataset=job.plan.version.number,
-            detector=detector_name(job),
+            detector=detector_name(job.data),
             params=outcome.best.params,
             seed=job.seed,
             calibration=calibration,
@@ -67,6 +71,15 @@ def register(
     _log_record(job, model)
     tracker.finish(job.run_id, "FINISHED")
     return model
+
+
+def example_of(data: LineData) -> pd.DataFrame:
+    """Raw input of one training sample: an encoded image, or a table's rows."""
+    row = data.rows(Split.TRAIN).iloc[0]
+    content = data.read(row[ManifestColumn.FILE])
+    if data.line.modality is Modality.IMAGE:
+        return pd.DataFrame({"image": [content]})
+    return read_table(content).iloc[row[ManifestColumn.START] : row[ManifestColumn.END]]
 
 
 def provenance() -> dict[str, str]:

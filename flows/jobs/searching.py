@@ -22,8 +22,8 @@ from components.search.space import load_space
 from components.search.study import Study
 from components.search.synthetic import with_synthetic
 from components.train.fitting import fit
+from flows.jobs.modelling import detector_name
 from flows.jobs.retrain import RetrainJob
-from flows.jobs.stages import detector_name
 from flows.progress import report
 
 LOOKED_AT = 8
@@ -45,7 +45,7 @@ def _search(job: RetrainJob) -> SearchOutcome:
         validation, synthetic = validation_samples(job)
         facts = facts_of(job, validation, synthetic=synthetic)
     settings = load_agent_settings(job.app.config_path("agents.yaml"))
-    space = load_space(detector_name(job), path=job.app.config_path("search_spaces.yaml")).pin(job.line.params)
+    space = load_space(detector_name(job.data), path=job.app.config_path("search_spaces.yaml")).pin(job.line.params)
     url = job.app.settings.database_url
     name = f"{job.line.name}/{job.id}"
     with Study.open(url, name=name, space=space, seed=job.seed) as study, open_saver(url) as saver:
@@ -53,7 +53,7 @@ def _search(job: RetrainJob) -> SearchOutcome:
             BuilderTask(facts=facts, labels=validation.labels),
             study=study,
             evaluate=lambda params, number: _evaluate(job, params, number, validation),
-            proposer=make_proposer(detector_name(job), model=_model(settings)),
+            proposer=make_proposer(detector_name(job.data), model=_model(settings)),
             saver=saver,
             limits=BuilderLimits.of(settings.builder, trials=job.plan.budget),
             on_trial=lambda trial: _log(job, trial),
@@ -81,7 +81,7 @@ def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, validation: 
     report("trials", number, job.plan.budget)
     with job.timed("search"):
         detector = fit(
-            detector_name(job),
+            detector_name(job.data),
             params=params,
             schema=job.data.schema,
             samples=job.data.split(Split.TRAIN),

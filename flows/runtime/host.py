@@ -6,7 +6,6 @@ another process is already the server. There is no second process to be left beh
 """
 
 import argparse
-import contextlib
 import os
 import signal
 import socket
@@ -29,7 +28,6 @@ IDLE_SECONDS = 3.0
 _POLL = 0.25
 _GRACE = 3
 _LOOKS_SECONDS = 0.3
-_FAILED = 3
 
 _Message = MutableMapping[str, Any]
 _App = Callable[[_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]]
@@ -97,8 +95,6 @@ class Host:
                 self._server.run(sockets=[self._socket])
             finally:
                 self._places.note.unlink(missing_ok=True)
-            if not self._started.is_set():
-                sys.exit(_FAILED)
 
     def _build(self) -> "uvicorn.Server":
         import uvicorn
@@ -169,8 +165,14 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         lock.write(str(os.getpid()))
         os.environ.update(server_variables(kind))
-        with contextlib.suppress(KeyboardInterrupt):
+        try:
             Host(arguments.home, kind=kind, port=arguments.port, timeout=arguments.timeout).run()
+        except SystemExit as end:
+            if isinstance(end.code, str):
+                print(end.code, file=sys.stderr, flush=True)  # noqa: T201 - the server's own log
+            os._exit(1 if end.code else 0)
+        # Prefect's threads can hold an interpreter that ends for seconds; there is nothing left to save.
+        os._exit(0)
 
 
 if __name__ == "__main__":

@@ -87,20 +87,13 @@ def _shared(settings: Settings, *, users: FileLock) -> str:
     places = Places.of(home, kind="on-demand")
     host: subprocess.Popen[bytes] | None = None
     while (found := find(home)) is None:
-        if not _is_held(places.lock):
+        if (host is None or host.poll() is not None) and not _is_held(places.lock):
             _refuse_failed(host, settings=settings)
             host = _spawn(settings)
-            _wait_for_lock(host, lock=places.lock)
         if time.monotonic() > deadline:
             raise _late(settings)
         time.sleep(_POLL)
     return found[1]
-
-
-def _wait_for_lock(host: "subprocess.Popen[bytes]", *, lock: Path) -> None:
-    """Until the new host, or another, is the server, or it ended."""
-    while host.poll() is None and not _is_held(lock):
-        time.sleep(_POLL)
 
 
 def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
@@ -142,12 +135,14 @@ def _is_held(path: Path) -> bool:
 
 def _refuse_failed(host: "subprocess.Popen[bytes] | None", *, settings: Settings) -> None:
     """Raises UnavailableError where our host failed by itself; one that was killed or came second is started again."""
-    if host is None or (host.poll() or 0) <= 0:
+    if host is None or (host.returncode or 0) <= 0:
         return
     log = settings.prefect_home / "server.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
-    raise UnavailableError(f"Prefect's server ended at its start: {last}", hint=f"See {log}.")
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line and not line.startswith("File ")]
+    last = [*lines[-1:], *errors[-1:]]
+    why = last[-1] if last else "it wrote nothing"
+    raise UnavailableError(f"Prefect's server ended at its start: {why}", hint=f"See {log}.")
 
 
 def _late(settings: Settings) -> UnavailableError:

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,15 +156,9 @@ def _variables(services: list[Service], *, settings: Settings) -> dict[str, str]
 
 
 def _supervise(services: list[Service], *, settings: Settings, console: Console) -> None:
-    from supervisor.options import ServerOptions
     from supervisor.supervisord import Supervisor, asyncore
 
-    run = settings.home / "run"
-    config = run / "supervisord.conf"
-    config.write_text(configuration([service for service in services if service.arguments], run=run), encoding="utf-8")
-    options: Any = ServerOptions()
-    options.realize(["--nodaemon", "--silent", "--configuration", str(config)])
-    options.first, options.test = True, False
+    options = options_of([service for service in services if service.arguments], run=settings.home / "run")
     supervisor: Any = Supervisor(options)
     watch = _Watch(services, settings=settings, console=console, supervisor=supervisor)
     before, inherited = dict(os.environ), _variables(services, settings=settings)
@@ -184,41 +178,45 @@ def _supervise(services: list[Service], *, settings: Settings, console: Console)
         raise watch.problem
 
 
-def configuration(services: list[Service], *, run: Path) -> str:
-    """Supervisor's configuration; the commands themselves are in the environment, so nothing needs quoting twice."""
-    sections = {
-        "supervisord": {
-            "nodaemon": "true",
-            "logfile": run / "supervisord.log",
-            "logfile_maxbytes": "5MB",
-            "logfile_backups": 1,
-            "pidfile": run / "supervisord.pid",
-            "directory": code_root(),
-            "childlogdir": run,
-        }
-    }
-    for position, service in enumerate(services):
-        sections[f"program:{service.name}"] = {
-            "priority": position + 1,  # stopped in reverse: the schedules say goodbye to a living server
-            "command": f"{shlex.quote(sys.executable)} -m flows.runtime.child {service.name}",
-            "directory": code_root(),
-            "autorestart": "true",
-            "startsecs": 2,
-            "startretries": 3,
-            "stopwaitsecs": int(_STOP_SECONDS),
-            "killasgroup": "true",
-            "redirect_stderr": "true",
-            "stdout_logfile": run / f"{service.name}.log",
-            "stdout_logfile_maxbytes": "5MB",
-            "stdout_logfile_backups": 1,
-        }
-    return "\n".join(_section(name, entries) for name, entries in sections.items())
+def options_of(services: list[Service], *, run: Path) -> Any:
+    """Supervisor's options; its log, its configuration and the services' logs lie in the existing folder `run`.
+
+    Paths are set as attributes: in the file supervisor would expand a `%` in them, twice in some.
+    """
+    from supervisor.options import ServerOptions
+
+    config = run / "supervisord.conf"
+    config.write_text(_configuration(services), encoding="utf-8")
+    options: Any = ServerOptions()
+    options.realize(["--nodaemon", "--silent", "--configuration", str(config)])
+    options.first, options.test = True, False
+    options.logfile, options.pidfile = str(run / "supervisord.log"), str(run / "supervisord.pid")
+    for group in options.process_group_configs:
+        (program,) = group.process_configs
+        program.command = shlex.join([sys.executable, "-m", "flows.runtime.child", program.name])
+        program.directory = str(code_root())
+        program.stdout_logfile = str(run / f"{program.name}.log")
+    return options
 
 
-def _section(name: str, entries: Mapping[str, object]) -> str:
-    # Supervisor expands %(name)s in values.
-    lines = [f"{key} = {str(value).replace('%', '%%')}" for key, value in entries.items()]
-    return "\n".join([f"[{name}]", *lines, ""])
+def _configuration(services: list[Service]) -> str:
+    shared = """\
+command = set in Python
+autorestart = true
+; A service that ends within this time did not start; it is tried once more, then all is stopped.
+startsecs = 20
+startretries = 1
+killasgroup = true
+redirect_stderr = true
+stdout_logfile_maxbytes = 5MB
+stdout_logfile_backups = 1
+"""
+    # Stopped in the reverse of their priority: the schedules say goodbye to a living server.
+    programs = [
+        f"[program:{service.name}]\npriority = {position}\nstopwaitsecs = {int(_STOP_SECONDS)}\n{shared}"
+        for position, service in enumerate(services, start=1)
+    ]
+    return "\n".join(["[supervisord]\nnodaemon = true\nlogfile_maxbytes = 5MB\nlogfile_backups = 1\n", *programs])
 
 
 class _Watch:

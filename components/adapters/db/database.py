@@ -20,6 +20,7 @@ from components.core.errors import IntegrityError as BytesError
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
 _CONNECT_SECONDS = 10
+_BUSY = ("is locked", "lock timeout", "lock wait", "deadlock")
 
 
 class Database:
@@ -56,10 +57,12 @@ class Database:
 
         Raises:
             ConflictError: A row clashes with one that is there, or refers to one that is not.
+            IntegrityError: Somebody removed the ledger's head.
             UnavailableError: The database does not answer, or another writer kept it for `busy_timeout`.
         """
         with self.bare() as connection:
-            connection.execute(select(LEDGER_HEAD.c.number).with_for_update())
+            if connection.scalar(select(LEDGER_HEAD.c.number).with_for_update()) is None:
+                raise BytesError("The ledger's head is missing.", hint="Restore a backup of the database.")
             yield connection
 
     @contextmanager
@@ -119,7 +122,7 @@ def _name(error: DBAPIError | PoolTimeoutError, *, shown: str) -> LinewrightErro
         )
     if "not a database" in lowered or "malformed" in lowered:
         return BytesError(f"{shown} is damaged: {cause}.", hint="Restore it from a backup.")
-    if "lock" in lowered:
+    if any(word in lowered for word in _BUSY):
         return UnavailableError(f"{shown} is kept busy by another writer: {cause}.", hint="Try again in a moment.")
     if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
         return UnavailableError(f"{shown} does not answer: {cause}.", hint="Check the server, the disk and the URL.")

@@ -59,9 +59,10 @@ class Models:
 
     def list(self, line: str | None = None, status: str | None = None) -> tuple[ModelVersion, ...]:
         """Versions of the line, or of all lines, with the status, or with any; newest first."""
-        query = select(MODELS).order_by(MODELS.c.created.desc(), MODELS.c.version.desc())
+        query = select(MODELS).order_by(MODELS.c.created.desc(), MODELS.c.line, MODELS.c.version.desc())
         if line is not None:
-            query = query.where(MODELS.c.line == line)
+            # Versions count up whatever the clock did.
+            query = select(MODELS).where(MODELS.c.line == line).order_by(MODELS.c.version.desc())
         if status is not None:
             query = query.where(MODELS.c.status == status)
         with self._database.read() as session:

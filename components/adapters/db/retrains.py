@@ -148,9 +148,12 @@ class Retrains:
 
     def list(self, line: str | None = None, *, limit: int = 20) -> tuple[Retrain, ...]:
         """At most `limit` retrains of the line, or of all lines; newest first."""
-        query = select(RETRAINS.c.id).order_by(RETRAINS.c.started.desc()).limit(limit)
-        if line is not None:
-            query = query.where(RETRAINS.c.line == line)
+        query = select(RETRAINS.c.id).limit(limit)
+        if line is None:
+            query = query.order_by(RETRAINS.c.started.desc())
+        else:
+            # Tokens rise whatever the clock did.
+            query = query.where(RETRAINS.c.line == line).order_by(RETRAINS.c.token.desc(), RETRAINS.c.started.desc())
         with self._database.read() as session:
             return tuple(_load(session, found) for found in session.scalars(query).all())
 

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from urllib.parse import urlparse
 
@@ -94,6 +95,19 @@ class Connection:
         self.root = artifact_root(settings)
         self._experiments: dict[str, str] = {}
         self._client = self._open()
+
+    def prepare(self) -> None:
+        """Make what the first retrain would have to wait for: the registry's tables and the folder of artifacts."""
+        self._do(self._client.search_registered_models, max_results=1)
+        if not self.root.startswith("s3://"):
+            self._do(Path(self.root).mkdir, parents=True, exist_ok=True)
+
+    def describe(self) -> str:
+        """One line for `linewright doctor`: release, address, place of artifacts; asks the server or database."""
+        from mlflow.version import VERSION
+
+        self._do(self._client.search_experiments, max_results=1)
+        return f"{VERSION} at {_shown(self.settings.tracking_uri)}, artifacts at {self.root}"
 
     def relocate(self) -> bool:
         """Rewrite the paths in the workspace's own database after the workspace moved; see `locations.relocate`."""

@@ -1,7 +1,7 @@
 """Where artifacts lie, and how MLflow's own database follows a workspace that was moved or copied.
 
 MLflow stores absolute paths. A workspace whose database and artifacts lie below its own folder remembers that folder
-in `tracking.json`; where it finds itself elsewhere, the paths are rewritten, once, in one transaction.
+in `.tracking.json`; where it finds itself elsewhere, the paths are rewritten, once, in one transaction.
 """
 
 import json
@@ -78,7 +78,7 @@ def relocate(settings: Settings) -> bool:
         Whether paths were rewritten.
 
     Raises:
-        UnavailableError: The database or `tracking.json` cannot be read or written.
+        UnavailableError: The database or `.tracking.json` cannot be read or written.
     """
     home = settings.home.resolve()
     database = _own_database(settings, home=home)
@@ -102,7 +102,7 @@ def _own_database(settings: Settings, *, home: Path) -> Path | None:
 
 
 def _follow(home: Path, *, database: Path, root: str) -> bool:
-    record = home / "tracking.json"
+    record = home / ".tracking.json"
     old = json.loads(record.read_text(encoding="utf-8"))["home"] if record.is_file() else None
     if old == str(home):
         return False
@@ -122,7 +122,7 @@ def _rewrite(connection: sqlite3.Connection, *, old: str | None, new: str, defau
 
 
 def _write(path: Path, value: dict[str, object]) -> None:
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f"{path.name}.tmp")
     with temporary.open("w", encoding="utf-8") as stream:
         json.dump(value, stream, indent=1)
         stream.flush()

@@ -140,7 +140,7 @@ class Tracker(Runs):
         """`model`, if it is whole and unchanged; else it is marked FAILED."""
         if model.status == "READY":
             folder = relative_folder(model.artifact_location, root=self.root)
-            files = folder_hashes(self.local_folder(folder))
+            files = _without_leftovers(folder_hashes(self.local_folder(folder)))
             if sha256_json(files) == model.tags.get(FILES):
                 return LoggedModelRef(model_id=model.model_id, folder=folder, files=files)
         if model.status != "FAILED":
@@ -185,6 +185,15 @@ class Tracker(Runs):
                     raise
                 shutil.rmtree(copy)  # another process was first with the same immutable folder
         return target
+
+
+def _without_leftovers(files: Mapping[str, str]) -> dict[str, str]:
+    """`files` without what MLflow and Python write into a local model folder when they load its export in place."""
+    return {
+        path: digest
+        for path, digest in files.items()
+        if path != "registered_model_meta" and "__pycache__" not in PurePosixPath(path).parts
+    }
 
 
 def _write_mlmodel(model_dir: Path, *, model_id: str, run_id: str) -> None:

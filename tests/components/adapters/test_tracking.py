@@ -230,6 +230,15 @@ def test_a_model_is_logged_once_and_registered_once(tracker: Tracker, home: Path
     assert whole_retrain(tracker, tmp_path, retrain="r2")[2] == 2
 
 
+def test_what_plain_mlflow_leaves_in_a_model_folder_changes_nothing(tracker: Tracker, tmp_path: Path) -> None:
+    run, ref, _ = whole_retrain(tracker, tmp_path)
+    folder = tracker.local_folder(ref.folder)
+    (folder / "registered_model_meta").write_text("model_name: press\n")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "entry.cpython-311.pyc").write_bytes(b"")
+    assert tracker.log_model(run, line="press", retrain_id="r1", model_dir=tmp_path / "r1") == ref
+
+
 def test_a_model_that_changed_since_is_logged_anew(tracker: Tracker, tmp_path: Path) -> None:
     run, ref, _ = whole_retrain(tracker, tmp_path)
     (tracker.local_folder(ref.folder) / "detector" / "factor.json").write_text("3")
@@ -399,9 +408,9 @@ def test_a_crash_between_rewriting_and_recording_rewrites_once(home: Path, tmp_p
     home.rename(tmp_path / "beiseite")
     moved.parent.mkdir()
     (tmp_path / "beiseite").rename(moved)
-    before = (moved / "tracking.json").read_text()
+    before = (moved / ".tracking.json").read_text()
     Tracker(Settings(home=moved))
-    (moved / "tracking.json").write_text(before)
+    (moved / ".tracking.json").write_text(before)
     assert Tracker(Settings(home=moved)).relocate() is False
     (location,) = rows(moved, "SELECT artifact_location FROM experiments WHERE name = 'press'")
     assert location == (f"{moved}/artifacts/press",)
@@ -457,6 +466,14 @@ def test_an_older_schema_is_named_and_upgraded(home: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = ?", (newest,))
     upgrade(settings)
     Tracker(settings)
+
+
+def test_a_workspace_is_prepared_and_described(home: Path) -> None:
+    tracker = Tracker(Settings(home=home))
+    for _ in range(2):
+        tracker.prepare()
+    assert (home / "artifacts").is_dir()
+    assert tracker.describe().endswith(f"at sqlite:///{home}/mlflow.db, artifacts at {home}/artifacts")
 
 
 def test_pickle_and_telemetry_are_off(home: Path) -> None:

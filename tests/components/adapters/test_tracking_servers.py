@@ -212,7 +212,7 @@ def test_everything_works_on_postgresql(postgres: str, tmp_path: Path) -> None:
     settings = workspace(tmp_path / "home", uri=postgres)
     whole_loop(settings, tmp_path / "package")
     # Paths in a shared database do not follow a copy of one workspace.
-    assert not (tmp_path / "home" / "tracking.json").exists()
+    assert not (tmp_path / "home" / ".tracking.json").exists()
     assert Tracker(settings).relocate() is False
 
 

@@ -93,5 +93,5 @@ def test_impossible_files_are_refused(tmp_path: Path, text: str, says: str) -> N
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="spaces.yaml is missing"):
+    with pytest.raises(ConfigError, match=r"spaces\.yaml is missing"):
         load_space("toy", path=tmp_path / "spaces.yaml")

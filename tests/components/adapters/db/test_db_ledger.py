@@ -135,6 +135,8 @@ def test_a_missing_head_is_told(five: Records) -> None:
     try:
         with pytest.raises(IntegrityError, match="its head tells of nothing"):
             five.ledger.verify()
+        with pytest.raises(IntegrityError, match="head is missing"):
+            five.ledger.note("x", data={})
     finally:
         with five._database.bare() as session:
             session.execute(insert(LEDGER_HEAD).values(id=1, number=0, hash="0" * 64))

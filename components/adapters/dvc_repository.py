@@ -1,0 +1,223 @@
+"""DVC by its command line: tracking a folder, pushing it, and knowing for certain that the remote holds it.
+
+DVC's word is not enough: a killed push can leave a remote that reads "in sync" with files missing. So every process gets
+its own site cache, where DVC keeps what it believes of remotes, and after a push the remote itself is listed.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import yaml
+
+from components.adapters.objects import FolderStore, S3Store, open_store
+from components.core.errors import ConflictError, IntegrityError, SourceError, UnavailableError
+from components.settings import Settings
+
+_WAIT = 30.0
+_BASE_TIMEOUT = 600
+_SLOWEST = 1_000_000  # bytes a second; below that a push is given up
+_BUSY = ("unable to acquire lock", "is busy", "being blocked")
+
+
+class DvcRepository:
+    """The DVC side of the data registry."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.root = settings.data_registry
+        self._remote = settings.data_remote
+
+    def init(self) -> None:
+        """Make it a DVC repository, once."""
+        if not (self.root / ".dvc" / ".gitignore").is_file():
+            self._run("init", "--quiet", "--force")
+
+    def configure(self) -> None:
+        """Write the remote and the rest of the configuration, as settings say now."""
+        path = self.root / ".dvc" / "config"
+        text = self._config()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+    def _config(self) -> str:
+        # Hard links: one copy on disk serves both the cache and the folder.
+        lines = ["[core]", "    analytics = false", "    check_update = false", "    remote = store"]
+        lines += ["[cache]", '    type = "hardlink,copy"', "['remote \"store\"']"]
+        if self._remote.startswith("s3://"):
+            objects = self._settings.objects
+            lines += [f"    url = {self._remote}", f"    region = {objects.region}"]
+            lines += [f"    endpointurl = {objects.endpoint_url}"] if objects.endpoint_url else []
+            lines += [f"    connect_timeout = {objects.timeout:g}", f"    read_timeout = {objects.timeout:g}"]
+        else:
+            folder = self.remote_folder()
+            inside = folder.is_relative_to(self._settings.home)
+            # Relative where it moves with the workspace; DVC reads it from the folder of this file.
+            url = os.path.relpath(folder, self.root / ".dvc") if inside else str(folder)
+            lines += [f"    url = {url}"]
+        return "\n".join(lines) + "\n"
+
+    def remote_folder(self) -> Path:
+        """Folder of a remote that is one; relative names start at the workspace."""
+        return self._settings.home / self._remote
+
+    def remote(self) -> "FolderStore | S3Store":
+        """The remote as an object store.
+
+        Raises:
+            UnavailableError: It cannot be reached.
+        """
+        if self._remote.startswith("s3://"):
+            return open_store(self._remote, self._settings.objects)
+        self.remote_folder().mkdir(parents=True, exist_ok=True)
+        return open_store(str(self.remote_folder()), self._settings.objects)
+
+    def add(self, folder: str) -> None:
+        """Track `folder` (relative to the root) as it is now."""
+        self._run("add", "--quiet", folder)
+
+    def push(self, folder: str, *, size: int) -> None:
+        """Push the tracked `folder`, of `size` bytes, and see to it that the remote holds every file of it.
+
+        Raises:
+            UnavailableError: DVC or the remote fails.
+            IntegrityError: Files are missing at the remote although they were pushed.
+        """
+        self.remote()
+        self._run("push", "--quiet", f"{folder}.dvc", timeout=_BASE_TIMEOUT + size / _SLOWEST)
+        missing = self._missing(folder)
+        for key, source in missing.items():
+            self.remote().put(key, source)
+        if missing and (missing := self._missing(folder)):
+            raise IntegrityError(
+                f"The remote {self._remote!r} lacks {len(missing)} files after the push, first {next(iter(missing))}.",
+                hint="Check its free space and permissions, then run the command again.",
+            )
+
+    def objects(self, tracked: str) -> dict[str, str]:
+        """Path within a tracked folder → MD5, from the text of its `.dvc` file.
+
+        Raises:
+            IntegrityError: The folder's list is neither in the cache nor at the remote.
+        """
+        name = str(yaml.safe_load(tracked)["outs"][0]["md5"])
+        cached = self._cached(name)
+        if not cached.is_file():
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            self.fetch(name, cached)
+        try:
+            return {str(item["relpath"]): str(item["md5"]) for item in json.loads(cached.read_bytes())}
+        except (ValueError, KeyError, TypeError) as error:
+            cached.unlink()
+            raise IntegrityError(f"The list of files {name} is damaged.", hint="Run the command again.") from error
+
+    def fetch(self, md5: str, target: Path) -> None:
+        """Copy one object of the remote to `target`.
+
+        Raises:
+            IntegrityError: The remote does not have it.
+        """
+        try:
+            self.remote().fetch(_key(md5), target)
+        except SourceError as error:
+            raise IntegrityError(f"The remote {self._remote!r} lacks {_key(md5)}.", hint="Restore it.") from error
+
+    def forget(self, md5: str) -> None:
+        """Drop a damaged object from the cache, so that DVC does not link it back."""
+        self._cached(md5).unlink(missing_ok=True)
+
+    def recover(self) -> None:
+        """Wait for a DVC process that is at work, and clear what dead ones left.
+
+        Raises:
+            ConflictError: Another DVC process does not finish.
+        """
+        folder = self.root / ".dvc" / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        with _held(folder / "lock"):
+            for left in folder.glob("linewright-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            rwlock = folder / "rwlock"
+            # DVC itself drops entries of dead processes; what it cannot read would block it for good.
+            if rwlock.is_file() and not _is_rwlock(rwlock):
+                rwlock.unlink()
+
+    def _missing(self, folder: str) -> dict[str, Path]:
+        """Key at the remote → local file, of what is not there in the right size."""
+        tracked = (self.root / f"{folder}.dvc").read_text(encoding="utf-8")
+        listing = self._cached(str(yaml.safe_load(tracked)["outs"][0]["md5"]))
+        wanted = {_key(md5): self.root / folder / path for path, md5 in self.objects(tracked).items()}
+        # The list of the folder last: where it exists, DVC takes the files for granted.
+        wanted[_key(listing.parent.name + listing.name)] = listing
+        there = dict(self.remote().list())
+        return {key: path for key, path in wanted.items() if there.get(key) != path.stat().st_size}
+
+    def _cached(self, md5: str) -> Path:
+        return self.root / ".dvc" / "cache" / _key(md5)
+
+    def _run(self, *arguments: str, timeout: float = _BASE_TIMEOUT) -> None:
+        scratch = self.root / ".dvc" / "tmp" / f"linewright-{os.getpid()}"
+        scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "dvc", *arguments], cwd=self.root, env=_environment(scratch),
+                capture_output=True, text=True, timeout=timeout, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(
+                f"dvc {arguments[0]} took over {timeout:.0f} s.", hint="Check the remote."
+            ) from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        if done.returncode:
+            said = (done.stderr.strip() or done.stdout.strip() or str(done.returncode)).splitlines()
+            if any(word in line.lower() for line in said for word in _BUSY):
+                raise ConflictError(
+                    f"Another DVC process uses {str(self.root)!r}.", hint="Wait for it, then try again."
+                )
+            raise UnavailableError(f"dvc {arguments[0]}: {said[0]}", hint=f"Remote {self._remote!r}: is it reachable?")
+
+
+def _key(md5: str) -> str:
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def _environment(scratch: Path) -> Mapping[str, str]:
+    own = {
+        "DVC_SITE_CACHE_DIR": str(scratch), "DVC_GLOBAL_CONFIG_DIR": str(scratch), "DVC_SYSTEM_CONFIG_DIR": str(scratch),
+    }  # fmt: skip
+    foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT")
+    return {key: value for key, value in os.environ.items() if key not in foreign} | own
+
+
+def _is_rwlock(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict) and all(isinstance(content.get(kind, {}), dict) for kind in ("read", "write"))
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold DVC's own lock, which is the kernel's: one of a dead process is free, whatever the file says."""
+    deadline = time.monotonic() + _WAIT
+    with path.open("a+b") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise ConflictError(
+                        f"Another DVC process holds {str(path)!r}.", hint="Wait for it, then try again."
+                    ) from error
+                time.sleep(0.1)
+        yield

@@ -1,0 +1,40 @@
+"""PNG files: images, and matplotlib figures made without its global state."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from components.core.ports import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 110
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """An empty figure of `width` by `height` inches that pyplot does not know of."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: "Figure", path: Path) -> Path:
+    """Write `figure` to the PNG file at `path`; the same figure gives the same bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": None})
+    path.write_bytes(stream.getvalue())
+    return path
+
+
+def save_image(image: Image, path: Path) -> Path:
+    """Write ``(H, W, 3)`` to the PNG file at `path`."""
+    from PIL import Image as Pillow
+
+    Pillow.fromarray(np.ascontiguousarray(image)).save(path, format="PNG")
+    return path

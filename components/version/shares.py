@@ -1,0 +1,62 @@
+"""How many samples each split should have, and which one a unit goes to."""
+
+from collections.abc import Mapping
+
+from components.core.contracts import Split
+from components.core.lines import Shares
+
+# Labelled anomalies are rare: half of them, or more, stay for the test that nobody has seen; a detector of tables may
+# learn from some of the rest, one of images learns from normal samples only.
+ANOMALOUS_TABLES = {Split.TRAIN: 0.2, Split.VALIDATION: 0.3, Split.TEST: 0.5}
+ANOMALOUS_IMAGES = {Split.VALIDATION: 0.4, Split.TEST: 0.6}
+_LEAST = 3
+
+
+def normal_shares(shares: Shares, *, sealed: bool) -> dict[Split, float]:
+    """Shares of normal samples; that of test goes to train where the source brings its own sealed test set.
+
+    >>> normal_shares(Shares(), sealed=True)[Split.TRAIN]
+    0.7
+    """
+    declared = {
+        Split.TRAIN: shares.train + (shares.test if sealed else 0.0),
+        Split.CALIBRATION: shares.calibration,
+        Split.VALIDATION: shares.validation,
+        Split.TEST: 0.0 if sealed else shares.test,
+    }
+    total = sum(declared.values())
+    return {split: share / total for split, share in declared.items() if share > 0}
+
+
+class Shelf:
+    """Places units one by one; each goes to the split that lacks most.
+
+    Every wanted split gets at least three samples where there are enough for train to keep half, and one unit where
+    there are enough units.
+
+    Args:
+        shares: Split → wanted share; they sum to 1.
+        have: Split → samples that it holds already.
+        coming: Samples of all units to be placed.
+        units: Units to be placed.
+    """
+
+    def __init__(self, shares: Mapping[Split, float], *, have: Mapping[str, int], coming: int, units: int) -> None:
+        self._held = {split: int(have.get(str(split), 0)) for split in shares}
+        total = sum(self._held.values()) + coming
+        least = min(_LEAST, total // (2 * len(shares)))
+        wanted = {split: max(share * total, least) for split, share in shares.items()}
+        first = next(iter(shares))
+        wanted[first] = total - sum(count for split, count in wanted.items() if split is not first)
+        self._wanted = wanted
+        self._units = units
+
+    def place(self, size: int) -> str:
+        """The split of the next unit, of `size` samples."""
+        empty = [split for split, held in self._held.items() if not held]
+        # As many units left as splits without any: each must get one.
+        choice = empty if empty and self._units <= len(empty) else list(self._held)
+        chosen = max(choice, key=lambda split: self._wanted[split] - self._held[split])
+        self._held[chosen] += size
+        self._units -= 1
+        return str(chosen)

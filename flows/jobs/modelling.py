@@ -1,0 +1,80 @@
+"""Fit, evaluate and keep a model of one dataset version: what the retrain flow and `dvc repro` both do."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.contracts import Label, ManifestColumn, Params, Split
+from components.core.ports import Detector
+from components.core.seeds import derive_seed
+from components.evaluate.evaluation import Scored, evaluate
+from components.models import registry
+from components.samples.sets import ImageSamples
+from components.train.fitting import SMALL, Calibrated, calibrate_cross, calibrate_split, fit
+from flows.data import LineData, SampleSet
+from flows.progress import report
+
+CALIBRATION_FILE = "calibration_scores.json"
+"""Sample → score by a model that did not see it: what the threshold comes from, and the reference of drift checks."""
+
+
+def detector_name(data: LineData) -> str:
+    """The line's detector, or its modality's default."""
+    return data.line.detector or registry.default_detector(data.line.modality)
+
+
+def train(data: LineData, *, params: Params, seed: int, rate: float | None, folder: Path) -> Calibrated:
+    """Fit and calibrate a detector, and keep it in `folder`/detector with its calibration scores beside it."""
+    detector, calibrated = fit_and_calibrate(data, params=params, seed=derive_seed(seed, "train"), rate=rate)
+    detector.calibration = calibrated.calibration
+    detector.save(folder / "detector")
+    text = json.dumps(calibrated.scores, sort_keys=True)
+    (folder / CALIBRATION_FILE).write_text(text, encoding="utf-8")
+    return calibrated
+
+
+def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float | None) -> tuple[Detector, Calibrated]:
+    """A detector fitted on train, calibrated on normal samples it did not see; small lines across folds."""
+    name, schema = detector_name(data), data.schema
+    if len(data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL)) >= SMALL:
+        samples = data.split(Split.TRAIN)
+        detector = fit(name, params=params, schema=schema, samples=samples, seed=seed, progress=report)
+        held_out = data.split(Split.CALIBRATION)
+        return detector, calibrate_split(detector, samples=held_out, rate=rate, seed=seed)
+    samples = data.split(Split.TRAIN, Split.CALIBRATION)
+    detector = fit(name, params=params, schema=schema, samples=samples, seed=seed, progress=report)
+    calibrated = calibrate_cross(
+        name, params=params, schema=schema, samples=samples, rate=rate, seed=seed, progress=report
+    )
+    return detector, calibrated
+
+
+def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: int) -> Scored:
+    """The detector's figures on the sealed test split."""
+    samples = data.split(Split.TEST)
+    return evaluate(
+        detector,
+        samples,
+        masks=masks_of(samples),
+        dataset=data.version.tag,
+        looks=looks,
+        seed=derive_seed(seed, "evaluate"),
+        progress=report,
+    )
+
+
+def masks_of(samples: SampleSet) -> Sequence[NDArray[np.bool_] | None]:
+    """Ground-truth masks of image samples; none for tables."""
+    return samples.masks(range(len(samples))) if isinstance(samples, ImageSamples) else []
+
+
+def count_leaks(data: LineData) -> int:
+    """Samples and groups of the sealed test split that stand in another split too; 0 unless a split is broken."""
+    test = data.rows(Split.TEST)
+    others = data.rows(Split.TRAIN, Split.CALIBRATION, Split.VALIDATION)
+    shared = set(test[ManifestColumn.SAMPLE]) & set(others[ManifestColumn.SAMPLE])
+    groups = (set(test[ManifestColumn.GROUP]) & set(others[ManifestColumn.GROUP])) - {""}
+    return len(shared) + len(groups)
