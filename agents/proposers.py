@@ -115,7 +115,7 @@ class LanguageModelProposer:
         return Draft(
             params=params,
             proposed_by=self._model.name,
-            why=" ".join(proposed.why.split()),
+            why=_printable(proposed.why),
             answer_sha256=answer.sha256,
             money=answer.money,
         )
@@ -185,6 +185,11 @@ def _answer_schema(study: Study) -> dict[str, Any]:
         "required": ["params", "why"],
         "additionalProperties": False,
     }
+
+
+def _printable(text: str) -> str:
+    """One line without control, direction and broken characters: it is shown to people and stored in many places."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _refuse(constant: str) -> float:

@@ -10,12 +10,14 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from components.adapters.dvc_repository import DvcRepository
 from components.adapters.git import Git
+from components.adapters.stored_files import StoredFiles
 from components.core.contracts import DatasetVersion, Modality, Quarantined, TableSchema, now
 from components.core.contracts import ManifestColumn as Col
 from components.core.errors import ConflictError, IntegrityError, UnknownVersionError
@@ -97,10 +99,12 @@ class DataRegistry:
     def reader(self, version: DatasetVersion) -> Callable[[str], bytes]:
         """SHA-256 → bytes of a stored file of `version`, checked at every reading.
 
-        What is missing or damaged here is fetched from the remote, checked, and mended. The reader raises IntegrityError,
-        naming the file and its path in the source, where the remote is no better.
+        What is missing or damaged here is fetched from the remote, checked, and mended. The reader raises
+        IntegrityError, naming the file and its path in the source, where the remote is no better.
         """
-        return _Reader(self._root / "lines" / version.line / "samples", version, self, self._dvc, self._git).read
+        place = self._root / "lines" / version.line
+        tracked = partial(self._git.blob, version.revision, f"lines/{version.line}/samples.dvc")
+        return StoredFiles(place / "samples", version, self._dvc, tracked=tracked, manifest=self.manifest).read
 
     def verify(self, version: DatasetVersion, *, progress: Progress = silent) -> None:
         """Read every file of `version` once.
@@ -160,9 +164,8 @@ class DataRegistry:
                 created=now(), counts=_counts(manifest), quarantined=len(quarantined), table=schema,
             )  # fmt: skip
             self._write_records(folder, data, version, quarantined)
-            self._dvc.add(f"{folder}/samples")
+            self._dvc.store(f"{folder}/samples", size=size)
             commit = self._git.write_commit([folder, ".dvc/config"], message=version.tag)
-            self._dvc.push(f"{folder}/samples", size=size)
             self._git.publish(commit, tag=version.tag, message=f"{len(manifest)} samples of {line}")
             return version.model_copy(update={"revision": commit})
 
@@ -231,53 +234,6 @@ class DataRegistry:
         return version
 
 
-class _Reader:
-    """Reads stored files of one version; see `DataRegistry.reader`."""
-
-    def __init__(
-        self, folder: Path, version: DatasetVersion, registry: DataRegistry, dvc: DvcRepository, git: Git
-    ) -> None:
-        self._folder, self._version, self._registry, self._dvc, self._git = folder, version, registry, dvc, git
-
-    def read(self, name: str) -> bytes:
-        path = self._folder / name[:2] / name
-        try:
-            data = path.read_bytes()
-        except OSError:
-            data = b""
-        return data if sha256_bytes(data) == name else self._mend(name, path)
-
-    def _mend(self, name: str, path: Path) -> bytes:
-        """Fetch a file from the remote; it takes its place only if it is the right one."""
-        tracked = self._git.blob(self._version.revision, f"lines/{self._version.line}/samples.dvc").decode()
-        md5 = self._dvc.objects(tracked).get(f"{name[:2]}/{name}")
-        if md5 is None:
-            raise self._lost(name, "is not among its files")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f".{name}.{os.getpid()}")
-        try:
-            self._dvc.fetch(md5, fresh)
-            data = fresh.read_bytes()
-            if sha256_bytes(data) != name:
-                raise self._lost(name, "is damaged, here and at the remote")
-            fresh.replace(path)
-        except IntegrityError as error:
-            raise self._lost(name, "is missing or damaged here, and the remote has no good copy") from error
-        finally:
-            fresh.unlink(missing_ok=True)
-        self._dvc.forget(md5)
-        return data
-
-    def _lost(self, name: str, what: str) -> IntegrityError:
-        rows = self._registry.manifest(self._version)
-        holder = rows[(rows[Col.FILE] == name) | (rows[Col.MASK] == name)]
-        path = holder[Col.PATH].iloc[0] if len(holder) else "unknown"
-        return IntegrityError(
-            f"File {name} of {self._version.tag} ({path!r} in the source) {what}.",
-            hint="Restore the remote from a backup.",
-        )
-
-
 def _stored(manifest: pd.DataFrame) -> list[str]:
     """SHA-256 of every file that the manifest needs, sorted."""
     return sorted({*manifest[Col.FILE], *manifest[Col.MASK]} - {""})
@@ -303,8 +259,8 @@ def _to_parquet(manifest: pd.DataFrame) -> bytes:
 
 def _counts(manifest: pd.DataFrame) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
-    for (split, label), size in manifest.groupby([Col.SPLIT, Col.LABEL]).size().items():
-        counts.setdefault(str(split), {})[str(label)] = int(size)
+    for split, rows in manifest.groupby(Col.SPLIT):
+        counts[str(split)] = {str(label): int(size) for label, size in rows[Col.LABEL].value_counts().items()}
     return counts
 
 

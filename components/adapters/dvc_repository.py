@@ -1,7 +1,7 @@
 """DVC by its command line: tracking a folder, pushing it, and knowing for certain that the remote holds it.
 
-DVC's word is not enough: a killed push can leave a remote that reads "in sync" with files missing. So every process gets
-its own site cache, where DVC keeps what it believes of remotes, and after a push the remote itself is listed.
+DVC's word is not enough: a killed push can leave a remote that reads "in sync" with files missing. So every process
+gets its own site cache, where DVC keeps what it believes of remotes, and after a push the remote itself is listed.
 """
 
 import contextlib
@@ -17,13 +17,19 @@ from pathlib import Path
 
 import yaml
 
-from components.adapters.objects import FolderStore, S3Store, open_store
+from components.adapters.folders import FolderStore
+from components.adapters.objects import S3Store, open_store
 from components.core.errors import ConflictError, IntegrityError, SourceError, UnavailableError
 from components.settings import Settings
 
 _WAIT = 30.0
 _BASE_TIMEOUT = 600
 _SLOWEST = 1_000_000  # bytes a second; below that a push is given up
+# One process for all commands of a step: starting DVC takes longer than its work on a small line.
+_COMMANDS = (
+    "import json, sys; from dvc.cli import main;"
+    "sys.exit(next((code for code in map(main, json.loads(sys.argv[1])) if code), 0))"
+)
 _BUSY = ("unable to acquire lock", "is busy", "being blocked")
 
 
@@ -38,7 +44,7 @@ class DvcRepository:
     def init(self) -> None:
         """Make it a DVC repository, once."""
         if not (self.root / ".dvc" / ".gitignore").is_file():
-            self._run("init", "--quiet", "--force")
+            self._run(["init", "--quiet", "--force"])
 
     def configure(self) -> None:
         """Write the remote and the rest of the configuration, as settings say now."""
@@ -79,19 +85,16 @@ class DvcRepository:
         self.remote_folder().mkdir(parents=True, exist_ok=True)
         return open_store(str(self.remote_folder()), self._settings.objects)
 
-    def add(self, folder: str) -> None:
-        """Track `folder` (relative to the root) as it is now."""
-        self._run("add", "--quiet", folder)
-
-    def push(self, folder: str, *, size: int) -> None:
-        """Push the tracked `folder`, of `size` bytes, and see to it that the remote holds every file of it.
+    def store(self, folder: str, *, size: int) -> None:
+        """Track `folder` (below the root, `size` bytes) as it is now, push it, and see that the remote has it all.
 
         Raises:
             UnavailableError: DVC or the remote fails.
             IntegrityError: Files are missing at the remote although they were pushed.
         """
         self.remote()
-        self._run("push", "--quiet", f"{folder}.dvc", timeout=_BASE_TIMEOUT + size / _SLOWEST)
+        commands = ["add", "--quiet", folder], ["push", "--quiet", f"{folder}.dvc"]
+        self._run(*commands, timeout=_BASE_TIMEOUT + size / _SLOWEST)
         missing = self._missing(folder)
         for key, source in missing.items():
             self.remote().put(key, source)
@@ -162,18 +165,17 @@ class DvcRepository:
     def _cached(self, md5: str) -> Path:
         return self.root / ".dvc" / "cache" / _key(md5)
 
-    def _run(self, *arguments: str, timeout: float = _BASE_TIMEOUT) -> None:
+    def _run(self, *commands: list[str], timeout: float = _BASE_TIMEOUT) -> None:
+        what = f"dvc {' and '.join(command[0] for command in commands)}"
         scratch = self.root / ".dvc" / "tmp" / f"linewright-{os.getpid()}"
         scratch.mkdir(parents=True, exist_ok=True)
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "dvc", *arguments], cwd=self.root, env=_environment(scratch),
+                [sys.executable, "-c", _COMMANDS, json.dumps(commands)], cwd=self.root, env=_environment(scratch),
                 capture_output=True, text=True, timeout=timeout, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise UnavailableError(
-                f"dvc {arguments[0]} took over {timeout:.0f} s.", hint="Check the remote."
-            ) from error
+            raise UnavailableError(f"{what} took over {timeout:.0f} s.", hint="Check the remote.") from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         if done.returncode:
@@ -182,7 +184,7 @@ class DvcRepository:
                 raise ConflictError(
                     f"Another DVC process uses {str(self.root)!r}.", hint="Wait for it, then try again."
                 )
-            raise UnavailableError(f"dvc {arguments[0]}: {said[0]}", hint=f"Remote {self._remote!r}: is it reachable?")
+            raise UnavailableError(f"{what}: {said[0]}", hint=f"Remote {self._remote!r}: is it reachable?")
 
 
 def _key(md5: str) -> str:
@@ -190,9 +192,7 @@ def _key(md5: str) -> str:
 
 
 def _environment(scratch: Path) -> Mapping[str, str]:
-    own = {
-        "DVC_SITE_CACHE_DIR": str(scratch), "DVC_GLOBAL_CONFIG_DIR": str(scratch), "DVC_SYSTEM_CONFIG_DIR": str(scratch),
-    }  # fmt: skip
+    own = {f"DVC_{kind}_DIR": str(scratch) for kind in ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")}
     foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT")
     return {key: value for key, value in os.environ.items() if key not in foreign} | own
 

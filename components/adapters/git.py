@@ -22,9 +22,8 @@ class Git:
 
     def __init__(self, root: Path, *, name: str, email: str) -> None:
         self.root = root
-        self._who = {
-            "GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": email, "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": email,
-        }  # fmt: skip
+        self._who = {f"GIT_{role}_NAME": name for role in ("AUTHOR", "COMMITTER")}
+        self._who |= {f"GIT_{role}_EMAIL": email for role in ("AUTHOR", "COMMITTER")}
 
     def run(self, *arguments: str, index: str = "", data: bytes | None = None) -> bytes:
         """What `git ARGUMENTS` prints; `index` is the index file to use instead of the repository's own.

@@ -63,7 +63,7 @@ def overlay(image: Image, score_map: Map, *, low: float, high: float, outline: f
     # The darkest fifth of the colours would read as shade on the product.
     colours = colormaps["inferno"](0.2 + 0.8 * heat)[..., :3] * 255
     alpha = (STRONGEST * heat**0.7)[..., None]
-    mixed = np.rint(image * (1 - alpha) + colours * alpha).astype(np.uint8)
+    mixed: Image = np.rint(image * (1 - alpha) + colours * alpha).astype(np.uint8)
     if outline is not None:
         mixed[_border(values > outline, width=max(1, min(image.shape[:2]) // 300))] = _OUTLINE
     return mixed

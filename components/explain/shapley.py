@@ -18,6 +18,7 @@ BACKGROUND = 30
 EXACT_PLAYERS = 8
 _CHECKED = 5
 _EXACT_SAMPLES = 3
+_LEAST_PER_COLUMN = 4
 _CELLS = 4_000_000
 
 
@@ -93,7 +94,7 @@ def explain_table(
         background: ``(B, W, D)`` normal windows, 20 to 50 of them are enough.
         feature_names: D names.
         seed: Of the coalitions drawn.
-        evaluations: Coalitions a sample.
+        evaluations: Coalitions a sample; raised to four a column, below which the regression is not determined.
 
     Raises:
         ValueError: Nothing to explain, no background, or names that do not fit.
@@ -102,6 +103,7 @@ def explain_table(
         raise ValueError(f"cannot explain {windows.shape} with {background.shape} and {len(feature_names)} names")
     games = [_game(score, window, background) for window in windows]
     columns = windows.shape[2]
+    evaluations = max(evaluations, _LEAST_PER_COLUMN * columns)
     values = np.stack(
         [_kernel(game, columns, evaluations, derive_seed(seed, "shap", i)) for i, game in enumerate(games)]
     )

@@ -1,1 +1,1 @@
-"""Figures of merit, their intervals, and thresholds: pure numerics on plain arrays."""
+"""Pure numerics over scores and labels: ranking, intervals, thresholds."""

@@ -1,102 +1,93 @@
-"""Intervals: the stratified percentile bootstrap, and the exact interval of a rate.
-
-The percentile bootstrap (Efron & Tibshirani 1993, chapter 13) resamples normal and anomalous samples apart, so that
-every resample has as many of each as the data. It cannot see past the data: where every anomalous sample outranks
-every normal one, the interval of the AUROC is [1, 1]; read it together with `n`.
-"""
+"""95 % intervals: percentile bootstrap over samples, classes apart, and exact ones for rates."""
 
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
+from numpy.typing import NDArray
+from scipy.stats import beta
 
-from ..core import contracts
+from ..core.contracts import Metric
 from ..core.seeds import generator
-from .ranking import Metric, checked
+from .ranking import Counts, Ranked, RankMetric
 
-LEVEL = 0.95
-"""Share of resamples within every interval of this module."""
+RESAMPLES = 1000
+RESAMPLES_OF_MANY = 200
+MANY = 5_000
+"""More samples than this have narrow intervals, whose ends fewer resamples find well enough."""
+LEVEL = 0.05
+_CELLS = 4_000_000
+"""Numbers of one block of resamples: bounds memory."""
+
+ONE_CLASS = "needs both normal and anomalous samples"
 
 
-def interval(
-    metric: Metric, scores: ArrayLike, labels: ArrayLike, *, seed: int, resamples: int = 500
-) -> contracts.Metric:
-    """`metric` of ``(N,)`` scores and labels with its 95 % interval; value None where the metric is not defined.
+def interval(metric: RankMetric, scores: NDArray[np.float64], labels: NDArray[np.int8], *, seed: int) -> Metric:
+    """`metric` of ``(N,)`` scores and labels (1 anomalous), with its stratified percentile bootstrap interval.
 
-    >>> from .ranking import auroc
-    >>> interval(auroc, [0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], seed=0).value
-    1.0
+    Source: Efron and Tibshirani 1993, chapter 13. Where every resample ranks perfectly the interval has no width; that
+    says that the classes do not overlap in this sample, not that they never will.
     """
-    values, marks = checked(scores, labels)
-    value = metric(values, marks) if len(values) else float("nan")
-    if not np.isfinite(value):
-        return contracts.Metric(value=None, n=len(values), note=_missing(marks))
-    drawn = [metric(values[index], marks[index]) for index in stratified(marks, seed=seed, resamples=resamples)]
-    low, high = percentiles(np.asarray(drawn))
-    return contracts.Metric(value=value, low=low, high=high, n=len(values))
+    if not _both(labels):
+        return Metric(value=None, n=len(labels), note=ONE_CLASS)
+    ranked = Ranked.of(scores)
+    value = float(_measure(metric, ranked, np.ones((1, len(scores))), labels)[0])
+    drawn = [_measure(metric, ranked, weights, labels) for weights in _resamples(labels, seed=seed)]
+    low, high = np.quantile(np.concatenate(drawn), [LEVEL / 2, 1 - LEVEL / 2])
+    return Metric(value=value, low=float(low), high=float(high), n=len(labels))
 
 
 def paired_difference(
-    metric: Metric, scores_a: ArrayLike, scores_b: ArrayLike, labels: ArrayLike, *, seed: int, resamples: int = 500
-) -> contracts.Metric:
-    """`metric` of a minus `metric` of b, both on the same samples and the same resamples; above 0 a is the higher.
+    metric: RankMetric,
+    candidate: NDArray[np.float64],
+    champion: NDArray[np.float64],
+    labels: NDArray[np.int8],
+    *,
+    seed: int,
+) -> Metric:
+    """`metric` of the candidate's ``(N,)`` scores minus that of the champion's, both over the same resamples."""
+    if not _both(labels):
+        return Metric(value=None, n=len(labels), note=ONE_CLASS)
+    ours, theirs = Ranked.of(candidate), Ranked.of(champion)
 
-    Resampling pairs keeps what both find hard common to both, so the interval is narrower than that of two
-    independent figures (Efron & Tibshirani 1993, section 8.3 on data more complicated than one sample).
+    def difference(weights: Counts) -> NDArray[np.float64]:
+        return _measure(metric, ours, weights, labels) - _measure(metric, theirs, weights, labels)
+
+    value = float(difference(np.ones((1, len(labels))))[0])
+    drawn = np.concatenate([difference(weights) for weights in _resamples(labels, seed=seed)])
+    low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])
+    return Metric(value=value, low=float(low), high=float(high), n=len(labels))
+
+
+def rate_interval(successes: int, n: int) -> Metric:
+    """A rate with its exact interval (Clopper and Pearson 1934).
+
+    >>> rate_interval(0, 20)
+    Metric(value=0.0, low=0.0, high=0.1684..., n=20, note='')
     """
-    first, marks = checked(scores_a, labels)
-    second, _ = checked(scores_b, labels)
-
-    def difference(index: NDArray[np.intp]) -> float:
-        return metric(first[index], marks[index]) - metric(second[index], marks[index])
-
-    value = difference(np.arange(len(first))) if len(first) else float("nan")
-    if not np.isfinite(value):
-        return contracts.Metric(value=None, n=len(first), note=_missing(marks))
-    drawn = [difference(index) for index in stratified(marks, seed=seed, resamples=resamples)]
-    low, high = percentiles(np.asarray(drawn))
-    return contracts.Metric(value=value, low=low, high=high, n=len(first))
-
-
-def rate_interval(successes: int, n: int) -> contracts.Metric:
-    """`successes / n` with its 95 % Clopper-Pearson interval (Clopper & Pearson 1934): never too narrow, at any n.
-
-    Raises:
-        ValueError: `successes` is not within 0 and `n`.
-
-    >>> rate = rate_interval(0, 10)
-    >>> rate.value, rate.low, round(rate.high, 4)  # the upper end is 1 - 0.025 ** (1 / 10)
-    (0.0, 0.0, 0.3085)
-    """
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} are impossible")
     if n == 0:
-        return contracts.Metric(value=None, n=0, note="no samples")
-    tail = (1 - LEVEL) / 2
-    low = 0.0 if successes == 0 else float(betaincinv(successes, n - successes + 1, tail))
-    high = 1.0 if successes == n else float(betaincinv(successes + 1, n - successes, 1 - tail))
-    return contracts.Metric(value=successes / n, low=low, high=high, n=n)
+        return Metric(value=None, note="no sample of that class")
+    low = beta.ppf(LEVEL / 2, successes, n - successes + 1) if successes else 0.0
+    high = beta.ppf(1 - LEVEL / 2, successes + 1, n - successes) if successes < n else 1.0
+    return Metric(value=successes / n, low=float(low), high=float(high), n=n)
 
 
-def stratified(labels: NDArray[np.bool_], *, seed: int, resamples: int) -> Iterator[NDArray[np.intp]]:
-    """`resamples` draws of ``(N,)`` indices with replacement, each with as many of either label as `labels`."""
-    random = generator(seed, "bootstrap")
-    groups = [np.flatnonzero(~labels), np.flatnonzero(labels)]
-    for _ in range(resamples):
-        yield np.concatenate([group[random.integers(0, len(group), len(group))] for group in groups if len(group)])
+def _both(labels: NDArray[np.int8]) -> bool:
+    return bool((labels == 1).any() and (labels != 1).any())
 
 
-def percentiles(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Ends of the central 95 % of the finite `values`; a resample may lack what a metric needs."""
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(values[np.isfinite(values)], [tail, 1 - tail])
-    return float(low), float(high)
+def _measure(metric: RankMetric, ranked: Ranked, weights: Counts, labels: NDArray[np.int8]) -> NDArray[np.float64]:
+    return metric(ranked.counts(weights * (labels == 1)), ranked.counts(weights * (labels != 1)), ranked.values)
 
 
-def _missing(labels: NDArray[np.bool_]) -> str:
-    if not len(labels):
-        return "no samples"
-    if labels.all():
-        return "no normal samples"
-    return "not defined on these samples" if labels.any() else "no anomalous samples"
+def _resamples(labels: NDArray[np.int8], *, seed: int) -> Iterator[Counts]:
+    """Blocks of ``(R, N)``: how often each sample was drawn, anomalous and normal ones apart."""
+    rng = generator(seed, "bootstrap", len(labels))
+    wanted = RESAMPLES if len(labels) <= MANY else RESAMPLES_OF_MANY
+    block = max(1, min(wanted, _CELLS // len(labels)))
+    classes = [np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)]
+    for start in range(0, wanted, block):
+        size = min(block, wanted - start)
+        weights = np.zeros((size, len(labels)))
+        for members in classes:
+            weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=size)
+        yield weights

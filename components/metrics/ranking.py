@@ -1,85 +1,76 @@
-"""How well scores rank samples, and what a threshold makes of them. Higher scores are more anomalous; label 1 is anomalous."""
+"""Ranking metrics over counts, so that one pass serves every bootstrap resample at once.
 
-from typing import Protocol
+A metric gets ``(R, K)`` counts of anomalous (`pos`) and normal (`neg`) samples at K distinct scores, the highest first,
+one row a resample, and returns ``(R,)``. Higher scores are more anomalous.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-
-
-class Metric(Protocol):
-    """A figure of N scores and N labels (1 anomalous, 0 normal)."""
-
-    def __call__(self, scores: Floats, labels: NDArray[np.bool_]) -> float:
-        """The figure; NaN where it is not defined."""
-        ...
+Counts = NDArray[np.float64]
+RankMetric = Callable[[Counts, Counts, NDArray[np.float64]], NDArray[np.float64]]
+"""(pos ``(R, K)``, neg ``(R, K)``, distinct scores ``(K,)`` descending) → ``(R,)``."""
 
 
-def checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-    """`scores` and `labels` as ``(N,)`` arrays.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Samples in the order of their scores.
 
-    Raises:
-        ValueError: Their shapes differ, they are not one-dimensional, or a score is not finite.
+    Attributes:
+        order: ``(N,)`` samples, the highest score first.
+        starts: ``(K,)`` where each distinct score begins in `order`.
+        values: ``(K,)`` the distinct scores, descending.
     """
-    values, marks = np.asarray(scores, dtype=np.float64), np.asarray(labels)
-    if values.ndim != 1 or values.shape != marks.shape:
-        raise ValueError(f"scores and labels must both be (N,), got {values.shape} and {marks.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{int((~np.isfinite(values)).sum())} of {len(values)} scores are not finite")
-    return values, marks != 0
+
+    order: NDArray[np.intp]
+    starts: NDArray[np.intp]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float64]) -> "Ranked":
+        """The ranking of ``(N,)`` scores."""
+        order = np.argsort(-scores, kind="stable")
+        ranked = scores[order]
+        starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+        return cls(order=order, starts=starts, values=ranked[starts])
+
+    def counts(self, weights: Counts) -> Counts:
+        """``(R, K)`` sums of the sample weights ``(R, N)`` at each distinct score."""
+        summed: Counts = np.add.reduceat(weights[:, self.order], self.starts, axis=1)
+        return summed
 
 
-def auroc(scores: Floats, labels: NDArray[np.bool_]) -> float:
-    """Chance that an anomalous sample scores above a normal one, ties counting one half; NaN with one class only.
+def auroc(pos: Counts, neg: Counts, _values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of (anomalous, normal) pairs in order, ties counted half (Hanley and McNeil 1982).
 
-    The area under the ROC curve equals the Mann-Whitney statistic over its maximum (Hanley & McNeil 1982, section III).
-
-    >>> auroc(np.array([1.0, 2.0, 2.0, 3.0]), np.array([False, False, True, True]))
-    0.875
+    >>> one = np.array([[1.0, 0.0]])
+    >>> auroc(one, one[:, ::-1], np.array([2.0, 1.0]))
+    array([1.])
     """
-    normal, anomalous = np.sort(scores[~labels]), scores[labels]
-    if not len(normal) or not len(anomalous):
-        return float("nan")
-    below = np.searchsorted(normal, anomalous, side="left")
-    at_most = np.searchsorted(normal, anomalous, side="right")
-    return float((below + at_most).sum() / (2 * len(normal) * len(anomalous)))
+    normal = neg.sum(axis=1, keepdims=True)
+    below = normal - neg.cumsum(axis=1) + neg / 2
+    area: NDArray[np.float64] = (pos * below).sum(axis=1) / (pos.sum(axis=1) * normal[:, 0])
+    return area
 
 
-def average_precision(scores: Floats, labels: NDArray[np.bool_]) -> float:
-    """Mean precision over recall, `sum (R_i - R_(i-1)) P_i` over distinct thresholds; NaN with one class only.
-
-    No interpolation, as it flatters (Davis & Goadrich 2006, section 4); tied scores share one threshold.
-
-    >>> average_precision(np.array([4.0, 3.0, 2.0, 1.0]), np.array([True, False, True, False]))
-    0.8333333333333333
-    """
-    if labels.all() or not labels.any():
-        return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    ranked, hits = scores[order], np.cumsum(labels[order])
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    precision = hits[last] / (last + 1)
-    return float(np.sum(np.diff(hits[last], prepend=0) * precision) / hits[-1])
+def average_precision(pos: Counts, neg: Counts, _values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean precision over the anomalous samples, without interpolation."""
+    found, alarms = pos.cumsum(axis=1), (pos + neg).cumsum(axis=1)
+    precision = np.divide(found, alarms, out=np.zeros_like(found), where=alarms > 0)
+    area: NDArray[np.float64] = (pos * precision).sum(axis=1) / pos.sum(axis=1)
+    return area
 
 
-def recall(scores: Floats, labels: NDArray[np.bool_], *, threshold: float) -> float:
-    """Share of anomalous samples above `threshold`; NaN if there are none."""
-    return float(np.mean(scores[labels] > threshold)) if labels.any() else float("nan")
+def f1_above(threshold: float) -> RankMetric:
+    """F1 of calling every sample above `threshold` anomalous; 0 where nothing is found."""
 
+    def f1(pos: Counts, neg: Counts, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        above = values > threshold
+        hits, alarms = pos[:, above].sum(axis=1), (pos + neg)[:, above].sum(axis=1)
+        score: NDArray[np.float64] = 2 * hits / (alarms + pos.sum(axis=1))
+        return score
 
-def false_alarm_rate(scores: Floats, labels: NDArray[np.bool_], *, threshold: float) -> float:
-    """Share of normal samples above `threshold`; NaN if there are none."""
-    return float(np.mean(scores[~labels] > threshold)) if not labels.all() else float("nan")
-
-
-def f1(scores: Floats, labels: NDArray[np.bool_], *, threshold: float) -> float:
-    """Harmonic mean of precision and recall of "above `threshold`": 2TP / (2TP + FP + FN); NaN without anomalous ones.
-
-    >>> f1(np.array([1.0, 2.0, 3.0]), np.array([False, True, True]), threshold=2.5)
-    0.6666666666666666
-    """
-    if not labels.any():
-        return float("nan")
-    alarms = scores > threshold
-    return float(2 * np.sum(alarms & labels) / (alarms.sum() + labels.sum()))
+    return f1

@@ -37,8 +37,10 @@ REQUIREMENTS = {
     "pydantic": "pydantic",
     "safetensors": "safetensors",
     "scipy": "scipy",
+    "tifffile": "tifffile",
     "timm": "timm",
     "torch": "torch",
+    "torchvision": "torchvision",
     "yaml": "pyyaml",
 }
 """Module that the shipped code imports → distribution that carries it."""

@@ -1,11 +1,17 @@
 """Tell Prefect which runs died: a process that was killed leaves its flow run RUNNING for good.
 
-A self-hosted Prefect does not notice by itself; our own leases do, so they are asked.
+A self-hosted Prefect does not notice by itself. Three things do: a process that runs flows holds a lock as long as it
+lives (`alive`), a retrain holds a lease, and whoever serves deployments is alone.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from uuid import UUID, uuid4
+
+from flows.runtime.locks import FileLock
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -14,7 +20,10 @@ if TYPE_CHECKING:
 TAG = "linewright"
 """Tag of every flow run of ours."""
 
+_PROCESS = "process:"
 _PAGE = 200
+_MOMENT = 5.0
+_OLD_SECONDS = 3600.0
 
 
 def line_tag(line: str) -> str:
@@ -25,6 +34,47 @@ def line_tag(line: str) -> str:
 def retrain_tag(retrain: str) -> str:
     """Tag that ties a flow run to the retrain whose lease it works under."""
     return f"retrain:{retrain}"
+
+
+@contextmanager
+def alive(prefect_home: Path) -> Iterator[None]:
+    """Tag the flow runs started inside, so that `mark_dead` can tell when their process is gone."""
+    from prefect import tags
+
+    name = uuid4().hex
+    with FileLock(_life(prefect_home, name=name)) as life:
+        life.wait_exclusive(timeout=_MOMENT)  # another may be looking
+        with tags(_PROCESS + name):
+            yield
+        _life(prefect_home, name=name).unlink()
+
+
+def mark_dead(api_url: str, *, prefect_home: Path) -> int:
+    """Set unfinished runs that were started in `alive` by processes that are gone to CRASHED; return how many."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import temporary_settings
+
+    def dead(run: "FlowRun") -> bool:
+        names = [tag.removeprefix(_PROCESS) for tag in run.tags if tag.startswith(_PROCESS)]
+        return bool(names) and not any(_lives(_life(prefect_home, name=name)) for name in names)
+
+    with temporary_settings(updates={"api.url": api_url}), get_client(sync_client=True) as client:
+        count = _crash(client, tags=[], why="Its process ended without a word.", dead=dead)
+    for path in _life(prefect_home, name="").parent.glob("*.lock"):
+        # A young one may be about to be locked.
+        if time.time() - path.stat().st_mtime > _OLD_SECONDS and not _lives(path):
+            path.unlink(missing_ok=True)
+    return count
+
+
+def _life(prefect_home: Path, *, name: str) -> Path:
+    return prefect_home / "processes" / f"{name}.lock"
+
+
+def _lives(path: Path) -> bool:
+    # Looking must not make the file anew.
+    with FileLock(path) as lock:
+        return path.exists() and not lock.try_shared()
 
 
 def mark_crashed(api_url: str, *, line: str, live: Collection[str]) -> int:
@@ -73,7 +123,7 @@ def _crash(client: "SyncPrefectClient", *, tags: list[str], why: str, dead: "Cal
 def _unfinished(client: "SyncPrefectClient", *, tags: list[str]) -> "Iterator[FlowRun]":
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
 
-    wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=tags), state=_states("FlowRun"))
+    wanted = FlowRunFilter(tags=FlowRunFilterTags(all_=tags) if tags else None, state=_states("FlowRun"))
     offset = 0
     while page := client.read_flow_runs(flow_run_filter=wanted, limit=_PAGE, offset=offset):
         yield from page

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import flows
 from components.core.errors import UnavailableError
 from components.settings import Settings
+from flows.runtime.crashes import alive, mark_dead
 from flows.runtime.environment import prepare
 from flows.runtime.locks import FileLock
 from flows.runtime.notes import Places, find, users_lock
@@ -66,9 +67,12 @@ def prefect_api(settings: Settings) -> Iterator[str]:
     prepare(settings)
     with FileLock(users_lock(settings.prefect_home)) as users:
         url = settings.prefect.api_url or _shared(settings, users=users)
-        with use_api(settings, url=url):
+        with use_api(settings, url=url), ExitStack() as stack:
             if settings.prefect.api_url:
-                _check(url)
+                check_server(url)
+            else:
+                mark_dead(url, prefect_home=settings.prefect_home)
+                stack.enter_context(alive(settings.prefect_home))
             try:
                 yield url
             finally:
@@ -207,7 +211,7 @@ def _quiet() -> None:
         root.removeHandler(handler)
 
 
-def _check(url: str) -> None:
+def check_server(url: str) -> None:
     """Raises UnavailableError unless the real server at `url`, already in use, answers."""
     from prefect.client.orchestration import get_client
 

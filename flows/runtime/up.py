@@ -27,7 +27,7 @@ from flows.runtime.environment import prepare
 from flows.runtime.locks import FileLock
 from flows.runtime.notes import answer, is_ours
 from flows.runtime.processes import MARK, end, marked
-from flows.runtime.server import code_root, host_environment
+from flows.runtime.server import check_server, code_root, host_environment, use_api
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
@@ -66,7 +66,7 @@ def up(
     Raises:
         ConfigError: A line's file cannot be used.
         ConflictError: Another `up` of this workspace is running.
-        UnavailableError: A service does not start, or keeps ending.
+        UnavailableError: The Prefect server that the settings name does not answer; a service does not start.
     """
     read_lines(settings)
     run = settings.home / "run"
@@ -80,6 +80,9 @@ def up(
         lock.write(str(os.getpid()))
         end(marked(settings.home), grace=_LEFT_OVER_SECONDS)
         (run / READY_FILE).unlink(missing_ok=True)
+        if settings.prefect.api_url:
+            with use_api(settings, url=settings.prefect.api_url):
+                check_server(settings.prefect.api_url)
         prepare(settings)
         services = _services(settings, prefect_port=prefect_port, mlflow_port=mlflow_port)
         _supervise(services, settings=settings, console=console or Console())

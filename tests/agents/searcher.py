@@ -51,7 +51,7 @@ def main(url: str, calls: Path, pause: float) -> None:
             proposer=KnowledgeProposer(()),
             saver=saver,
             limits=BuilderLimits(trials=7, seconds=600, money=0, patience=99, tools={"evaluate": 7}),
-            on_trial=lambda trial: None,
+            on_trial=lambda _: None,
         )
     found = outcome.model_dump(mode="json", exclude={"proposals": True})
     for trial in (found["best"], *found["trials"]):

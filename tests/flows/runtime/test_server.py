@@ -42,6 +42,27 @@ with prefect_api(settings) as url:
 print(json.dumps({"url": url, "result": result, "waited": waited}))
 """
 
+STUCK = """
+import sys, time
+from pathlib import Path
+from components.settings import Settings
+from flows.runtime.server import prefect_api
+settings = Settings(home=Path(sys.argv[1]))
+with prefect_api(settings):
+    from prefect import flow, task
+
+    @task
+    def wait() -> None:
+        print("stuck", flush=True)
+        time.sleep(60)
+
+    @flow(name="stuck")
+    def stuck() -> None:
+        wait()
+
+    stuck()
+"""
+
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -119,7 +140,6 @@ def test_cold_starts_at_once_share_one_server(home):
 
 
 def test_the_server_goes_when_nobody_needs_it(home):
-    _finish(_start(COMMAND, home, "warm"))
     _until(lambda: not _hosts(home), seconds=15)
     assert not (home / "prefect" / "on-demand.json").exists()
 
@@ -152,9 +172,33 @@ def test_runs_and_their_tasks_are_recorded(home):
             assert str(client.api_url).rstrip("/") == url
             runs = client.read_flow_runs()
             tasks = client.read_task_runs()
-    assert len(runs) == len(tasks) >= 5
+    assert len(runs) == len(tasks) >= 4
     assert {run.state.type.value for run in [*runs, *tasks]} == {"COMPLETED"}
     assert not up_is_running(settings)
+
+
+def test_a_killed_run_is_shown_as_crashed(home):
+    """The run of a killed process is closed by the next command; that of a living one is not."""
+    command = _start(STUCK, home)
+    assert command.stdout.readline() == "stuck\n"
+    assert _newest_run(home)[0] == "RUNNING"
+    command.kill()
+    command.communicate()
+    state, tasks = _newest_run(home)
+    assert state == "CRASHED"
+    assert not tasks & {"RUNNING", "PENDING"}
+
+
+def _newest_run(home):
+    """State of the newest flow run, and those of its tasks."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+    from prefect.client.schemas.sorting import FlowRunSort
+
+    with prefect_api(Settings(home=home)), get_client(sync_client=True) as client:
+        (run,) = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_DESC, limit=1)
+        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+        return run.state.type.value, {task.state.type.value for task in tasks}
 
 
 def test_a_real_server_must_answer(tmp_path):

@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from components.core.errors import UnavailableError
-from components.settings import Settings
 from flows.runtime.notes import answer, find
 from flows.runtime.processes import marked
 from flows.runtime.up import Service, free_port, options_of
@@ -34,13 +33,13 @@ except LinewrightError as error:
 class Up:
     """One `up` in a process of its own."""
 
-    def __init__(self, home, *ports):
+    def __init__(self, home, *ports, **environment):
         self.process = subprocess.Popen(
             [sys.executable, "-c", UP, str(home), *map(str, ports)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **environment},
         )
 
     def addresses(self):
@@ -115,8 +114,8 @@ def test_up_from_start_to_end(tmp_path, busy):
     left = marked(home)
     assert len(left) >= 6
     first.finish(signal.SIGKILL)
-    second = Up(home, *busy)
-    assert set(second.addresses()) == {"prefect", "mlflow"}
+    second = Up(home, *busy, LINEWRIGHT_TRACKING__URI="http://127.0.0.1:9")
+    assert second.addresses()["mlflow"] == 9  # named by the settings: not started
     assert not [process for process in left if process.is_running()]
 
     code, out, error = second.finish(signal.SIGINT)
@@ -145,11 +144,17 @@ def test_after_kill_9_the_services_end_by_themselves(tmp_path):
 @pytest.mark.slow
 def test_a_service_that_cannot_run_stops_all(tmp_path):
     (tmp_path / "prefect" / "prefect.db").mkdir(parents=True)
-    code, _, error = Up(tmp_path, free_port(45_000), free_port(46_000)).finish()
+    code, _, error = Up(
+        tmp_path, free_port(45_000), free_port(46_000), LINEWRIGHT_TRACKING__URI="http://127.0.0.1:9"
+    ).finish()
     assert code != 0
     assert error == f"UnavailableError: prefect does not run. See {tmp_path / 'run' / 'prefect.log'}.\n"
     assert marked(tmp_path) == []
 
 
-def test_settings_of_a_workspace_without_a_server(tmp_path):
-    assert find(Settings(home=tmp_path).prefect_home) is None
+@pytest.mark.server
+def test_a_real_prefect_server_must_answer(tmp_path):
+    code, _, error = Up(tmp_path, 4200, 5000, LINEWRIGHT_PREFECT__API_URL="http://127.0.0.1:9/api").finish()
+    assert code != 0
+    assert "UnavailableError: Prefect's server at http://127.0.0.1:9/api does not answer" in error
+    assert not (tmp_path / "run" / "supervisord.conf").exists()

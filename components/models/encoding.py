@@ -1,0 +1,100 @@
+"""Windows of a table become feature vectors: imputed, summarised, scaled, one-hot; learnt from training windows."""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.contracts import Record, TableSchema
+from ..core.errors import ModelError
+from ..core.ports import Windows
+
+CLIP = 10.0
+"""Scaled features are cut at so many deviations: one broken reading must not drown the others."""
+
+_IQR = 1.349
+"""Interquartile range of a standard normal distribution: makes a robust deviation of it."""
+
+STATISTICS = ("mean", "std", "min", "max", "trend", "roughness")
+"""What a window of more than one row says of a numeric column."""
+
+
+class TableEncoder(Record):
+    """Turns windows ``(N, W, D)`` into features ``(N, F)``; make it with `fit`.
+
+    Attributes:
+        table: Schema of the dataset version.
+        medians: ``(D,)`` that stand in for missing values.
+        indicators: Columns that had missing values in training; each gets a feature that says so.
+        centre, scale: ``(F,)`` of the numeric features; those that were constant in training have scale 1.
+    """
+
+    table: TableSchema
+    medians: tuple[float, ...]
+    indicators: tuple[int, ...]
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, windows: Windows, schema: TableSchema) -> "TableEncoder":
+        """Learn from training windows.
+
+        Raises:
+            ModelError: No feature varies, so nothing can be learned.
+        """
+        values = np.where(np.isinf(windows), np.nan, windows)
+        rows = values.reshape(-1, values.shape[2])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value has no median: 0 stands in
+            medians = np.nan_to_num(np.nanmedian(rows, axis=0))
+        indicators = tuple(int(place) for place in np.flatnonzero(np.isnan(rows).any(axis=0)))
+        draft = cls(table=schema, medians=tuple(map(float, medians)), indicators=indicators, centre=(), scale=())
+        raw = draft.raw(values)
+        low, centre, high = np.percentile(raw, [25, 50, 75], axis=0)
+        deviation = raw.std(axis=0)
+        # Where most values are equal the quartiles say nothing of the spread.
+        scale = np.where(high > low, (high - low) / _IQR, deviation)
+        if not (deviation > 0).any():
+            raise ModelError(
+                f"All {len(schema.features)} feature columns are constant in the training samples.",
+                hint="Check the columns that the line's file excludes, and the source.",
+            )
+        scale = np.where(scale > 0, scale, 1.0)
+        return draft.model_copy(update={"centre": tuple(map(float, centre)), "scale": tuple(map(float, scale))})
+
+    def encode(self, windows: Windows) -> NDArray[np.float64]:
+        """``(N, F)`` scaled features; finite whatever is missing."""
+        scaled = (self.raw(windows) - np.array(self.centre)) / np.array(self.scale)
+        return np.clip(scaled, -CLIP, CLIP)
+
+    def raw(self, windows: Windows) -> NDArray[np.float64]:
+        """``(N, F)`` features before scaling."""
+        values = np.where(np.isfinite(windows), windows, np.nan)
+        parts: list[NDArray[np.float64]] = []
+        for place, column in enumerate(self.table.features):
+            cells = values[:, :, place]
+            if column.kind == "categorical":
+                parts.append(_shares(cells, len(column.categories)))
+            else:
+                parts.append(_summary(np.where(np.isnan(cells), self.medians[place], cells)))
+        parts += [np.isnan(values[:, :, place]).mean(axis=1, keepdims=True) for place in self.indicators]
+        return np.concatenate(parts, axis=1)
+
+
+def _summary(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(N, S)`` statistics of windows ``(N, W)`` of one column; the value itself where W is 1."""
+    rows = cells.shape[1]
+    if rows == 1:
+        return cells
+    steps = np.diff(cells, axis=1)
+    time = np.arange(rows) - (rows - 1) / 2
+    trend = cells @ time / (time @ time)
+    columns = (cells.mean(axis=1), cells.std(axis=1), cells.min(axis=1), cells.max(axis=1), trend, steps.std(axis=1))
+    return np.stack(columns, axis=1)
+
+
+def _shares(codes: NDArray[np.float64], known: int) -> NDArray[np.float64]:
+    """``(N, K + 1)`` share of each known category among a window's rows, then of all others."""
+    shares = [(codes == code).mean(axis=1) for code in range(known)]
+    other = 1 - np.sum(shares, axis=0) if shares else np.ones(len(codes))
+    return np.stack([*shares, other], axis=1)

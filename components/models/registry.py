@@ -1,0 +1,112 @@
+"""The detectors there are: an explicit list, whose modules load when one of them is made."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from ..core.contracts import Modality, TableSchema
+from ..core.errors import ConfigError, UnavailableError
+from ..core.lines import first_problem
+from ..core.ports import Detector
+from .bundle import read_header
+from .params import DeepSADParams, MemoryBankParams, Params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One detector: where its class is, and what its parameters are."""
+
+    modality: Modality
+    module: str
+    cls: str
+    params: type[Params]
+
+
+DETECTORS: Mapping[str, Entry] = {
+    "memory-bank": Entry(modality=Modality.IMAGE, module="memory_bank", cls="MemoryBank", params=MemoryBankParams),
+    "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", params=DeepSADParams),
+}
+
+_DEFAULTS = {Modality.IMAGE: "memory-bank", Modality.TABLE: "deepsad"}
+
+
+def default_detector(modality: Modality) -> str:
+    """Name of the detector that a line of this modality gets unless it names another."""
+    return _DEFAULTS[modality]
+
+
+def check_detector(name: str, *, modality: Modality) -> None:
+    """Raise ConfigError unless there is a detector of that name for that modality."""
+    if _entry(name).modality is not modality:
+        raise ConfigError(
+            f"Detector {name!r} is for {_entry(name).modality} lines, this one is {modality}.",
+            hint=f"Use {default_detector(modality)!r}.",
+        )
+
+
+def parameter_model(name: str) -> type[Params]:
+    """Class of the detector's parameters.
+
+    Raises:
+        ConfigError: There is no such detector.
+    """
+    return _entry(name).params
+
+
+def create(name: str, params: Mapping[str, Any], *, schema: TableSchema | None) -> Detector:
+    """A new detector with `params` over its defaults.
+
+    Raises:
+        ConfigError: There is no such detector, or a parameter is unknown or out of its range.
+        UnavailableError: Its weights are not on this machine.
+    """
+    entry = _entry(name)
+    try:
+        checked = entry.params.model_validate(dict(params))
+    except ValidationError as error:
+        raise ConfigError(f"Parameters of {name}: {first_problem(error)}.", hint="Correct the parameter.") from error
+    made = _class(entry)(checked) if schema is None else _class(entry)(checked, schema=schema)
+    return cast(Detector, made)
+
+
+def load(directory: Path) -> Detector:
+    """The detector saved in `directory`.
+
+    Raises:
+        ModelError: It is not one, or not one that this release reads.
+        ConfigError: It names an unknown detector.
+    """
+    return cast(Detector, _class(_entry(read_header(directory).name)).load(directory))
+
+
+def available() -> list[tuple[str, Modality, str]]:
+    """(name, modality, why it cannot be used here or "") of every detector."""
+    from .backbones import find_weights
+
+    found = []
+    for name, entry in DETECTORS.items():
+        reason = ""
+        if entry.modality is Modality.IMAGE:
+            try:
+                find_weights()
+            except UnavailableError as error:
+                reason = f"{error.message} {error.hint}"
+        found.append((name, entry.modality, reason))
+    return found
+
+
+def _entry(name: str) -> Entry:
+    if name in DETECTORS:
+        return DETECTORS[name]
+    close = difflib.get_close_matches(name, DETECTORS, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(DETECTORS)}."
+    raise ConfigError(f"There is no detector {name!r}.", hint=hint)
+
+
+def _class(entry: Entry) -> Any:
+    return getattr(import_module(f".{entry.module}", __package__), entry.cls)

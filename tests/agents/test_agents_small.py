@@ -1,0 +1,175 @@
+"""Settings, policy, knowledge, the model factory and the savers."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pytest
+from langgraph.graph import END, START, StateGraph
+
+from agents.checkpoints import open_saver
+from agents.graphs.limits import BuilderLimits
+from agents.knowledge.heuristics import FOLDER, Bound, DataFacts, load_heuristics
+from agents.llm import MAX_ANSWER, ModelFaultError, make_model
+from agents.policy import ToolGuard
+from agents.settings import AgentSettings, ModelSettings, Price, load_agent_settings
+from components.core.errors import ConfigError, RefusedError, UnavailableError
+from components.search.space import load_space
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_shipped_settings_need_no_model_and_equal_the_defaults() -> None:
+    settings = load_agent_settings()
+    assert settings == AgentSettings()
+    assert make_model(settings.model) is None
+    assert BuilderLimits.of(settings.builder, trials=8).patience > 8
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("model: {provider: openai}", "needs the name of a model"),
+        ("model: {provider: scripted}", "needs answers"),
+        ("model: {api_key: sk-1}", "api_key"),
+        ("builder: {patience: 0}", "patience"),
+        ("model: {price: {input: -1, output: 0}}", "price.input"),
+        ("model: [", "not YAML"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "agents.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load_agent_settings(path)
+
+
+def test_missing_settings_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="missing"):
+        load_agent_settings(tmp_path / "agents.yaml")
+
+
+def test_a_tool_that_is_not_named_or_used_up_is_refused_and_not_called() -> None:
+    guard = ToolGuard("builder", limits={"evaluate": 3}, used={"evaluate": 1})
+    calls: list[int] = []
+    assert guard.call("evaluate", lambda: 7) == 7
+    guard.call("evaluate", lambda: calls.append(1))
+    with pytest.raises(RefusedError, match="may call evaluate 3 times and has called it 3 times"):
+        guard.call("evaluate", lambda: calls.append(2))
+    with pytest.raises(RefusedError, match="may call approve 0 times"):
+        guard.call("approve", lambda: calls.append(3))
+    assert calls == [1]
+
+
+@pytest.mark.parametrize(
+    ("bound", "fact", "met"),
+    [
+        (Bound(at_least=3), 3, True),
+        (Bound(at_least=3), 2, False),
+        (Bound(at_most=3), 3, True),
+        (Bound(at_least=1, at_most=3), 4, False),
+        (Bound(equals=True), True, True),
+        (Bound(equals=True), False, False),
+        (Bound(at_least=3), None, False),
+        (Bound(equals=True), None, False),
+    ],
+)
+def test_bounds(bound: Bound, fact: Any, met: bool) -> None:
+    assert bound.is_met(fact) is met
+
+
+@pytest.mark.parametrize("detector", [path.stem for path in FOLDER.glob("*.yaml")])
+def test_shipped_knowledge_lies_within_the_search_space(detector: str) -> None:
+    space = load_space(detector)
+    heuristics = load_heuristics(detector)
+    assert heuristics
+    assert len({heuristic.id for heuristic in heuristics}) == len(heuristics)
+    for heuristic in heuristics:
+        assert space.problem({**space.defaults(), **heuristic.params}) == "", heuristic.id
+        assert heuristic.params != {name: space.defaults()[name] for name in heuristic.params}, heuristic.id
+        assert heuristic.source
+
+
+@pytest.mark.parametrize("text", ["detector: x\nheuristics: [{id: a}]", "detector: [", "other: 1"])
+def test_wrong_knowledge_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.yaml"):
+        load_heuristics("x", folder=tmp_path)
+
+
+def test_a_condition_on_an_unknown_fact_is_refused(tmp_path: Path) -> None:
+    text = "detector: x\nheuristics: [{id: a, when: {moon: {equals: true}}, params: {b: 1}, why: '', source: ''}]"
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(ConfigError, match="no such fact: moon"):
+        load_heuristics("x", folder=tmp_path)
+    assert "test" not in " ".join(DataFacts.model_fields)
+
+
+def test_a_scripted_model_says_its_answers_in_turn() -> None:
+    model = make_model(ModelSettings(provider="scripted", answers=("one", "two")))
+    assert model is not None
+    assert [model.ask(system="", user="").text for _ in range(3)] == ["one", "two", "one"]
+
+
+def test_cost_without_reported_usage_is_estimated() -> None:
+    price = Price(input=1e6, output=1e6)
+    model = make_model(ModelSettings(provider="scripted", answers=("1234",), price=price))
+    assert model is not None
+    assert model.ask(system="ab", user="cdef").money == 6 / 2 + 4 / 2
+
+
+def test_too_long_and_empty_answers_are_faults() -> None:
+    model = make_model(ModelSettings(provider="scripted", answers=("x" * (MAX_ANSWER + 1), "")))
+    assert model is not None
+    for _ in range(2):
+        with pytest.raises(ModelFaultError, match="characters"):
+            model.ask(system="", user="")
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "nobody"])
+def test_a_provider_that_is_not_there_is_named(provider: str) -> None:
+    with pytest.raises(UnavailableError, match=f"Language model {provider}:m cannot be used"):
+        make_model(ModelSettings(provider=provider, name="m"))
+
+
+def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UnavailableError, match="openai:m cannot be used"):
+        make_model(ModelSettings(provider="openai", name="m"))
+
+
+class _Count(TypedDict):
+    count: int
+
+
+def test_a_saver_keeps_a_graphs_state_for_the_next_process(any_url: str) -> None:
+    def graph(saver: Any) -> Any:
+        made = StateGraph(_Count)
+        made.add_node("add", lambda state: {"count": state["count"] + 1})
+        made.add_edge(START, "add")
+        made.add_conditional_edges("add", lambda state: END if state["count"] % 3 == 0 else "add")
+        return made.compile(checkpointer=saver)
+
+    where = {"configurable": {"thread_id": "line/ü"}}
+    with open_saver(any_url) as saver:
+        assert graph(saver).invoke({"count": 0}, where, durability="sync") == {"count": 3}
+    with open_saver(any_url) as saver:
+        assert graph(saver).get_state(where).values == {"count": 3}
+
+
+def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:
+    for url in ("postgresql+psycopg://u:secret@127.0.0.1:1/x", "mysql+pymysql://u:secret@127.0.0.1:1/x"):
+        with pytest.raises(UnavailableError, match="does not answer") as caught, open_saver(url):
+            pass
+        assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigError, match="cannot be kept in oracle"), open_saver("oracle://x"):
+        pass
+
+
+def test_nothing_here_loads_torch() -> None:
+    code = (
+        "import sys, agents.graphs.builder, agents.proposers, agents.llm, agents.checkpoints, components.search.study,"
+        " components.search.synthetic, components.search.choice\nassert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -1,0 +1,194 @@
+"""Tables: reading, schema, encoding, windows; answers that can be checked by hand."""
+
+import io
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.core.contracts import Column, TableSchema
+from components.core.errors import ConfigError, SourceError
+from components.core.lines import TableOptions
+from components.samples.schema import row_labels
+from components.samples.tables import cut, encode, encode_cells, infer_schema, read_table, window_names, window_starts
+from components.samples.unusable import UnusableSample
+
+
+def numbers(rows: int = 60) -> pd.DataFrame:
+    draw = np.random.default_rng(0)
+    return pd.DataFrame({"a": draw.normal(size=rows), "b": draw.normal(size=rows)})
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_delimiters_are_found(mark: str) -> None:
+    frame = read_table(numbers().to_csv(sep=mark, index=False).encode())
+    assert frame.attrs["delimiter"] == mark
+    assert list(frame) == ["a", "b"]
+
+
+def test_decimal_commas_byte_order_marks_and_latin_1() -> None:
+    frame = read_table("\ufeffa;b\n1,5;x\n2,25;y\n".encode())
+    assert frame["a"].tolist() == [1.5, 2.25]
+    old = read_table("Größe,b\n1,2\n".encode("latin-1"))
+    assert list(old) == ["Größe", "b"]
+    assert old.attrs["encoding"] == "latin-1"
+    assert list(read_table("a,b\n1,2\n".encode("utf-16"))) == ["a", "b"]
+
+
+def test_parquet() -> None:
+    stream = io.BytesIO()
+    numbers().to_parquet(stream)
+    assert read_table(stream.getvalue()).equals(numbers())
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"  \n ", "empty"),
+        (b"a,b\n", "empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "not-a-table"),
+        (b"PAR1 and no more", "damaged"),
+        (b"a,b\n1,2\n1,2,3,4\n", "damaged"),
+        (b"1,2\n3,4\n", "schema"),
+        (b"a,a\n3,4\n", "schema"),
+        (b"\xff\xfea", "damaged"),
+    ],
+)
+def test_unreadable_tables_are_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(UnusableSample) as refused:
+        read_table(data)
+    assert refused.value.reason == reason
+
+
+def rich(rows: int = 200) -> pd.DataFrame:
+    frame = numbers(rows)
+    place = np.arange(rows)
+    anomalous = (place % 10 == 0).astype(int)
+    return frame.assign(
+        number=place, serial=[f"S{row:05d}" for row in place], kind=np.where(place % 3 == 0, "L", "M"), same=7,
+        nothing=np.nan, flag=anomalous * (place % 20 == 0), noise=(place % 7 == 0).astype(int), changepoint=0,
+        note=[f"text {row % 120}" for row in place], when=pd.date_range("2024-01-01", periods=rows, freq="s").astype(str),
+        anomaly=anomalous,
+    )  # fmt: skip
+
+
+def test_each_column_gets_a_role_and_a_reason() -> None:
+    schema = infer_schema(rich(), TableOptions())
+    assert [(column.name, column.kind) for column in schema.features] == [
+        ("a", "numeric"), ("b", "numeric"), ("kind", "categorical"), ("noise", "numeric"),
+    ]  # fmt: skip
+    assert schema.features[2].categories == ("L", "M")
+    assert (schema.label, schema.timestamp, schema.constants) == ("anomaly", "when", {"same": "7"})
+    reasons = {name: reason.split(":")[0].split(" ")[0] for name, reason in schema.ignored.items()}
+    assert reasons == {
+        "anomaly": "label", "when": "time", "number": "identifier", "serial": "identifier", "same": "constant",
+        "nothing": "no", "flag": "leaks", "changepoint": "annotation", "note": "free",
+    }  # fmt: skip
+
+
+def test_nothing_is_dropped_in_silence() -> None:
+    schema = infer_schema(rich(), TableOptions())
+    assert {column.name for column in schema.features} | set(schema.ignored) == set(rich())
+
+
+def test_declared_columns_go_first() -> None:
+    options = TableOptions(label="noise", timestamp="number", exclude=("b",), group="kind")
+    schema = infer_schema(rich(), options)
+    assert (schema.label, schema.timestamp) == ("noise", "number")
+    assert schema.ignored["b"] == "excluded by the line's file"
+    assert schema.ignored["kind"] == "group"
+
+
+def test_a_real_valued_target_is_no_label() -> None:
+    assert infer_schema(numbers().assign(target=np.linspace(0, 9, 60)), TableOptions()).label is None
+
+
+def test_row_numbers_that_begin_again_in_each_file_are_identifiers() -> None:
+    frame = pd.concat([numbers(30), numbers(30)], ignore_index=True).assign(row=[*range(30), *range(30)])
+    assert "identifier" in infer_schema(frame, TableOptions(), files=[30, 30]).ignored["row"]
+
+
+@pytest.mark.parametrize("options", [{"label": "x"}, {"timestamp": "x"}, {"label": "a"}, {"window": 5, "stride": 6}])
+def test_impossible_options_are_refused(options: dict[str, str]) -> None:
+    with pytest.raises(ConfigError):
+        infer_schema(numbers(), TableOptions(**options))
+
+
+def test_a_table_without_a_feature_is_refused() -> None:
+    with pytest.raises(SourceError, match="No column can be a feature"):
+        infer_schema(pd.DataFrame({"id": range(40), "same": [1] * 40}), TableOptions())
+
+
+def test_blocks_are_for_ordered_rows_only() -> None:
+    assert infer_schema(numbers(), TableOptions()).block_rows == 1
+    assert infer_schema(numbers(), TableOptions(window=4)).block_rows == 40
+    assert infer_schema(rich(4000), TableOptions()).block_rows == 20
+
+
+def test_label_words_and_missing_labels() -> None:
+    assert row_labels(pd.DataFrame({"y": ["OK", "NG", None]}), "y").tolist() == [0, 1, 0]
+    assert row_labels(pd.DataFrame({"y": [True, False]}), "y").tolist() == [1, 0]
+    with pytest.raises(ConfigError, match="maybe"):
+        row_labels(pd.DataFrame({"y": ["OK", "maybe"]}), "y")
+
+
+SCHEMA = TableSchema(
+    features=(Column(name="a", kind="numeric"), Column(name="k", kind="categorical", categories=("L", "M")))
+)
+
+
+def test_encoding() -> None:
+    frame = pd.DataFrame({"a": [1.0, None, 3.0, 4.0], "k": ["M", "L", "new", None]})
+    found = encode(frame, SCHEMA)
+    assert np.array_equal(found, [[1, 1], [math.nan, 0], [3, -1], [4, math.nan]], equal_nan=True)
+
+
+def test_what_is_no_finite_number_is_named() -> None:
+    for cell in (math.inf, "ERR"):
+        frame = pd.DataFrame({"a": pd.Series([1.0, cell], dtype=object), "k": ["L", "L"]})
+        assert np.isinf(encode_cells(frame, SCHEMA)[1, 0])
+        with pytest.raises(UnusableSample, match="'a', row 1") as refused:
+            encode(frame, SCHEMA)
+        assert refused.value.reason == "non-finite"
+    with pytest.raises(UnusableSample, match="'k' is missing"):
+        encode(pd.DataFrame({"a": [1.0]}), SCHEMA)
+
+
+def schema_of(window: int, stride: int, timestamp: str | None = None) -> TableSchema:
+    return TableSchema(features=(), window=window, stride=stride, timestamp=timestamp)
+
+
+def test_windows_end_at_gaps_and_groups() -> None:
+    frame = pd.DataFrame({"t": [0, 1, 2, 3, 100, 101, 50, 51], "g": list("xxxxyyyz")})
+    assert window_starts(frame, schema_of(2, 1, "t")).tolist() == [[0, 2], [1, 3], [2, 4], [4, 6], [6, 8]]
+    assert window_starts(frame, schema_of(3, 3, "t"), group="g").tolist() == [[0, 3], [1, 4], [4, 6], [6, 7], [7, 8]]
+
+
+def test_short_windows_repeat_their_last_row() -> None:
+    values = np.array([[1.0], [2.0]])
+    assert cut(values, np.array([[0, 2]]), window=4)[0, :, 0].tolist() == [1, 2, 2, 2]
+
+
+@given(rows=st.integers(1, 80), window=st.integers(1, 20), data=st.data())
+def test_every_row_is_covered(rows: int, window: int, data: st.DataObject) -> None:
+    stride = data.draw(st.integers(1, window))
+    gaps = data.draw(st.lists(st.integers(1, 50), min_size=rows, max_size=rows))
+    frame = pd.DataFrame({"t": np.cumsum(gaps)})
+    bounds = window_starts(frame, schema_of(window, stride, "t"))
+    covered = np.zeros(rows, dtype=int)
+    for start, end in bounds:
+        assert 0 <= start < end <= rows
+        assert end - start <= window
+        covered[start:end] += 1
+    assert covered.all()
+
+
+def test_names_depend_on_values_alone() -> None:
+    windows = np.array([[[0.0]], [[-0.0]], [[math.nan]], [[1.0]]])
+    first, second, third, fourth = window_names(windows)
+    assert first == second
+    assert len({first, third, fourth}) == 3

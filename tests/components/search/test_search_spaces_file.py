@@ -1,0 +1,25 @@
+"""The shipped search spaces say what the detectors say."""
+
+import pytest
+
+from components.models.params import DeepSADParams, MemoryBankParams, Params
+from components.search.space import Categorical, load_space
+
+DETECTORS: dict[str, type[Params]] = {"memory-bank": MemoryBankParams, "deepsad": DeepSADParams}
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_defaults_are_the_detectors_own(detector: str) -> None:
+    space, params = load_space(detector), DETECTORS[detector]
+    own = params().model_dump()
+    assert space.defaults() == {name: own[name] for name in space.parameters}
+    assert params(**space.defaults()).model_dump() == own
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_the_detector_accepts_every_end_of_every_range(detector: str) -> None:
+    space = load_space(detector)
+    for name, part in space.parameters.items():
+        ends = part.choices if isinstance(part, Categorical) else (part.low, part.high)
+        for value in ends:
+            assert getattr(DETECTORS[detector].model_validate({name: value}), name) == value
