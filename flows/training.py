@@ -28,8 +28,7 @@ def is_passing(_task: Any, _run: Any, state: Any) -> bool:
 
 def stage(act: Callable[..., T]) -> Callable[..., T]:
     """`act` as a task; its result stays in memory, since our own checkpoints are what a killed retrain goes on from."""
-    made = task(
-        act,
+    decorate: Any = task(
         name=act.__name__,
         retries=3,
         retry_delay_seconds=exponential_backoff(backoff_factor=2),
@@ -38,7 +37,7 @@ def stage(act: Callable[..., T]) -> Callable[..., T]:
         cache_policy=NO_CACHE,
         persist_result=False,
     )
-    return cast(Callable[..., T], made)
+    return cast(Callable[..., T], decorate(act))
 
 
 @flow(name="retrain", persist_result=False)

@@ -161,7 +161,7 @@ def _client(settings: ObjectSettings) -> Any:
     from botocore.config import Config
 
     config = Config(
-        retries={"mode": "standard", "max_attempts": _TRIES},
+        retries={"mode": "standard", "max_attempts": 4},
         connect_timeout=settings.timeout,
         read_timeout=settings.timeout,
         max_pool_connections=settings.workers + 2,

@@ -104,6 +104,18 @@ class Detector(Protocol):
         ...
 
 
+@runtime_checkable
+class Embedder(Protocol):
+    """A detector of images that can say what an image is like, for drift checks."""
+
+    @property
+    def embed_size(self) -> int: ...  # noqa: D102 - E of `embed`
+
+    def embed(self, batch: Sequence[Image]) -> NDArray[np.float32]:
+        """``(N, E)`` features of N images."""
+        ...
+
+
 class ObjectStore(Protocol):
     """Files below one root: a folder or an S3 prefix. Keys are POSIX paths relative to the root."""
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from components.core.ports import Image
-from components.explain.overlays import Map, Scale, overlay
+from components.explain.overlays import COLDEST, Map, Scale, overlay
 from components.explain.pictures import new_figure, save_figure, save_image
 from components.explain.selection import Chosen
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 LONGEST_SIDE = 640
 _COLOURS = {"OK": "#1a7f37", "NG": "#c0281c", "unsure": "#9a6700"}
+_PANEL, _BOX, _GAP, _SHAPES = 3.4, 320, 6, (0.4, 1.25)
+"""Inches of a panel of two pictures; pixels of one picture's box, between two; least and most height over width."""
 _HEADINGS = {"anomalous": "highest scores", "uncertain": "closest to the threshold", "normal": "normal, for comparison"}
 
 
@@ -82,26 +85,37 @@ def _shrink(image: Image) -> Image:
 
 def _sheet(pairs: Sequence[tuple[Image, Image]], entries: Sequence[dict[str, Any]], scale: Scale) -> "Figure":
     """Rows of image and overlay, a row a reason, and the colour scale below."""
-    reasons = [reason for reason in _HEADINGS if any(entry["reason"] == reason for entry in entries)]
-    members = {reason: [i for i, entry in enumerate(entries) if entry["reason"] == reason] for reason in reasons}
-    columns = max(len(found) for found in members.values())
-    tallest = max(image.shape[0] / (2 * image.shape[1]) for image, _ in pairs)
-    panel = max(3.4, 13.6 / columns)
-    panel = min(panel, 4.4)
-    figure = new_figure(panel * columns, (panel * tallest + 0.75) * len(reasons) + 0.8)
-    grid = figure.add_gridspec(len(reasons) + 1, columns, height_ratios=[1.0] * len(reasons) + [0.05])
-    for row, reason in enumerate(reasons):
-        for column in range(columns):
-            axes = figure.add_subplot(grid[row, column])
+    members = {reason: [i for i, entry in enumerate(entries) if entry["reason"] == reason] for reason in _HEADINGS}
+    rows = [reason for reason, found in members.items() if found]
+    columns = max(3, *(len(found) for found in members.values()))
+    shape = float(np.clip(max(image.shape[0] / image.shape[1] for image, _ in pairs), *_SHAPES))
+    height = _PANEL * shape / 2 + 0.75
+    figure = new_figure(_PANEL * columns, height * len(rows) + 0.6)
+    parts = np.asarray(figure.subfigures(len(rows) + 1, 1, height_ratios=[*[height] * len(rows), 0.6]))
+    for part, reason in zip(parts, rows, strict=False):
+        part.suptitle(_HEADINGS[reason], x=0.005, ha="left", fontsize=11, fontweight="bold")
+        for axes, place in zip_longest(part.subplots(1, columns, squeeze=False)[0], members[reason]):
             axes.axis("off")
-            if column == 0:
-                axes.text(0, 1.22, _HEADINGS[reason], transform=axes.transAxes, fontsize=11, fontweight="bold")
-            if column < len(members[reason]):
-                place = members[reason][column]
-                axes.imshow(np.concatenate(pairs[place], axis=1), aspect="equal")
+            if place is not None:
+                axes.imshow(_side_by_side(pairs[place], shape))
                 _title(axes, entries[place])
-    _bar(figure, grid[len(reasons), :], scale)
+    _bar(parts[-1], scale)
     return figure
+
+
+def _side_by_side(pair: tuple[Image, Image], shape: float) -> Image:
+    """Both pictures in boxes of one size, so that wide and tall samples make an even row."""
+    from PIL import Image as Pillow
+
+    box = (_BOX, round(_BOX * shape))
+    ground = Pillow.new("RGB", (2 * _BOX + _GAP, box[1]), "white")
+    for left, image in zip((0, _BOX + _GAP), pair, strict=True):
+        picture = Pillow.fromarray(np.ascontiguousarray(image))
+        ratio = min(box[0] / picture.width, box[1] / picture.height)
+        size = max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio))
+        place = left + (box[0] - size[0]) // 2, (box[1] - size[1]) // 2
+        ground.paste(picture.resize(size, Pillow.Resampling.LANCZOS), place)
+    return np.asarray(ground)
 
 
 def _title(axes: Any, entry: dict[str, Any]) -> None:
@@ -109,18 +123,22 @@ def _title(axes: Any, entry: dict[str, Any]) -> None:
     axes.set_title(text, fontsize=9, loc="left", color=_COLOURS[entry["verdict"]], pad=3)
 
 
-def _bar(figure: "Figure", place: Any, scale: Scale) -> None:
+def _bar(part: Any, scale: Scale) -> None:
     from matplotlib import colormaps
 
-    axes = figure.add_subplot(place)
-    steps = np.linspace(0, 1, 256)
-    axes.imshow(
-        colormaps["inferno"](0.2 + 0.8 * steps)[None, :, :3], aspect="auto", extent=(scale.low, scale.high, 0, 1)
-    )
+    axes = part.subplots()
+    colours = colormaps["inferno"](COLDEST + (1 - COLDEST) * np.linspace(0, 1, 256))[None, :, :3]
+    axes.imshow(colours, aspect="auto", extent=(scale.low, scale.high, 0, 1))
     axes.axvline(scale.threshold, color="#00e5ff", linewidth=2)
     axes.set_yticks([])
-    axes.set_xticks([scale.low, scale.threshold, scale.high])
-    axes.set_xticklabels(
-        [f"{scale.low:.3g}: clear", f"{scale.threshold:.3g}: threshold (outlined)", f"{scale.high:.3g}"]
+    axes.set_xticks(
+        [scale.low, scale.threshold, scale.high],
+        [
+            f"{scale.low:.3g} and less: clear",
+            f"{scale.threshold:.3g}: threshold, outlined",
+            f"{scale.high:.3g} and more",
+        ],
+        fontsize=8,
     )
-    axes.tick_params(labelsize=8)
+    for label, side in zip(axes.get_xticklabels(), ("left", "center", "right"), strict=True):
+        label.set_horizontalalignment(side)

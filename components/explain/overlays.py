@@ -9,6 +9,8 @@ from components.core.ports import Image
 
 STRONGEST = 0.75
 """Opacity of the hottest places; below 1, so that what is under them can still be judged."""
+COLDEST = 0.2
+"""Where on the colour map heat begins: its darkest fifth would read as shade on the product."""
 _OUTLINE = np.array([0, 229, 255], dtype=np.uint8)
 
 Map = NDArray[np.float32]
@@ -60,8 +62,7 @@ def overlay(image: Image, score_map: Map, *, low: float, high: float, outline: f
 
     values = enlarge(score_map, image.shape[0], image.shape[1])
     heat = np.clip((values - low) / (high - low), 0.0, 1.0)
-    # The darkest fifth of the colours would read as shade on the product.
-    colours = colormaps["inferno"](0.2 + 0.8 * heat)[..., :3] * 255
+    colours = colormaps["inferno"](COLDEST + (1 - COLDEST) * heat)[..., :3] * 255
     alpha = (STRONGEST * heat**0.7)[..., None]
     mixed: Image = np.rint(image * (1 - alpha) + colours * alpha).astype(np.uint8)
     if outline is not None:

@@ -1,12 +1,15 @@
 """`linewright lineage`: from a verdict back to the source file, and forth."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.tree import Tree
 
 from flows.commands.common import Json, LineName, console, open_workspace, print_json
+
+if TYPE_CHECKING:
+    from components.audit.graph import LineageGraph, LineageNode
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +19,9 @@ def register(app: typer.Typer) -> None:
 
 def lineage(
     name: LineName,
-    subject: Annotated[str, typer.Argument(metavar="[VERSION|VERDICT]", help="Empty: the champion.")] = "",
+    subject: Annotated[
+        str, typer.Argument(metavar="[VERSION|VERDICT]", help="Or data/N, or a digest; empty: champion.")
+    ] = "",
     json: Json = False,
 ) -> None:
     """Follow a verdict to its model, trial, data and source file, and back."""
@@ -26,30 +31,26 @@ def lineage(
     app.line(name)
     graph = trace(app, name, subject)
     if json:
-        print_json(graph)
+        print_json(graph.model_dump(mode="json"))
         return
     console.print(_tree(graph))
 
 
-def _tree(graph: dict[str, list[dict[str, str]]]) -> Tree:
-    nodes = {node["id"]: node for node in graph["nodes"]}
-    children: dict[str, list[str]] = {}
-    for edge in graph["edges"]:
-        children.setdefault(edge["source"], []).append(edge["target"])
-    targets = {edge["target"] for edge in graph["edges"]}
-    root = Tree("lineage")
+def _tree(graph: "LineageGraph") -> Tree:
+    nodes = {node.id: node for node in graph.nodes}
+    children: dict[str, list[tuple[str, str]]] = {}
+    for edge in graph.edges:
+        children.setdefault(edge.source, []).append((edge.relation, edge.target))
+    root = Tree(_text(nodes[graph.root]))
 
     def grow(branch: Tree, identity: str) -> None:
-        node = nodes[identity]
-        for child in children.get(identity, []):
-            grow(branch.add(_text(nodes[child])) if node else branch, child)
+        for relation, child in children.get(identity, []):
+            grow(branch.add(f"[dim]{escape(relation)}[/] {_text(nodes[child])}"), child)
 
-    for identity, node in nodes.items():
-        if identity not in targets:
-            grow(root.add(_text(node)), identity)
+    grow(root, graph.root)
     return root
 
 
-def _text(node: dict[str, str]) -> str:
-    facts = ", ".join(f"{key} {value}" for key, value in dict(node.get("facts", {})).items())
-    return f"[bold]{escape(node['kind'])}[/] {escape(node['id'])}  [dim]{escape(facts)}[/]"
+def _text(node: "LineageNode") -> str:
+    facts = ", ".join(f"{key} {value}" for key, value in node.facts.items())
+    return f"[bold]{escape(node.kind)}[/] {escape(node.name)}  [dim]{escape(facts)}[/]"

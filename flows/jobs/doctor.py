@@ -95,6 +95,8 @@ def _workspace(home: Path) -> list[Finding]:
         check("records", lambda: f"schema {app.records.schema_version}"),
         check("ledger", lambda: f"{app.records.ledger.verify()} events, chain whole"),
         check("lines", lambda: ", ".join(app.line(name).name for name in app.line_names()) or "none yet"),
-        check("data registry", app.registry.describe),
+        check(
+            "data registry", lambda: f"{sum(len(app.registry.versions(name)) for name in app.line_names())} versions"
+        ),
         check("MLflow", app.tracker.describe),
     ]

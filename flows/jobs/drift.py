@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.core.contracts import DriftReport, Label, ManifestColumn, ModelVersion, Split
-from components.core.ports import Detector, Image
+from components.core.contracts import DriftReport, Label, ManifestColumn, ModelVersion, Split, TableSchema
+from components.core.ports import Detector, Embedder, Image
 from components.core.scoring import score_all
 from components.drift import evidently_report
 from components.drift.check import check
 from components.drift.features import OPTICS, embedding_features, optics, table_features
 from components.drift.window import DriftWindow, Family
+from components.samples.columns import as_words
 from components.samples.sets import ImageSamples, TableSamples
+from components.samples.tables import read_table
 from flows.data import LineData, SampleSet
 from flows.jobs.modelling import CALIBRATION_FILE
 from flows.jobs.models import champion_of, load_model
@@ -72,7 +74,7 @@ def _windows(
         & (manifest[ManifestColumn.LABEL] == Label.NORMAL)
     ].tail(MOST_SAMPLES)
     old_samples, new_samples = data.samples(old), data.samples(new)
-    old_features, new_features, families = _features(old_samples, new_samples, detector)
+    old_features, new_features, families = _features(old_samples, new_samples, detector, data.schema)
     threshold = champion.calibration.threshold
     reference = DriftWindow(
         name=f"{data.line.name}/v{champion.dataset}",
@@ -81,7 +83,7 @@ def _windows(
         groups=data.groups(old),
         scores=np.array([known[sample] for sample in old[ManifestColumn.SAMPLE]]),
         threshold=threshold,
-        constants=_constants(old_samples),
+        constants=data.schema.constants if data.schema else {},
         ignored=data.schema.ignored if data.schema else {},
     )
     current = DriftWindow(
@@ -91,20 +93,23 @@ def _windows(
         groups=data.groups(new),
         scores=score_all(detector, new_samples, progress=tell).image,
         threshold=threshold,
-        constants=_constants(new_samples),
+        constants=_constants(data, new),
         ignored=data.schema.ignored if data.schema else {},
     )
     return reference, current
 
 
 def _features(
-    old: SampleSet, new: SampleSet, detector: Detector
+    old: SampleSet, new: SampleSet, detector: Detector, schema: TableSchema | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Family]]:
-    if isinstance(old, TableSamples) and isinstance(new, TableSamples):
-        before, after = (table_features(part.take(range(len(part))), part.schema) for part in (old, new))
+    if isinstance(old, TableSamples) and isinstance(new, TableSamples) and schema is not None:
+        before, after = (table_features(part.take(range(len(part))), schema) for part in (old, new))
         return before, after, dict.fromkeys(before.columns, "feature")
     assert isinstance(old, ImageSamples)
     assert isinstance(new, ImageSamples)
+    if not isinstance(detector, Embedder):
+        light_before, light_after = (optics(list(part.take(range(len(part))))) for part in (old, new))
+        return light_before, light_after, dict(OPTICS)
     (light_before, seen_before), (light_after, seen_after) = _look(old, detector), _look(new, detector)
     inner_before, inner_after = embedding_features(seen_before, seen_after)
     families: dict[str, Family] = {**OPTICS, **dict.fromkeys(inner_before.columns, "embedding")}
@@ -115,7 +120,7 @@ def _features(
     )
 
 
-def _look(samples: ImageSamples, detector: Detector) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+def _look(samples: ImageSamples, detector: Embedder) -> tuple[pd.DataFrame, NDArray[np.float64]]:
     """Optics ``(N, 6)`` and embeddings ``(N, E)`` of images, read once."""
     lights: list[pd.DataFrame] = []
     seen: list[NDArray[np.float64]] = []
@@ -125,12 +130,21 @@ def _look(samples: ImageSamples, detector: Detector) -> tuple[pd.DataFrame, NDAr
         seen.append(np.asarray(detector.embed(images), dtype=np.float64))
         tell("looking at images", min(start + BATCH, len(samples)), len(samples))
     if not seen:
-        return optics([]), np.empty((0, detector.embed_size))
+        return optics([]), np.zeros((0, detector.embed_size), dtype=np.float64)
     return pd.concat(lights, ignore_index=True), np.concatenate(seen)
 
 
-def _constants(samples: SampleSet) -> dict[str, str]:
-    return samples.constants() if isinstance(samples, TableSamples) else {}
+def _constants(data: LineData, rows: pd.DataFrame) -> dict[str, str]:
+    """What the columns that were constant in the first version hold now; several values are listed."""
+    if data.schema is None or not data.schema.constants or rows.empty:
+        return {}
+    found: dict[str, dict[str, None]] = {name: {} for name in data.schema.constants}
+    for file in dict.fromkeys(rows[ManifestColumn.FILE]):
+        frame = read_table(data.read(file))
+        for name in found:
+            if name in frame:
+                found[name].update(dict.fromkeys(str(value) for value in as_words(frame[name]).dropna().unique()))
+    return {name: ", ".join(values) for name, values in found.items() if values}
 
 
 def _log(app: Linewright, champion: ModelVersion, found: DriftReport, *, html: str, number: int) -> None:

@@ -1,12 +1,13 @@
 """Decisions of people on model versions: one signed row in our records; MLflow's aliases are a copy of it."""
 
 from components.approve import service
-from components.approve.actors import load_actors, save_actors
-from components.approve.keys import key_id, make_key
+from components.approve.actors import Actors
+from components.approve.keys import has_key, key_id, make_key
 from components.approve.service import Office
 from components.core.contracts import ModelVersion, Role
 from components.core.errors import ConfigError, ConflictError
 from flows.wiring import Linewright
+from flows.workspace import write_atomically
 
 
 def office(app: Linewright) -> Office:
@@ -14,7 +15,7 @@ def office(app: Linewright) -> Office:
     return Office(
         models=app.records.models,
         decisions=app.records.decisions,
-        roster=load_actors(app.settings.actors),
+        actors=Actors.read(app.settings.actors),
         keys_dir=app.settings.keys,
     )
 
@@ -88,14 +89,13 @@ def add_actor(app: Linewright, actor: str, *, role: str) -> str:
     """
     if role not in {known.value for known in Role}:
         raise ConfigError(f"There is no role {role!r}.", hint=f"Use one of: {', '.join(Role)}.")
-    roster = load_actors(app.settings.actors)
-    changed = roster.with_actor(actor, role=Role(role))
-    try:
-        identity = make_key(app.settings.keys, actor=actor)
-    except ConflictError:
-        if actor in roster.actors:
-            raise
-        identity = key_id(app.settings.keys, actor=actor)  # an earlier call was interrupted after the key
-    save_actors(app.settings.actors, roster=changed)
+    actors = Actors.read(app.settings.actors)
+    changed = actors.with_role(actor, role=Role(role))
+    if not has_key(app.settings.keys, actor):
+        make_key(app.settings.keys, actor)
+    elif actor in actors.roles:  # else an earlier call was interrupted after the key
+        raise ConflictError(f"Actor {actor!r} has a key already.", hint="Change the role in actors.yaml.")
+    write_atomically(app.settings.actors, changed.dump())
+    identity = key_id(app.settings.keys, actor)
     app.records.ledger.note("key added", actor=actor, data={"key": identity, "role": role})
     return identity

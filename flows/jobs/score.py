@@ -11,7 +11,8 @@ from components.core.errors import NotEnoughDataError, SourceError
 from components.core.hashing import sha256_bytes
 from components.core.lines import LineConfig
 from components.core.ports import Detector, Image
-from components.explain.overlays import overlay, write_picture
+from components.explain.overlays import anchored_scale, overlay
+from components.explain.pictures import save_image
 from components.samples.images import IMAGE_SUFFIXES, decode_image
 from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
 from components.samples.unusable import UnusableSample
@@ -129,10 +130,11 @@ class _ImageScorer(_Scorer):
             scores=scores.image,
         )
         maps = self.detector.explain(images)
+        scale = anchored_scale(calibration.threshold, background=float(np.median(maps)))
         drawn = []
         for verdict, image, heat in zip(found, images, maps, strict=True):
             path = folder / f"{verdict.sample[:16]}-v{self.champion.version}.png"
-            write_picture(overlay(image, heat, low=calibration.low, high=2 * calibration.high), path)
+            save_image(overlay(image, heat, low=scale.low, high=scale.high, outline=scale.threshold), path)
             drawn.append(verdict.model_copy(update={"overlay": path.relative_to(self.app.home).as_posix()}))
         return drawn
 

@@ -12,12 +12,14 @@ from agents.graphs.limits import BuilderLimits
 from agents.knowledge.heuristics import DataFacts
 from agents.llm import make_model
 from agents.proposers import make_proposer
-from agents.settings import AgentSettings, load_agent_settings
+from agents.settings import load_agent_settings
+from components.adapters.db.holder import is_gone, this_process
 from components.core.contracts import Label, Modality, SearchOutcome, Split, Trial
 from components.core.errors import NotEnoughDataError
 from components.core.ports import Samples
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
+from components.search.lease import Owner
 from components.search.space import load_space
 from components.search.study import Study
 from components.search.synthetic import with_synthetic
@@ -48,22 +50,19 @@ def _search(job: RetrainJob) -> SearchOutcome:
     space = load_space(detector_name(job.data), path=job.app.config_path("search_spaces.yaml")).pin(job.line.params)
     url = job.app.settings.database_url
     name = f"{job.line.name}/{job.id}"
-    with Study.open(url, name=name, space=space, seed=job.seed) as study, open_saver(url) as saver:
+    owner = Owner(holder=this_process(), is_gone=is_gone, ttl=job.app.settings.lease.ttl)
+    with Study.open(url, name=name, space=space, seed=job.seed, owner=owner) as study, open_saver(url) as saver:
         outcome = run_builder(
             BuilderTask(facts=facts, labels=validation.labels),
             study=study,
             evaluate=lambda params, number: _evaluate(job, params, number, validation),
-            proposer=make_proposer(detector_name(job.data), model=_model(settings)),
+            proposer=make_proposer(detector_name(job.data), model=make_model(settings.model)),
             saver=saver,
             limits=BuilderLimits.of(settings.builder, trials=job.plan.budget),
             on_trial=lambda trial: _log(job, trial),
         )
     report("trials", job.plan.budget, job.plan.budget)
     return outcome
-
-
-def _model(settings: AgentSettings) -> Any:
-    return make_model(settings.model)
 
 
 def validation_samples(job: RetrainJob) -> tuple[Samples, bool]:

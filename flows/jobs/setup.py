@@ -1,15 +1,23 @@
 """Make a workspace, and bring an older one up to date. Each step can be killed and run again."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from components.adapters.db.records import Records
-from components.approve.actors import Roster, save_actors
-from components.approve.keys import make_key
+from components.approve.actors import Actors
+from components.approve.keys import has_key, make_key
 from components.core.contracts import Role
-from components.core.errors import ConflictError, WorkspaceError
+from components.core.errors import WorkspaceError
 from components.settings import Settings, load_settings
-from flows.workspace import FORMAT, MARKER, backup, copy_templates, marker_format, read_marker, write_marker
+from flows.workspace import (
+    FORMAT,
+    MARKER,
+    backup,
+    copy_templates,
+    marker_format,
+    read_marker,
+    write_atomically,
+    write_marker,
+)
 
 OPERATOR = "operator"
 
@@ -33,9 +41,9 @@ def make_workspace(home: Path) -> bool:
     for folder in (settings.prefect_home, settings.overlays, settings.reports):
         folder.mkdir(parents=True, exist_ok=True)
     if not settings.actors.exists():
-        save_actors(settings.actors, roster=Roster(actors={OPERATOR: Role.OVERRIDER}))
-    with suppress(ConflictError):  # an interrupted making left the key already
-        make_key(settings.keys, actor=OPERATOR)
+        write_atomically(settings.actors, Actors(roles={OPERATOR: Role.OVERRIDER}).dump())
+    if not has_key(settings.keys, OPERATOR):
+        make_key(settings.keys, OPERATOR)
     _prepare(settings)
     write_marker(home)
     return True
@@ -82,4 +90,4 @@ def is_current(home: Path) -> bool:
     if marker_format(home) < FORMAT:
         return False
     settings = load_settings(home)
-    return Records.is_current(settings.database_url, busy_timeout=settings.database.busy_timeout)
+    return Records.is_current(settings.database_url)

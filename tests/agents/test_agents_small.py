@@ -1,9 +1,13 @@
 """Settings, policy, knowledge, the model factory and the savers."""
 
+import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import pytest
 from langgraph.graph import END, START, StateGraph
@@ -173,3 +177,62 @@ def test_nothing_here_loads_torch() -> None:
         " components.search.synthetic, components.search.choice\nassert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+class _Chat(BaseHTTPRequestHandler):
+    """As much of OpenAI's protocol as a chat needs."""
+
+    seen: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.seen.append(asked)
+        body = json.dumps(
+            {
+                "id": "1",
+                "object": "chat.completion",
+                "created": 0,
+                "model": asked["model"],
+                "choices": [
+                    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": '{"params": {}}'}}
+                ],
+                "usage": {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500},
+            }
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def chat_server() -> Iterator[str]:
+    _Chat.seen.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Chat) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_provider_of_langchains_is_asked_over_http(chat_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment")
+    settings = ModelSettings(
+        provider="openai", name="m", base_url=chat_server, json_schema=True, price=Price(input=2.0, output=8.0)
+    )
+    model = make_model(settings)
+    assert model is not None
+    schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    answer = model.ask(system="you tune", user="go", schema=schema)
+    assert answer.text == '{"params": {}}'
+    assert answer.money == pytest.approx((1000 * 2 + 500 * 8) / 1e6)
+    assert model.name == "openai:m"
+    (asked,) = _Chat.seen
+    assert [message["content"] for message in asked["messages"]] == ["you tune", "go"]
+    assert asked["response_format"]["json_schema"]["schema"] == schema
+    assert asked["temperature"] == 0.2

@@ -70,7 +70,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return result_of(start(f"sqlite:///{folder / 'test.db'}", folder / "calls", pause=0.0))
 
 
-@pytest.mark.parametrize(("kind", "kills"), [("sqlite", 4), ("postgresql", 1), ("mariadb", 1)])
+@pytest.mark.parametrize(("kind", "kills"), [("sqlite", 3), ("postgresql", 1), ("mariadb", 1)])
 def test_killed_searches_end_as_if_they_had_not_been(
     kind: str, kills: int, tmp_path: Path, whole: dict[str, Any]
 ) -> None:

@@ -130,6 +130,7 @@ HOSTILE = {
     "long why": answer("x" * 5000, rate=0.1, depth=1),
     "the default again": answer(rate=0.01, depth=3),
     "half a character": '{"params": {"rate": 0.1, "depth": "\\ud800"}}',
+    "half a character in why": '{"params": {"rate": 0.1, "depth": 1}, "why": "\\ud800"}',
     "code": "__import__('os').system('rm -rf /')",
 }
 
@@ -170,9 +171,9 @@ def _default(study: Study) -> Any:
 
 
 def test_what_a_model_says_of_itself_is_made_printable(search: Callable[..., SearchOutcome]) -> None:
-    why = "a\x00b\ud800c\u202ed\x1b[31m\n e"
+    why = "a\x00b\u202ec\x1b[31m\n e"
     outcome = search(answer(why, rate=0.1, depth=1), limits=_two_trials())
-    assert outcome.trials[1].why == "a b c d [31m e"
+    assert outcome.trials[1].why == "a b c [31m e"
     assert outcome.fallbacks == 0
 
 

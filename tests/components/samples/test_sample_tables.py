@@ -71,8 +71,8 @@ def rich(rows: int = 200) -> pd.DataFrame:
     return frame.assign(
         number=place, serial=[f"S{row:05d}" for row in place], kind=np.where(place % 3 == 0, "L", "M"), same=7,
         nothing=np.nan, flag=anomalous * (place % 20 == 0), noise=(place % 7 == 0).astype(int), changepoint=0,
-        note=[f"text {row % 120}" for row in place], when=pd.date_range("2024-01-01", periods=rows, freq="s").astype(str),
-        anomaly=anomalous,
+        note=[f"text {row % 120}" for row in place], anomaly=anomalous,
+        when=pd.date_range("2024-01-01", periods=rows, freq="s").astype(str),
     )  # fmt: skip
 
 

@@ -201,6 +201,30 @@ def _newest_run(home):
         return run.state.type.value, {task.state.type.value for task in tasks}
 
 
+def test_the_example_for_a_real_server_deploys(home):
+    """`configs/prefect.yaml` as its head says, with Prefect's own command line."""
+    from prefect.client.orchestration import get_client
+
+    with prefect_api(Settings(home=home)) as url, get_client(sync_client=True) as client:
+        environment = {"PREFECT_API_URL": url, "LINEWRIGHT_CODE": str(ROOT), "LINEWRIGHT_HOME": "/srv/workspace"}
+        for command in (
+            ["work-pool", "create", "linewright", "--type", "process"],
+            ["deploy", "--all", "--prefect-file", "configs/prefect.yaml"],
+        ):
+            subprocess.run(
+                [sys.executable, "-m", "prefect", "--no-prompt", *command],
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                check=True,
+                capture_output=True,
+            )
+        found = client.read_deployments()
+    assert {tag for deployment in found for tag in deployment.tags} >= {"kind:ingest", "kind:drift", "kind:retrain"}
+    assert [deployment.parameters for deployment in found] == [{"home": "/srv/workspace", "line": "press"}] * 3
+    assert {deployment.concurrency_options.collision_strategy.value for deployment in found} == {"ENQUEUE"}
+    assert {deployment.work_pool_name for deployment in found} == {"linewright"}
+
+
 def test_a_real_server_must_answer(tmp_path):
     settings = Settings(home=tmp_path, prefect=PrefectSettings(api_url="http://127.0.0.1:9/api"))
     start_early(settings)

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from skimage.measure import label
+from sklearn.metrics import roc_auc_score
+
+from components.metrics.pixels import PixelCounts, pixel_intervals
+
+
+def draw(seed, count=6, side=40):
+    """Maps and masks of different sizes; the first half has two regions each."""
+    random = np.random.default_rng(seed)
+    masks = [np.zeros((side, side + i), bool) for i in range(count)]
+    for mask in masks[: count // 2]:
+        mask[3:9, 4:12] = mask[20:30, 20:25] = True
+    return [(random.normal(size=m.shape) + 1.5 * m).astype(np.float32) for m in masks], masks
+
+
+def from_the_definition(maps, masks, limit=0.3):
+    """AUPRO with every distinct value a threshold."""
+    parts = [label(mask, connectivity=2) for mask in masks]
+    regions = [(i, part == number) for i, part in enumerate(parts) for number in range(1, part.max() + 1)]
+    normal = np.concatenate([heat[~mask] for heat, mask in zip(maps, masks, strict=True)])
+    x, y = [0.0], [0.0]
+    for threshold in np.unique(np.concatenate([heat.ravel() for heat in maps]))[::-1]:
+        x.append(float(np.mean(normal >= threshold)))
+        y.append(float(np.mean([np.mean(maps[i][region] >= threshold) for i, region in regions])))
+    fine = np.linspace(0, limit, 100_001)
+    return float(np.trapezoid(np.interp(fine, x, y), fine) / limit)
+
+
+def test_agrees_with_the_definitions():
+    maps, masks = draw(0)
+    found = pixel_intervals(PixelCounts.of(maps, masks), seed=0)
+    flat = np.concatenate([mask.ravel() for mask in masks]), np.concatenate([heat.ravel() for heat in maps])
+    assert found["aupro"].value == pytest.approx(from_the_definition(maps, masks), abs=2e-3)
+    assert found["pixel_auroc"].value == pytest.approx(roc_auc_score(*flat), abs=1e-4)
+
+
+def test_perfect_maps():
+    maps, masks = draw(0)
+    found = pixel_intervals(PixelCounts.of([mask.astype(np.float32) for mask in masks], masks), seed=0)
+    assert found["pixel_auroc"].value == found["aupro"].value == 1
+
+
+def test_intervals_hold_the_values_and_repeat():
+    counts = PixelCounts.of(*draw(1))
+    found = pixel_intervals(counts, seed=0)
+    for metric in found.values():
+        assert metric.low <= metric.value <= metric.high
+        assert metric.n == 6
+    assert found == pixel_intervals(counts, seed=0)
+
+
+def test_without_a_mask_there_is_no_value():
+    found = pixel_intervals(PixelCounts.of([np.ones((4, 4), np.float32)], [np.zeros((4, 4), bool)]), seed=0)
+    assert found["aupro"].value is None
+    assert found["pixel_auroc"].note
