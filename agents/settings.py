@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from components.core.errors import ConfigError
-from components.core.lines import first_problem
+from components.core.yamlfile import read_yaml
 
 AGENTS_FILE = Path(__file__).parents[1] / "configs" / "agents.yaml"
 
@@ -67,11 +65,4 @@ def load_agent_settings(path: Path = AGENTS_FILE) -> AgentSettings:
     Raises:
         ConfigError: The file is missing, no YAML, or says something unknown or impossible.
     """
-    try:
-        return AgentSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing.", hint="Restore it from the project.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error
+    return read_yaml(path, into=TypeAdapter(AgentSettings))

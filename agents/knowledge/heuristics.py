@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from components.core.contracts import Modality, Record
-from components.core.errors import ConfigError
-from components.core.lines import first_problem
+from components.core.yamlfile import read_yaml
 
 FOLDER = Path(__file__).parent
 
@@ -97,11 +95,4 @@ def load_heuristics(detector: str, *, folder: Path = FOLDER) -> tuple[Heuristic,
         ConfigError: Its file is not YAML, or says something unknown.
     """
     path = folder / f"{detector}.yaml"
-    if not path.is_file():
-        return ()
-    try:
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).heuristics
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error
+    return read_yaml(path, into=TypeAdapter(_File)).heuristics if path.is_file() else ()

@@ -43,6 +43,8 @@ class DataRegistry:
         with self._writing():
             if not (self._root / ".git" / "HEAD").is_file():
                 self._git.run("init", "--quiet", "--initial-branch=main")
+            elif self._git.text("for-each-ref", "refs/heads/main"):
+                self._git.recover()
             self._dvc.init()
             self._dvc.configure()
             if not self._git.text("for-each-ref", "refs/heads/main"):

@@ -25,11 +25,14 @@ from components.settings import Settings
 _WAIT = 30.0
 _BASE_TIMEOUT = 600
 _SLOWEST = 1_000_000  # bytes a second; below that a push is given up
-# One process for all commands of a step: starting DVC takes longer than its work on a small line.
-_COMMANDS = (
-    "import json, sys; from dvc.cli import main;"
-    "sys.exit(next((code for code in map(main, json.loads(sys.argv[1])) if code), 0))"
-)
+# One process for all commands of a step: starting DVC takes longer than its work on a small line. It ends with us, also
+# when we are killed: its standard input is a pipe that only we hold open.
+_COMMANDS = """
+import json, os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+from dvc.cli import main
+sys.exit(next((code for code in map(main, json.loads(sys.argv[1])) if code), 0))
+"""
 _BUSY = ("unable to acquire lock", "is busy", "being blocked")
 
 
@@ -169,14 +172,17 @@ class DvcRepository:
         what = f"dvc {' and '.join(command[0] for command in commands)}"
         scratch = self.root / ".dvc" / "tmp" / f"linewright-{os.getpid()}"
         scratch.mkdir(parents=True, exist_ok=True)
+        alive, held = os.pipe()
         try:
             done = subprocess.run(
-                [sys.executable, "-c", _COMMANDS, json.dumps(commands)], cwd=self.root, env=_environment(scratch),
+                [sys.executable, "-c", _COMMANDS, json.dumps(commands)], stdin=alive, cwd=self.root, env=_environment(scratch),
                 capture_output=True, text=True, timeout=timeout, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"{what} took over {timeout:.0f} s.", hint="Check the remote.") from error
         finally:
+            os.close(held)
+            os.close(alive)
             shutil.rmtree(scratch, ignore_errors=True)
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip() or str(done.returncode)).splitlines()

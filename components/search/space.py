@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from components.core.contracts import Params
 from components.core.errors import ConfigError
-from components.core.lines import first_problem
+from components.core.yamlfile import read_yaml
 
 SPACES_FILE = Path(__file__).parents[2] / "configs" / "search_spaces.yaml"
 
@@ -173,14 +172,7 @@ def load_space(detector: str, *, path: Path = SPACES_FILE) -> SearchSpace:
     Raises:
         ConfigError: The file is missing, no YAML, says something unknown or impossible, or lacks the detector.
     """
-    try:
-        spaces = _FILE.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing.", hint="Restore it from the project.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error
+    spaces = read_yaml(path, into=_FILE)
     if detector not in spaces:
         raise ConfigError(
             f"{path} has no search space for detector {detector!r}.", hint=f"It has: {', '.join(sorted(spaces))}."

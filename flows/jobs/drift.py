@@ -15,7 +15,7 @@ from components.drift import evidently_report
 from components.drift.check import check
 from components.drift.features import OPTICS, embedding_features, optics, table_features
 from components.drift.window import DriftWindow, Family
-from components.samples.columns import as_words
+from components.samples.columns import as_categories
 from components.samples.sets import ImageSamples, TableSamples
 from components.samples.tables import read_table
 from flows.data import LineData, SampleSet
@@ -141,9 +141,9 @@ def _constants(data: LineData, rows: pd.DataFrame) -> dict[str, str]:
     found: dict[str, dict[str, None]] = {name: {} for name in data.schema.constants}
     for file in dict.fromkeys(rows[ManifestColumn.FILE]):
         frame = read_table(data.read(file))
-        for name in found:
+        for name, values in found.items():
             if name in frame:
-                found[name].update(dict.fromkeys(str(value) for value in as_words(frame[name]).dropna().unique()))
+                values.update(dict.fromkeys(str(value) for value in as_categories(frame[name]).dropna().unique()))
     return {name: ", ".join(values) for name, values in found.items() if values}
 
 

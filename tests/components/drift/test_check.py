@@ -162,7 +162,7 @@ def test_spent_horizon_is_said() -> None:
 def _series(rows: int, rng: np.random.Generator) -> np.ndarray:
     series = np.zeros(rows)
     for row in range(1, rows):
-        series[row] = 0.97 * series[row - 1] + rng.normal()
+        series[row] = 0.9 * series[row - 1] + rng.normal()
     return series[:, None]
 
 
@@ -170,13 +170,13 @@ def test_autocorrelated_series_needs_blocks() -> None:
     options = DriftOptions(false_alarm_rate=0.1, horizon=1, min_effect=0)
     with_blocks = without = 0
     for run in range(12):
-        series = _series(1_500, np.random.default_rng(run))
-        old, new = series[:1_000], series[1_000:]
-        blocks = np.arange(1_500) // 100
+        series = _series(900, np.random.default_rng(run))
+        old, new = series[:600], series[600:]
+        blocks = np.arange(900) // 60
         without += _check(_table(old, seed=run), _table(new, seed=-run % 99), options=options).verdict == "drift"
         grouped = (
-            _table(old, seed=run, groups=blocks[:1_000]),
-            _table(new, seed=-run % 99, groups=blocks[1_000:]),
+            _table(old, seed=run, groups=blocks[:600]),
+            _table(new, seed=-run % 99, groups=blocks[600:]),
         )
         with_blocks += _check(*grouped, options=options).verdict == "drift"
     assert with_blocks <= binom.ppf(0.999, 12, 0.1)

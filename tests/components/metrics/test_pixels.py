@@ -37,7 +37,7 @@ def test_agrees_with_the_definitions():
 
 
 def test_perfect_maps():
-    maps, masks = draw(0)
+    _, masks = draw(0)
     found = pixel_intervals(PixelCounts.of([mask.astype(np.float32) for mask in masks], masks), seed=0)
     assert found["pixel_auroc"].value == found["aupro"].value == 1
 

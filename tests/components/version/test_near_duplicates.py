@@ -8,13 +8,12 @@ from components.version.duplicates import clusters, near_pairs
 
 def brute_force(values: np.ndarray) -> set[tuple[int, int]]:
     found = set()
-    for i in range(len(values)):
-        for j in range(i + 1, len(values)):
-            difference = values[i] - values[j]
-            centred = difference - difference.mean()
-            least = min(values[i].std(), values[j].std())
-            if np.sqrt((difference**2).mean()) <= NEAR and centred.std() <= NEAR_OF_CONTRAST * least:
-                found.add((i, j))
+    contrast = values.std(axis=1)
+    for i in range(len(values) - 1):
+        differences = values[i + 1 :] - values[i]
+        close = np.sqrt((differences**2).mean(axis=1)) <= NEAR
+        alike = differences.std(axis=1) <= NEAR_OF_CONTRAST * np.minimum(contrast[i], contrast[i + 1 :])
+        found |= {(i, i + 1 + int(j)) for j in np.flatnonzero(close & alike)}
     return found
 
 

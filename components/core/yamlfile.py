@@ -1,0 +1,28 @@
+"""YAML files that are parsed into typed values before anything trusts them."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from .errors import ConfigError
+from .lines import first_problem
+
+_T = TypeVar("_T")
+
+
+def read_yaml(path: Path, *, into: TypeAdapter[_T]) -> _T:
+    """What the file at `path` says; an empty file says `{}`.
+
+    Raises:
+        ConfigError: It is missing, no YAML, or says something unknown or impossible; the message names the first.
+    """
+    try:
+        return into.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} is missing.", hint="Restore it from the project.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error

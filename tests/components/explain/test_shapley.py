@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from components.explain.exact import exact_shapley
+from components.explain.shapley import explain_table, pick_background
+
+
+def test_glove_game_by_hand() -> None:
+    # One right glove (0), two left ones (1, 2); a pair is worth 1: (2/3, 1/6, 1/6).
+    values = exact_shapley(lambda who: (who[:, 0] & (who[:, 1] | who[:, 2])).astype(float), 3)
+    assert values == pytest.approx([2 / 3, 1 / 6, 1 / 6])
+
+
+@pytest.mark.parametrize("players", [0, 11])
+def test_exact_refuses_other_sizes(players: int) -> None:
+    with pytest.raises(ValueError, match="players"):
+        exact_shapley(lambda who: who[:, 0].astype(float), players)
+
+
+def _linear(weights: np.ndarray):
+    return lambda windows: windows.mean(axis=1) @ weights
+
+
+def test_linear_model_by_hand() -> None:
+    # Shapley values of a linear score: weight times distance to the background's mean.
+    rng = np.random.default_rng(0)
+    weights = np.array([1.0, -2.0, 0.0, 3.0])
+    windows, background = rng.normal(size=(5, 3, 4)), rng.normal(size=(20, 3, 4))
+    found = explain_table(_linear(weights), windows, background, list("abcd"), seed=1)
+    expected = (windows.mean(axis=1) - background.mean(axis=(0, 1))) * weights
+    assert found.values == pytest.approx(expected, abs=1e-9)
+    assert found.base == pytest.approx(background.mean(axis=(0, 1)) @ weights)
+    assert found.scores == pytest.approx(found.base + found.values.sum(axis=1))
+    assert found.checks.enumerated
+    assert found.checks.exact_players == 4
+    assert max(found.checks.seed_disagreement, found.checks.exact_disagreement) < 1e-9
+
+
+def _crossed(windows: np.ndarray) -> np.ndarray:
+    last = windows[:, -1]
+    return np.abs(last[:, 0] * last[:, 1]) + np.maximum(last[:, 2:].sum(axis=1), 0.0) + (last[:, 3] > 0) * last[:, 4]
+
+
+def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
+    rng = np.random.default_rng(0)
+    windows, background = rng.normal(size=(4, 2, 14)), rng.normal(size=(20, 2, 14))
+    names = [f"c{index}" for index in range(14)]
+    few = explain_table(_crossed, windows, background, names, seed=1, evaluations=100).checks
+    many = explain_table(_crossed, windows, background, names, seed=1, evaluations=4_000).checks
+    assert not few.enumerated
+    assert few.exact_players == 8
+    assert 0.001 < few.exact_disagreement < 0.5
+    assert many.seed_disagreement < few.seed_disagreement / 2
+    # Additivity is perfect even where the values are not: it proves nothing.
+    assert few.additivity_residual < 1e-9
+
+
+def test_same_seed_same_values_and_numpy_is_left_alone() -> None:
+    rng = np.random.default_rng(0)
+    windows, background = rng.normal(size=(2, 1, 12)), rng.normal(size=(10, 1, 12))
+    names = [f"c{index}" for index in range(12)]
+    np.random.seed(5)
+    first = explain_table(_crossed, windows, background, names, seed=3, evaluations=80)
+    drawn = np.random.random()
+    np.random.seed(5)
+    assert drawn == np.random.random()
+    again = explain_table(_crossed, windows, background, names, seed=3, evaluations=80)
+    assert (first.values == again.values).all()
+
+
+def test_single_column_constant_score_and_missing_values() -> None:
+    windows = np.array([[[2.0]], [[np.nan]]])
+    found = explain_table(lambda w: np.nan_to_num(w).sum(axis=(1, 2)), windows, np.zeros((3, 1, 1)), ["a"], seed=0)
+    assert found.values.tolist() == [[2.0], [0.0]]
+    assert np.isnan(found.means[1, 0])
+    flat = explain_table(lambda w: np.ones(len(w)), np.ones((2, 1, 3)), np.zeros((3, 1, 3)), list("abc"), seed=0)
+    assert np.abs(flat.values).max() < 1e-12
+    assert flat.checks.seed_disagreement < 1e-9
+
+
+def test_wide_tables_get_enough_evaluations() -> None:
+    windows = np.random.default_rng(0).normal(size=(1, 1, 90))
+    found = explain_table(_linear(np.ones(90)), windows, np.zeros((2, 1, 90)), [str(i) for i in range(90)], seed=0)
+    assert found.evaluations == 360
+    assert found.values[0] == pytest.approx(windows[0, 0], abs=1e-6)
+
+
+def test_names_must_fit() -> None:
+    with pytest.raises(ValueError, match="names"):
+        explain_table(_crossed, np.zeros((1, 1, 3)), np.zeros((1, 1, 3)), ["a"], seed=0)
+
+
+def test_background_is_drawn_from_the_data() -> None:
+    windows = np.arange(100.0).reshape(100, 1, 1)
+    drawn = pick_background(windows, seed=1, size=10)
+    assert drawn.shape == (10, 1, 1)
+    assert set(drawn.ravel()) <= set(windows.ravel())
+    assert (pick_background(windows, seed=1, size=10) == drawn).all()
+    assert len(pick_background(windows[:4], seed=1)) == 4
