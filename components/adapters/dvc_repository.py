@@ -175,8 +175,8 @@ class DvcRepository:
         alive, held = os.pipe()
         try:
             done = subprocess.run(
-                [sys.executable, "-c", _COMMANDS, json.dumps(commands)], stdin=alive, cwd=self.root, env=_environment(scratch),
-                capture_output=True, text=True, timeout=timeout, check=False,
+                [sys.executable, "-c", _COMMANDS, json.dumps(commands)], stdin=alive, cwd=self.root,
+                env=_environment(scratch), capture_output=True, text=True, timeout=timeout, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"{what} took over {timeout:.0f} s.", hint="Check the remote.") from error

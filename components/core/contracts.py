@@ -310,7 +310,8 @@ class DriftReport(Record):
 
     Attributes:
         verdict: "drift", "no drift" or "not enough data".
-        kind: What drifted, for people: "camera or lighting", "product", "both" or "".
+        kind: What drifted, for people: images "camera or lighting", "product" or "both", tables "sensor or process" or
+            "scores only", "" where nothing did.
         method: Name of the distance.
         false_alarm_rate: Declared chance of a false verdict over `horizon` checks.
         check: Number of this check since the champion came, from 1.

@@ -1,6 +1,6 @@
 """What an ingest found, and how refusals are counted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pandas as pd
 from components.core.contracts import Label, Quarantined, Split, TableSchema
 from components.core.contracts import ManifestColumn as Col
 from components.core.errors import SourceError
+from components.core.hashing import sha256_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,12 +59,21 @@ class Collected:
 
 @dataclass
 class Tally:
-    """Mutable notes of a running ingest."""
+    """Mutable notes of a running ingest; `before` are hashes of what was refused before, which is not said again."""
 
+    before: Collection[str] = ()
     refused: list[Quarantined] = field(default_factory=list)
     notes: list[Quarantined] = field(default_factory=list)
     duplicates: int = 0
     skipped: int = 0
+
+    def no_content(self, path: str, *, reason: str, detail: str) -> None:
+        """What could not be read at all; having no content, it is known by its name."""
+        sha = sha256_bytes(f"{reason}:{_plain(path)}".encode())
+        if sha in self.before:
+            self.skipped += 1
+        else:
+            self.note(path, sha=sha, reason=reason, detail=detail)
 
     def refuse(self, path: str, *, sha: str, reason: str, detail: str) -> None:
         """A new file that cannot be used at all."""

@@ -58,7 +58,7 @@ def collect_images(
     layout = Layout(keys)
     if not layout.images:
         raise SourceError(f"{line.source!r} holds no images.", hint="PNG, JPEG, BMP and TIFF files are read.")
-    tally = Tally(skipped=layout.skipped)
+    tally = Tally(before=quarantined, skipped=layout.skipped)
     places = _places(line, layout, keys, staging, tally)
     stored = {*known[Col.FILE], *known[Col.MASK]}
     examine = _Examiner(line.image, layout, staging, stored)
@@ -84,9 +84,7 @@ def _places(line: LineConfig, layout: Layout, keys: Sequence[str], staging: Stag
         given, missing = read_labels(file.read_bytes() if file else b"", key=labels_key, images=layout.images)
         places |= given
         for path in missing:
-            tally.note(
-                path, sha="", reason="missing-file", detail=f"{labels_key} names it, but no such image is there."
-            )
+            tally.no_content(path, reason="missing-file", detail=f"{labels_key} names it, but it is not there.")
     if options.group_pattern:
         places = {key: _grouped(key, place, options.group_pattern) for key, place in places.items()}
     return places
@@ -159,7 +157,7 @@ class _Sorter:
         by_content: dict[str, list[_Examined]] = {}
         for one in examined:
             if not one.sha:
-                self._tally.refuse(one.key, sha="", reason=one.reason, detail=one.detail)
+                self._tally.no_content(one.key, reason=one.reason, detail=one.detail)
             else:
                 by_content.setdefault(one.sha, []).append(one)
         chosen = [item for same in by_content.values() if (item := self._judge(same))]

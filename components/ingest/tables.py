@@ -58,7 +58,7 @@ def collect_tables(
     tables = [key for key in keys if PurePosixPath(key).suffix.lower() in TABLE_SUFFIXES and not _hidden(key)]
     if not tables:
         raise SourceError(f"{line.source!r} holds no tables.", hint="CSV, TSV and Parquet files are read.")
-    tally = Tally(skipped=len(keys) - len(tables))
+    tally = Tally(before=quarantined, skipped=len(keys) - len(tables))
     fetched = fetch_all(staging, tables, workers=workers, progress=progress)
     new, found = _sort_out(fetched, known, quarantined, tally)
     schema = schema or _first_schema(new, line.table)
@@ -94,7 +94,7 @@ def _sort_out(
     windows = 0
     for item in fetched:
         if item.problem:
-            tally.refuse(item.key, sha="", reason="unreadable", detail=item.problem)
+            tally.no_content(item.key, reason="unreadable", detail=item.problem)
         elif item.sha in sizes:
             windows += sizes[item.sha]
             tally.duplicates += sizes[item.sha]

@@ -5,7 +5,6 @@ al. 2018). The score is the distance to the centre.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -20,6 +19,7 @@ from ..core.ports import Batch, Progress, Samples, Windows, silent
 from ..core.seeds import derive_seed, generator
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
+from .parallel import one_thread
 from .params import DeepSADParams
 
 _NEAR_ZERO = 0.1
@@ -53,7 +53,7 @@ class DeepSAD:
         self._encoder = TableEncoder.fit(windows[labels == 0], self._schema)
         data = torch.from_numpy(self._encoder.encode(windows)).float()
         anomalous = torch.from_numpy(labels == 1)
-        with torch.random.fork_rng(devices=[]), _one_thread():
+        with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, "deepsad"))
             encoder, decoder = self._build(data.shape[1])
             self._pretrain(encoder, decoder, data[~anomalous], progress)
@@ -166,14 +166,3 @@ def _centre(encoder: nn.Module, data: Tensor) -> Tensor:
     sign = torch.where(centre < 0, -1.0, 1.0)
     centre = torch.where(centre.abs() < _NEAR_ZERO, _NEAR_ZERO * sign, centre)
     return cast(Tensor, centre.clone())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Networks this small are slower on several threads than on one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

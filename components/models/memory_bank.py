@@ -24,6 +24,7 @@ from .bundle import read_bundle, write_bundle
 from .coreset import greedy_coreset
 from .images import check_image, scaled, spread
 from .nearest import Bank
+from .parallel import each
 from .params import MemoryBankParams
 
 _IMAGES_AT_ONCE = 8
@@ -66,12 +67,12 @@ class MemoryBank:
         read = _evenly(len(samples), most=self._params.max_patches)
         quota = self._params.max_patches // len(read)
         kept, flat = [], True
-        for number, image in enumerate(_images(samples, read)):
-            flat = flat and int(np.ptp(image, axis=(0, 1)).max()) == 0
-            patches, _ = self._patches(image)
-            some = rng.permutation(len(patches))[:quota] if len(patches) > quota else slice(None)
-            kept.append(patches[some])
-            progress("reading patches", number + 1, len(read))
+        for images in _batches(samples, read):
+            flat = flat and all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
+            for patches, _ in each(self._patches, images):
+                some = rng.permutation(len(patches))[:quota] if len(patches) > quota else slice(None)
+                kept.append(patches[some])
+            progress("reading patches", len(kept), len(read))
         if flat:
             raise ModelError(
                 f"All {len(read)} images are of one flat colour each: there is nothing to learn.",
@@ -86,8 +87,7 @@ class MemoryBank:
         bank = self._fitted()
         side = self._params.image_size // STRIDES[self._stages[0]]
         scores, maps = np.empty(len(batch)), np.empty((len(batch), side, side), np.float32)
-        for number, image in enumerate(cast(Sequence[Image], batch)):
-            patches, shape = self._patches(image)
+        for number, (patches, shape) in enumerate(each(self._patches, cast(Sequence[Image], batch))):
             distances = bank.distances(patches, neighbours=self._params.neighbours)
             top = max(1, round(self._params.top_fraction * len(distances)))
             scores[number] = np.sort(distances)[-top:].mean()
@@ -102,7 +102,7 @@ class MemoryBank:
 
     def embed(self, batch: Sequence[Image]) -> NDArray[np.float32]:
         """``(N, E)`` mean patch features of each image, for drift checks; needs no fit."""
-        rows = [self._patches(image)[0].mean(axis=0) for image in batch]
+        rows = [patches.mean(axis=0) for patches, _ in each(self._patches, batch)]
         return np.stack(rows) if rows else np.empty((0, self.embed_size), np.float32)
 
     def save(self, directory: Path) -> None:
@@ -161,6 +161,6 @@ def _evenly(count: int, *, most: int) -> list[int]:
     return [int(place) for place in np.linspace(0, count - 1, min(count, most))]
 
 
-def _images(samples: Samples, indices: list[int]) -> Iterator[Image]:
+def _batches(samples: Samples, indices: list[int]) -> Iterator[Sequence[Image]]:
     for start in range(0, len(indices), _IMAGES_AT_ONCE):
-        yield from cast(Sequence[Image], samples.take(indices[start : start + _IMAGES_AT_ONCE]))
+        yield cast(Sequence[Image], samples.take(indices[start : start + _IMAGES_AT_ONCE]))

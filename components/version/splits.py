@@ -96,7 +96,7 @@ class _Drawer:
         self.anomalous = (self.both[Col.LABEL] == str(Label.ANOMALOUS)).to_numpy()
         self.split: NDArray[np.object_] = self.both[Col.SPLIT].to_numpy(dtype=object).copy()
         self.refused = np.zeros(len(self.both), dtype=bool)
-        self.quarantined: list[Quarantined] = []
+        self._reasons: dict[tuple[str, str, str], list[str]] = {}
         self.given = self.is_new & (self.split != "")
 
     def draw(self) -> NDArray[np.object_]:
@@ -137,9 +137,20 @@ class _Drawer:
         return split in {Split.VALIDATION, Split.TEST} or (split == Split.TRAIN and tables)
 
     def _refuse(self, place: int, reason: str, detail: str) -> None:
-        row = self.both.iloc[place]
         self.split[place], self.refused[place] = "", True
-        self.quarantined.append(Quarantined(path=row[Col.PATH], sha256=row[Col.SAMPLE], reason=reason, detail=detail))
+        row = self.both.iloc[place]
+        self._reasons.setdefault((row[Col.PATH], row[Col.FILE], reason), []).append(detail)
+
+    @property
+    def quarantined(self) -> list[Quarantined]:
+        """One record a file and reason, however many of its windows were refused."""
+        return [
+            Quarantined(
+                path=path, sha256=file, reason=reason,
+                detail=details[0] + (f" ({len(details)} windows in all)" if len(details) > 1 else ""),
+            )
+            for (path, file, reason), details in self._reasons.items()
+        ]  # fmt: skip
 
     def _share_out(self) -> None:
         """Divide the units that nothing binds: those with anomalies first, for they bring normal samples along."""

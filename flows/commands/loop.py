@@ -54,8 +54,8 @@ def print_ingest(summary: "IngestSummary") -> None:
     version = summary.version
     made = "new version" if summary.created_version else "nothing new, still at"
     console.print(
-        f"[bold]{summary.line}[/]: {made} [bold]{version.tag if version else '-'}[/]; {summary.found} files found, "
-        f"{summary.added} samples added, {summary.duplicates} known already, {summary.skipped} of other kinds skipped, "
+        f"[bold]{summary.line}[/]: {made} [bold]{version.tag if version else '-'}[/]; {summary.found} samples found, "
+        f"{summary.added} added, {summary.duplicates} known already, {summary.skipped} other files skipped, "
         f"{len(summary.quarantined)} quarantined"
     )
     if version is not None and summary.created_version:

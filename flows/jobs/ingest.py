@@ -1,9 +1,7 @@
 """The ingest job: new files → validated samples → a new dataset version."""
 
-import shutil
-
 from components.core.contracts import IngestSummary
-from components.ingest.collect import collect
+from components.ingest.collect import clear_staging, collect
 from components.version.splits import assign_splits
 from flows.progress import report
 from flows.wiring import Linewright
@@ -37,7 +35,7 @@ def ingest(app: Linewright, name: str, *, actor: str) -> IngestSummary:
         found.rows, previous=previous, line=line, schema=found.schema, number=(latest.number if latest else 0) + 1
     )
     quarantined = (*found.quarantined, *unsplit)
-    changed = len(found.rows) > 0 or bool(quarantined) or latest is None
+    changed = bool(quarantined) or not registry.same(latest, manifest)
     version = (
         registry.commit(
             name,
@@ -51,13 +49,13 @@ def ingest(app: Linewright, name: str, *, actor: str) -> IngestSummary:
         if changed
         else latest
     )
-    shutil.rmtree(staging, ignore_errors=True)
+    clear_staging(staging)
     summary = IngestSummary(
         line=name,
         version=version,
         created_version=changed,
         found=found.found,
-        added=len(found.rows),
+        added=len(manifest) - (len(previous) if previous is not None else 0),
         duplicates=found.duplicates,
         skipped=found.skipped,
         quarantined=quarantined,

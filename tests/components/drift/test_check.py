@@ -10,7 +10,7 @@ from components.core.errors import NotEnoughDataError
 from components.core.lines import DriftOptions
 from components.drift.check import check
 from components.drift.evidently_report import write_html
-from components.drift.features import OPTICS, optics
+from components.drift.features import OPTICS, embedding_features, optics
 from components.drift.window import DriftWindow
 
 FAST = DriftOptions(horizon=2)
@@ -211,6 +211,17 @@ def test_other_product_and_both() -> None:
     darker.features["embedding 2"] += 3
     assert _check(old, darker).kind == "both"
     assert _check(old, _pictures(40, seed=3)).verdict == "no drift"
+
+
+def test_no_false_drift_of_wide_embeddings() -> None:
+    # Principal components of the reference alone fit its noise; those of the pool know no side.
+    cloud = _normal(140, 400, seed=1)
+    old, new = embedding_features(cloud[:100], cloud[100:])
+    families = dict.fromkeys(old, "embedding")
+    assert _check(_window(old, families), _window(new, families, seed=1)).verdict == "no drift"
+    centre = cloud[:100].mean(axis=0)
+    own = np.linalg.svd(cloud[:100] - centre, full_matrices=False)[2][:16].T
+    assert _check(_table((cloud[:100] - centre) @ own), _table((cloud[100:] - centre) @ own, seed=1)).verdict == "drift"
 
 
 def test_html_report(tmp_path: Path) -> None:

@@ -220,3 +220,21 @@ def test_names_that_are_no_unicode_are_held_all_the_same(tmp_path: Path) -> None
     found = ingest(source, tmp_path / "st")
     assert found.rows["path"].tolist() == ["1.png", "b\\udcff.png"]
     assert [item.path for item in found.quarantined] == ["c\\udcfe.png"]
+
+
+def test_what_cannot_be_read_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "outside.png").write_bytes(png(9))
+    source = write(tmp_path / "s", {"1.png": png(1), "labels.csv": "path,label\n1.png,ok\ngone.png,ok\n"})
+    line = LineConfig(name="press", modality=Modality.IMAGE, source=str(source))
+    (source / "link.png").symlink_to(tmp_path / "outside.png")
+
+    def again(manifest: pd.DataFrame | None, refused: set[str]) -> Collected:
+        store = open_store(line.source, ObjectSettings())
+        return collect(line, store=store, manifest=manifest, quarantined=refused, staging=tmp_path / "st")
+
+    first = again(None, set())
+    assert [(item.path, item.reason) for item in first.quarantined] == [
+        ("gone.png", "missing-file"), ("link.png", "unreadable"),
+    ]  # fmt: skip
+    second = again(first.rows, {item.sha256 for item in first.quarantined})
+    assert (len(second.rows), second.quarantined) == (0, ())
