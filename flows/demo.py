@@ -27,7 +27,7 @@ def declare_embedded(name: str, *, source: Path) -> LineConfig:
     values: dict[str, object] = {"name": name, "source": str(source), "budget": BUDGET, "seed": SEED}
     if name == "texture":
         return declare_line({**values, "modality": Modality.IMAGE}, origin="the demo")
-    table = {"label": "anomaly", "timestamp": "time", "window": 30, "stride": 15}
+    table = {"label": "anomaly", "timestamp": "time", "window": 30, "stride": 10}
     return declare_line({**values, "modality": Modality.TABLE, "table": table}, origin="the demo")
 
 

@@ -92,10 +92,10 @@ def prepare(params: Params, *, build: Path) -> None:
     """Files of the line → `prepared/`: manifest, schema and the files by their hashes."""
     line = declared_line(params, build=build)
     target = build / "prepared"
-    for folder in (target, build / "source"):
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)
     (target / "files").mkdir(parents=True)
     if not params.prepare.source:
+        shutil.rmtree(line.source, ignore_errors=True)
         EMBEDDED[line.name](Path(line.source), 1)
     store = open_store(line.source, ObjectSettings())
     found = collect(line, store=store, manifest=None, staging=target / "files")

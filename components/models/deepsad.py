@@ -97,7 +97,7 @@ class DeepSAD:
                 distance = (encoder(data[batch]) - self._centre).square().sum(dim=1)
                 loss = torch.where(anomalous[batch], self._params.eta / (distance + _EPSILON), distance).mean()
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
             progress("training", epoch + 1, self._params.epochs)
 
@@ -165,4 +165,4 @@ def _centre(encoder: nn.Module, data: Tensor) -> Tensor:
         centre = encoder(data).mean(dim=0)
     sign = torch.where(centre < 0, -1.0, 1.0)
     centre = torch.where(centre.abs() < _NEAR_ZERO, _NEAR_ZERO * sign, centre)
-    return cast(Tensor, centre.clone())
+    return centre.clone()

@@ -65,7 +65,8 @@ class TableEncoder(Record):
     def encode(self, windows: Windows) -> NDArray[np.float64]:
         """``(N, F)`` scaled features; finite whatever is missing."""
         scaled = (self.raw(windows) - np.array(self.centre)) / np.array(self.scale)
-        return np.clip(scaled, -CLIP, CLIP)
+        clipped: NDArray[np.float64] = np.clip(scaled, -CLIP, CLIP)
+        return clipped
 
     def raw(self, windows: Windows) -> NDArray[np.float64]:
         """``(N, F)`` features before scaling."""

@@ -18,7 +18,7 @@ FOLDS = 5
 """Models that cross-conformal calibration fits beside the final one."""
 
 SMALL = 100
-"""With fewer normal samples for training and calibration, calibrate across folds, so that all of them count."""
+"""With fewer independent groups of normal samples, calibrate across folds, so that all of them count."""
 
 
 def fit(
@@ -70,26 +70,42 @@ def calibrate_cross(
     params: Params,
     schema: TableSchema | None,
     samples: Samples,
+    groups: NDArray[np.str_],
     rate: float | None,
     seed: int,
     progress: Progress = silent,
 ) -> Calibrated:
     """Threshold from all normal `samples`, each scored by a model fitted without its fold.
 
+    Whole groups are held out: a window that overlaps a training window would be scored too well.
+
+    Args:
+        name: Of the detector.
+        params: Its parameters.
+        schema: Of a table line.
+        samples: N samples for training and calibration.
+        groups: ``(N,)`` names of what belongs together (part, batch, time block), or of the sample itself.
+        rate: Declared false-alarm rate; None: the smallest that the samples support.
+        seed: Of the folds, the fits and the bootstrap.
+        progress: Told of every fold.
+
     Raises:
-        NotEnoughDataError: There are fewer normal samples than two, or too few to support `rate`.
+        NotEnoughDataError: There are fewer than two groups with normal samples, or too few samples for `rate`.
     """
     normal = np.flatnonzero(samples.labels == 0)
     anomalous = np.flatnonzero(samples.labels != 0)
-    if len(normal) < 2:
+    names = np.unique(groups[normal])
+    if len(names) < 2:
         raise NotEnoughDataError(
-            f"{len(normal)} normal samples cannot be trained on and calibrated on.", hint="Add normal samples."
+            f"{len(normal)} normal samples in {len(names)} groups cannot be trained on and calibrated on.",
+            hint="Add normal samples.",
         )
-    folds = np.array_split(generator(seed, "folds").permutation(normal), min(FOLDS, len(normal)))
+    parts = np.array_split(generator(seed, "folds").permutation(names), min(FOLDS, len(names)))
+    folds = [normal[np.isin(groups[normal], part)] for part in parts]
     scores: dict[str, float] = {}
     for number, fold in enumerate(folds):
         progress("calibrating across folds", number, len(folds))
-        kept = np.concatenate([*(other for other in folds if other is not fold), anomalous])
+        kept = np.concatenate([np.setdiff1d(normal, fold), anomalous])
         model = fit(
             name,
             params=params,

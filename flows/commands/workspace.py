@@ -52,7 +52,10 @@ def doctor() -> None:
     from flows.jobs.doctor import diagnose
 
     found = diagnose(default_home())
-    rows = [[item.name, "[green]ok[/]" if item.ok else "[red]missing[/]", item.detail, "" if item.ok else item.mend] for item in found]
+    rows = [
+        [item.name, "[green]ok[/]" if item.ok else "[red]missing[/]", item.detail, "" if item.ok else item.mend]
+        for item in found
+    ]
     table("Installation", ["what", "", "found", "how to mend it"], rows, empty="")
     if not all(item.ok for item in found):
         raise typer.Exit(1)

@@ -39,15 +39,23 @@ def train(data: LineData, *, params: Params, seed: int, rate: float | None, fold
 def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float | None) -> tuple[Detector, Calibrated]:
     """A detector fitted on train, calibrated on normal samples it did not see; small lines across folds."""
     name, schema = detector_name(data), data.schema
-    if len(data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL)) >= SMALL:
+    if len(np.unique(data.groups(data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL)))) >= SMALL:
         samples = data.split(Split.TRAIN)
         detector = fit(name, params=params, schema=schema, samples=samples, seed=seed, progress=report)
         held_out = data.split(Split.CALIBRATION)
         return detector, calibrate_split(detector, samples=held_out, rate=rate, seed=seed)
-    samples = data.split(Split.TRAIN, Split.CALIBRATION)
+    rows = data.rows(Split.TRAIN, Split.CALIBRATION)
+    samples = data.samples(rows)
     detector = fit(name, params=params, schema=schema, samples=samples, seed=seed, progress=report)
     calibrated = calibrate_cross(
-        name, params=params, schema=schema, samples=samples, rate=rate, seed=seed, progress=report
+        name,
+        params=params,
+        schema=schema,
+        samples=samples,
+        groups=data.groups(rows),
+        rate=rate,
+        seed=seed,
+        progress=report,
     )
     return detector, calibrated
 
