@@ -45,7 +45,7 @@ def write_pump(target: Path, batch: int) -> None:
     """A simulated pump loop with valve faults; its fluid warms slowly in batch 2."""
     from components.testing import pump_line
 
-    pump_line.write_batch(target, batch=batch, seed=SEED, rows=3000 if batch == 1 else 1500)
+    pump_line.write_batch(target, batch=batch, seed=SEED, rows=9000 if batch == 1 else 4500)
 
 
 def run_demo(home: Path) -> None:

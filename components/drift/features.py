@@ -83,8 +83,9 @@ def embedding_features(
     """At most `components` principal components of both windows together, and how far each sample lies off them.
 
     The basis is that of the pooled samples on purpose: one of the reference alone fits its noise, the reference then
-    varies more along it than any new sample, and the permutation null no longer holds (at 200 samples of 1,280 numbers
-    every undrifted check would say "drift"). A shift that is large enough to see is itself a component of the pool.
+    varies more along it than any new sample, and the permutation null no longer holds (200 samples of
+    1,280 numbers that did not change then say "drift"). A shift that is large enough to see is itself a component of
+    the pool.
 
     Args:
         reference: ``(N, E)``.

@@ -34,7 +34,7 @@ def scaled(image: Image, *, size: int) -> Image:
     scale = min(size / math.sqrt(height * width), _MOST_ELONGATED * size / max(height, width))
     shape = tuple(max(_STEP, round(side * scale / _STEP) * _STEP) for side in (width, height))
     if shape == (width, height):
-        return np.ascontiguousarray(image)
+        return image.copy()  # torch wants memory that it may write to
     return np.asarray(Pictures.fromarray(image).resize(shape, Pictures.Resampling.BILINEAR)).copy()
 
 

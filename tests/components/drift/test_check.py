@@ -215,13 +215,13 @@ def test_other_product_and_both() -> None:
 
 def test_no_false_drift_of_wide_embeddings() -> None:
     # Principal components of the reference alone fit its noise; those of the pool know no side.
-    cloud = _normal(140, 400, seed=1)
-    old, new = embedding_features(cloud[:100], cloud[100:])
-    families = dict.fromkeys(old, "embedding")
-    assert _check(_window(old, families), _window(new, families, seed=1)).verdict == "no drift"
-    centre = cloud[:100].mean(axis=0)
-    own = np.linalg.svd(cloud[:100] - centre, full_matrices=False)[2][:16].T
-    assert _check(_table((cloud[:100] - centre) @ own), _table((cloud[100:] - centre) @ own, seed=1)).verdict == "drift"
+    cloud = _normal(260, 1_280, seed=1)
+    old, new = embedding_features(cloud[:200], cloud[200:])
+    families, options = dict.fromkeys(old, "embedding"), DriftOptions(horizon=1, min_effect=0)
+    assert _check(_window(old, families), _window(new, families, seed=1), options=options).verdict == "no drift"
+    centre = cloud[:200].mean(axis=0)
+    own = (cloud - centre) @ np.linalg.svd(cloud[:200] - centre, full_matrices=False)[2][:16].T
+    assert _check(_table(own[:200]), _table(own[200:], seed=1), options=options).verdict == "drift"
 
 
 def test_html_report(tmp_path: Path) -> None:
