@@ -1,6 +1,7 @@
 """`linewright lineage`: from a verdict back to the source file, and forth."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -10,6 +11,9 @@ from flows.commands.common import Json, LineName, console, open_workspace, print
 
 if TYPE_CHECKING:
     from components.audit.graph import LineageGraph, LineageNode
+
+SHOWN = 8
+"""Longest mapping or list that the tree prints entry by entry."""
 
 
 def register(app: typer.Typer) -> None:
@@ -52,5 +56,12 @@ def _tree(graph: "LineageGraph") -> Tree:
 
 
 def _text(node: "LineageNode") -> str:
-    facts = ", ".join(f"{key} {value}" for key, value in node.facts.items())
+    facts = ", ".join(f"{key} {_short(value)}" for key, value in node.facts.items())
     return f"[bold]{escape(node.kind)}[/] {escape(node.name)}  [dim]{escape(facts)}[/]"
+
+
+def _short(value: Any) -> str:
+    """`value` for people; of a long mapping or list only how much it holds, `--json` prints all."""
+    if isinstance(value, Mapping | Sequence) and not isinstance(value, str) and len(value) > SHOWN:
+        return f"({len(value)} entries)"
+    return str(value)

@@ -64,15 +64,16 @@ def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path]) -> 
 
 
 def find_files(paths: Sequence[Path], *, suffixes: frozenset[str]) -> list[Path]:
-    """Every file of these kinds at or below `paths`, each once, in order.
+    """Absolute paths of every file of these kinds at or below `paths`, each once, in order.
 
     Raises:
         SourceError: A path does not exist, or there is no such file.
     """
     found: dict[Path, None] = {}
-    for path in paths:
+    for given in paths:
+        path = given.absolute()  # a verdict names its file for good, whatever the current folder is then
         if not path.exists():
-            raise SourceError(f"{path} does not exist.", hint="Name files or folders to score.")
+            raise SourceError(f"{given} does not exist.", hint="Name files or folders to score.")
         inside = sorted(path.rglob("*")) if path.is_dir() else [path]
         kept = [item for item in inside if item.is_file() and (item == path or item.suffix.lower() in suffixes)]
         found.update(dict.fromkeys(kept))

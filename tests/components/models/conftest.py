@@ -1,0 +1,156 @@
+"""What every detector is tried on: small images and tables, with anomalies that nobody could miss."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.core.contracts import Column, TableSchema
+from components.core.ports import Batch, Detector
+from components.models import registry
+
+SCHEMA = TableSchema(
+    features=(
+        Column(name="flow", kind="numeric"),
+        Column(name="pressure", kind="numeric"),
+        Column(name="mode", kind="categorical", categories=("a", "b")),
+    )
+)
+
+QUICK: dict[str, dict[str, Any]] = {
+    "memory-bank": {"image_size": 64, "coreset_ratio": 0.1},
+    "deepsad": {"epochs": 10, "pretrain_epochs": 5, "batch_size": 32},
+}
+
+
+class Listed:
+    """Samples in memory."""
+
+    def __init__(self, data: Any, labels: Sequence[int] | None = None) -> None:
+        self._data = data
+        self.labels = np.zeros(len(data), np.int8) if labels is None else np.asarray(labels, np.int8)
+        self.ids = [f"{number:064x}" for number in range(len(data))]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def take(self, indices: Sequence[int]) -> Batch:
+        if isinstance(self._data, np.ndarray):
+            return self._data[list(indices)]
+        return [self._data[index] for index in indices]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One detector and its data; `flat` holds samples from which nothing can be learned."""
+
+    name: str
+    normal: Any
+    fresh: Any
+    anomalous: Any
+    flat: Any
+    schema: TableSchema | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+    def make(self, **params: Any) -> Detector:
+        return registry.create(self.name, {**self.params, **params}, schema=self.schema)
+
+    def fitted(self, seed: int = 0, **params: Any) -> Detector:
+        detector = self.make(**params)
+        detector.fit(Listed(self.normal), seed=seed)
+        return detector
+
+
+def stripes(seed: int, count: int) -> list[np.ndarray]:
+    """Grey stripes of three aspects; in colour only in name."""
+    random = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        height, width = [(96, 96), (64, 128), (120, 80)][number % 3]
+        wave = 128 + 50 * np.sin(np.arange(width) / 3 + random.uniform(0, 6))
+        grey = np.clip(wave[None, :] + random.normal(0, 5, (height, width)), 0, 255).astype(np.uint8)
+        found.append(np.repeat(grey[:, :, None], 3, axis=2))
+    return found
+
+
+def spotted(images: list[np.ndarray]) -> list[np.ndarray]:
+    """The same with a bright red square."""
+    found = [image.copy() for image in images]
+    for image in found:
+        image[20:44, 20:44] = (255, 0, 0)
+    return found
+
+
+def rows(seed: int, count: int, window: int = 1) -> np.ndarray:
+    """``(N, W, 3)``: pressure follows flow, the mode is a or b, one flow in twenty is missing."""
+    random = np.random.default_rng(seed)
+    flow = random.normal(10, 1, (count, window))
+    values = np.stack([flow, 2 * flow + random.normal(0, 0.1, flow.shape), random.integers(0, 2, flow.shape)], axis=2)
+    values[random.random(flow.shape) < 0.05, 0] = np.nan
+    return values
+
+
+def broken(windows: np.ndarray) -> np.ndarray:
+    """The same with a pressure of eight deviations more."""
+    found = windows.copy()
+    found[:, :, 1] += 16
+    return found
+
+
+@pytest.fixture(scope="session")
+def cases() -> dict[str, Case]:
+    images, table = stripes(1, 9), rows(1, 40)
+    return {
+        "memory-bank": Case(
+            "memory-bank",
+            normal=stripes(0, 18),
+            fresh=images,
+            anomalous=spotted(images),
+            flat=[np.full((64, 64, 3), 7, np.uint8)] * 4,
+            params=QUICK["memory-bank"],
+        ),
+        "deepsad": Case(
+            "deepsad",
+            normal=rows(0, 300),
+            fresh=table,
+            anomalous=broken(table),
+            flat=np.full((50, 1, 3), 1.0),
+            schema=SCHEMA,
+            params=QUICK["deepsad"],
+        ),
+    }
+
+
+@pytest.fixture(params=list(registry.DETECTORS))
+def case(request: pytest.FixtureRequest, cases: dict[str, Case]) -> Case:
+    return cases[request.param]
+
+
+@pytest.fixture(scope="session")
+def fitted_once(cases: dict[str, Case]) -> Callable[[str], Detector]:
+    """A fitted detector by name, for tests that do not change it."""
+    made: dict[str, Detector] = {}
+
+    def get(name: str) -> Detector:
+        if name not in made:
+            made[name] = cases[name].fitted()
+        return made[name]
+
+    return get
+
+
+@pytest.fixture
+def detector(case: Case, fitted_once: Callable[[str], Detector]) -> Detector:
+    return fitted_once(case.name)
+
+
+@pytest.fixture
+def listed() -> type[Listed]:
+    return Listed
+
+
+@pytest.fixture
+def make_rows() -> Callable[..., np.ndarray]:
+    return rows

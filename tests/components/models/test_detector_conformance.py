@@ -1,0 +1,215 @@
+"""What every registered detector promises (`components.core.ports.Detector`), tried on each of them."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.core.contracts import Calibration
+from components.core.errors import ModelError
+from components.core.ports import Detector
+from components.metrics.thresholds import calibrate, verdict_of
+from components.models import registry
+
+ROOT = Path(__file__).parents[3]
+
+
+def equal(one, other):
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
+
+
+def with_threshold(detector: Detector, normal) -> Calibration:
+    return calibrate(detector.score(normal).image, rate=None, method="split", seed=0)
+
+
+def test_every_detector_has_a_case(cases):
+    assert set(cases) == set(registry.DETECTORS)
+
+
+def test_satisfies_the_protocol(case, detector):
+    assert isinstance(detector, Detector)
+    assert detector.name == case.name
+    assert detector.modality is registry.DETECTORS[case.name].modality
+    assert dict(detector.params).items() >= case.params.items()
+
+
+def test_input_is_not_changed(case, detector):
+    before = copy.deepcopy(case.fresh)
+    detector.score(case.fresh)
+    detector.explain(case.fresh)
+    assert equal(before, case.fresh)
+    normal = copy.deepcopy(case.normal)
+    case.fitted()
+    assert equal(normal, case.normal)
+
+
+def test_scores_are_finite_one_a_sample(case, detector):
+    scores = detector.score(case.fresh)
+    assert scores.image.shape == (len(case.fresh),)
+    assert scores.image.dtype == np.float64
+    assert np.isfinite(scores.image).all()
+
+
+def test_anomalies_score_higher(case, detector):
+    normal, anomalous = detector.score(case.fresh).image, detector.score(case.anomalous).image
+    assert anomalous.min() > normal.max()
+
+
+def test_same_seed_same_scores_and_no_trace_in_global_random_state(case, detector):
+    import torch
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    threads = torch.get_num_threads()
+    again = case.fitted(seed=0)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+    torch.manual_seed(6)
+    assert np.array_equal(again.score(case.fresh).image, detector.score(case.fresh).image)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_batch_size_changes_scores_within_tolerance_and_flips_no_verdict(case, detector, size):
+    samples = [*case.fresh, *case.anomalous]
+    batch = np.stack(samples) if isinstance(case.fresh, np.ndarray) else samples
+    whole = detector.score(batch)
+    parts = np.concatenate([detector.score(batch[i : i + size]).image for i in range(0, len(batch), size)])
+    assert np.abs(parts - whole.image).max() <= detector.batch_tolerance * np.abs(whole.image).max()
+    threshold = with_threshold(detector, case.normal)
+    assert [verdict_of(s, threshold) for s in parts] == [verdict_of(s, threshold) for s in whole.image]
+
+
+def test_order_of_a_batch_does_not_matter(case, detector):
+    assert np.allclose(
+        detector.score(case.fresh[::-1]).image[::-1], detector.score(case.fresh).image, rtol=detector.batch_tolerance
+    )
+
+
+def test_round_trip_is_exact(case, detector, tmp_path):
+    detector.calibration = with_threshold(detector, case.normal)
+    detector.save(tmp_path / "model")
+    detector.calibration, kept = None, detector.calibration
+    loaded = registry.load(tmp_path / "model")
+    assert type(loaded) is type(detector)
+    assert loaded.calibration == kept
+    assert loaded.params == detector.params
+    ours, theirs = detector.score(case.fresh), loaded.score(case.fresh)
+    assert np.array_equal(ours.image, theirs.image)
+    assert (ours.maps is None) == (theirs.maps is None)
+    assert ours.maps is None or np.array_equal(ours.maps, theirs.maps)
+    assert np.array_equal(detector.explain(case.fresh), loaded.explain(case.fresh))
+    loaded.save(tmp_path / "again")
+    for path in (tmp_path / "model").iterdir():
+        if path.name == "weights.safetensors":
+            assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_another_process_gives_the_same_scores(case, detector, tmp_path):
+    detector.save(tmp_path / "model")
+    array = case.fresh[0] if not isinstance(case.fresh, np.ndarray) else case.fresh[:1]
+    np.save(tmp_path / "sample.npy", array)
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from components.models import registry;"
+        "d = registry.load(Path(sys.argv[1])); x = np.load(sys.argv[2]);"
+        "print(repr(float(d.score([x] if d.modality == 'image' else x).image[0])))"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / "model"), str(tmp_path / "sample.npy")]
+    printed = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert float(printed) == detector.score(case.fresh[:1]).image[0]
+
+
+def test_the_folder_holds_json_and_safetensors_alone_and_needs_nothing_else(case, detector, tmp_path, monkeypatch):
+    detector.save(tmp_path / "model")
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["detector.json", "weights.safetensors"]
+    monkeypatch.setenv("LINEWRIGHT_BACKBONE_WEIGHTS", str(tmp_path / "no-such-weights.pth"))
+    assert len(registry.load(tmp_path / "model").score(case.fresh[:1])) == 1
+
+
+def test_saving_over_a_model_is_refused(detector, tmp_path):
+    detector.save(tmp_path)
+    with pytest.raises(ModelError, match="not empty"):
+        detector.save(tmp_path)
+
+
+def extra_pickle(folder):
+    (folder / "model.pkl").write_bytes(b"\x80\x04N.")
+
+
+def extra_checkpoint(folder):
+    (folder / "model.pt").write_bytes(b"PK")
+
+
+def missing_weights(folder):
+    (folder / "weights.safetensors").unlink()
+
+
+def pickled_weights(folder):
+    (folder / "weights.safetensors").write_bytes(b"\x80\x04N.")
+
+
+def linked_weights(folder):
+    (folder / "weights.safetensors").rename(folder.parent / "elsewhere")
+    (folder / "weights.safetensors").symlink_to(folder.parent / "elsewhere")
+
+
+def no_json(folder):
+    (folder / "detector.json").write_text("{")
+
+
+def future_format(folder):
+    header = json.loads((folder / "detector.json").read_text())
+    (folder / "detector.json").write_text(json.dumps({**header, "format": 99}))
+
+
+def impossible_parameter(folder):
+    header = json.loads((folder / "detector.json").read_text())
+    header["params"] = dict.fromkeys(header["params"], "x")
+    (folder / "detector.json").write_text(json.dumps(header))
+
+
+def other_state(folder):
+    header = json.loads((folder / "detector.json").read_text())
+    (folder / "detector.json").write_text(json.dumps({**header, "state": {}}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        extra_pickle,
+        extra_checkpoint,
+        missing_weights,
+        pickled_weights,
+        linked_weights,
+        no_json,
+        future_format,
+        impossible_parameter,
+        other_state,
+    ],
+)
+def test_a_damaged_folder_is_refused(detector, tmp_path, damage):
+    detector.save(tmp_path / "model")
+    damage(tmp_path / "model")
+    with pytest.raises(ModelError):
+        registry.load(tmp_path / "model")
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(ModelError):
+        registry.load(tmp_path / "nothing")
+
+
+def test_samples_without_information_are_refused(case, listed):
+    for samples in (case.flat, case.normal[:0]):
+        with pytest.raises(ModelError):
+            case.make().fit(listed(samples), seed=0)
+
+
+def test_an_unfitted_detector_says_so(case, tmp_path):
+    with pytest.raises(ModelError, match="not fitted"):
+        case.make().score(case.fresh)
+    with pytest.raises(ModelError, match="not fitted"):
+        case.make().save(tmp_path / "model")

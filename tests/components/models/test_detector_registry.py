@@ -1,0 +1,61 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.core.contracts import Modality
+from components.core.errors import ConfigError, UnavailableError
+from components.models import registry
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_unknown_names_get_a_suggestion():
+    with pytest.raises(ConfigError, match="Did you mean 'memory-bank'"):
+        registry.create("memory-bnk", {}, schema=None)
+    with pytest.raises(ConfigError, match="There are: memory-bank, deepsad"):
+        registry.parameter_model("xyz")
+
+
+@pytest.mark.parametrize(
+    ("params", "says"), [({"coreset_ratio": 2.0}, "2.0"), ({"colour": 1}, "colour"), ({"stages": "9"}, "'9'")]
+)
+def test_a_bad_parameter_is_named_with_its_value(params, says):
+    with pytest.raises(ConfigError, match=says):
+        registry.create("memory-bank", params, schema=None)
+
+
+def test_defaults_fit_their_modality():
+    for modality in Modality:
+        registry.check_detector(registry.default_detector(modality), modality=modality)
+    with pytest.raises(ConfigError, match="deepsad"):
+        registry.check_detector("deepsad", modality=Modality.IMAGE)
+
+
+def test_what_is_missing_is_said(monkeypatch, tmp_path):
+    assert all(reason == "" for _, _, reason in registry.available())
+    monkeypatch.setenv("LINEWRIGHT_BACKBONE_WEIGHTS", str(tmp_path / "gone.pth"))
+    reasons = {name: reason for name, _, reason in registry.available()}
+    assert "gone.pth" in reasons["memory-bank"]
+    assert reasons["deepsad"] == ""
+    with pytest.raises(UnavailableError, match=r"gone\.pth"):
+        registry.create("memory-bank", {}, schema=None)
+
+
+def test_a_pickle_that_is_not_the_pinned_one_is_never_read(monkeypatch, tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"\x80\x04N.")
+    monkeypatch.setenv("LINEWRIGHT_BACKBONE_WEIGHTS", str(path))
+    with pytest.raises(UnavailableError, match="SHA-256"):
+        registry.create("memory-bank", {}, schema=None)
+
+
+def test_looking_at_detectors_loads_no_framework():
+    code = (
+        "import sys; from components.models import registry;"
+        "registry.parameter_model('deepsad'); registry.available();"
+        "print([m for m in ('torch', 'timm', 'sklearn', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,108 @@
+"""Runs the command line in forks of one process that has imported everything once: a test pays for imports once.
+
+Requests are JSON lines on standard input, answers JSON lines on standard output:
+`{"args", "cwd", "out", "err", "kill"}` starts a command and answers its process id, `{"wait": id}` answers its exit
+code (negative: the signal). `kill` is `[module:name, "before" | "after"]`: SIGKILL at that call's first time.
+"""
+
+import functools
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Any
+
+LOADED = (
+    "flows.cli",
+    "flows.training",
+    "flows.drift",
+    "flows.ingestion",
+    "flows.jobs.explain",
+    "flows.jobs.lineage",
+    "flows.jobs.promote",
+    "flows.jobs.score",
+    "flows.jobs.setup",
+    "components.adapters.datasets",
+    "components.adapters.tracking",
+    "components.adapters.tracking.registry",
+    "components.adapters.tracking.runs",
+    "components.drift.evidently_report",
+    "components.register.package",
+    "dvc.repo",
+    "matplotlib.pyplot",
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "prefect.client.orchestration",
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "shap",
+    "timm",
+    "torch",
+)
+
+
+def kill_at(place: str, when: str) -> None:
+    """Make this process end by SIGKILL before or after the first call of `module:name`."""
+    module, _, path = place.partition(":")
+    *owners, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for part in owners:
+        owner = getattr(owner, part)
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def deadly(*args: Any, **kwargs: Any) -> None:
+        if when == "after":
+            original(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, name, deadly)
+
+
+def run(request: dict[str, Any]) -> int:
+    """The command of `request` in this process, which is a fork; its exit code."""
+    for number, key in ((1, "out"), (2, "err")):
+        with open(request[key], "wb") as stream:  # noqa: PTH123
+            os.dup2(stream.fileno(), number)
+    os.chdir(request["cwd"])
+    if request["kill"]:
+        kill_at(*request["kill"])
+    sys.argv = ["linewright", *request["args"]]
+    from flows.cli import main
+
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    except BaseException:
+        traceback.print_exc()
+        return 70
+    return 0
+
+
+def serve() -> None:
+    """Answer requests until standard input ends."""
+    for module in LOADED:
+        importlib.import_module(module)
+    assert threading.active_count() == 1, threading.enumerate()
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            _, status = os.waitpid(request["wait"], 0)
+            print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+            continue
+        child = os.fork()
+        if child == 0:
+            code = run(request)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        print(json.dumps(child), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
