@@ -155,7 +155,12 @@ class DatasetVersion(Record):
 
 
 class IngestSummary(Record):
-    """What one ingest did. `version` is the line's newest dataset version, new or not; None if there is none."""
+    """What one ingest did.
+
+    Attributes:
+        version: The line's newest dataset version, new or not; None if there is none.
+        purged: New windows left out, because they overlap or touch a time block of another split.
+    """
 
     line: str
     version: DatasetVersion | None
@@ -165,6 +170,7 @@ class IngestSummary(Record):
     duplicates: int
     skipped: int
     quarantined: tuple[Quarantined, ...]
+    purged: int = 0
 
 
 # ------------------------------------------------------------------------------------------------ detection

@@ -108,8 +108,9 @@ def _guarantee(rate: float, *, n: int, method: str) -> str:
             f"at most {rate:.2%} of normal samples are false alarms on average, if they are like the {n} calibration "
             "samples (split conformal)"
         )
-    # Barber, Candès, Ramdas and Tibshirani 2021, "Predictive inference with the jackknife+", theorem 4.
+    # The bound of twice the rate (Barber, Candès, Ramdas and Tibshirani 2021, "Predictive inference with the
+    # jackknife+", theorem 4) is for scoring with the models of the folds, not with one fitted on all samples.
     return (
-        f"about {rate:.2%} of normal samples are false alarms; only twice that is guaranteed, and a little more, since "
-        f"the {n} calibration samples were scored across folds (cross-conformal)"
+        f"about {rate:.2%} of normal samples are false alarms, if the model scores like those fitted without a fold; no "
+        f"finite-sample bound holds for the {n} calibration samples scored across folds (cross-conformal)"
     )

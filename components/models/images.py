@@ -1,16 +1,10 @@
-"""Images on their way into a backbone: checked, and scaled without distortion."""
-
-import math
+"""Images on their way into a backbone: checked, and scaled to its input."""
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from ..core.errors import ModelError
 from ..core.ports import Image
-
-_STEP = 16
-_MOST_ELONGATED = 4  # the longer side is at most this many times `size`, however thin the image
 
 
 def check_image(image: Image) -> None:
@@ -22,25 +16,12 @@ def check_image(image: Image) -> None:
         )
 
 
-def scaled(image: Image, *, size: int) -> Image:
-    """`image` with about ``size * size`` pixels, aspect kept, both sides multiples of 16; antialiased.
+def squared(image: Image, *, size: int) -> Image:
+    """`image` as ``(size, size, 3)``, antialiased; both sides are scaled on their own, as PatchCore's authors do.
 
-    Equal area, not equal longer side: thin images keep as many patches as square ones, and none of them is padding.
-
-    >>> scaled(np.zeros((100, 400, 3), np.uint8), size=128).shape
-    (64, 256, 3)
+    >>> squared(np.zeros((100, 400, 3), np.uint8), size=128).shape
+    (128, 128, 3)
     """
-    height, width = image.shape[:2]
-    scale = min(size / math.sqrt(height * width), _MOST_ELONGATED * size / max(height, width))
-    shape = tuple(max(_STEP, round(side * scale / _STEP) * _STEP) for side in (width, height))
-    if shape == (width, height):
+    if image.shape[:2] == (size, size):
         return image.copy()  # torch wants memory that it may write to
-    return np.asarray(Pictures.fromarray(image).resize(shape, Pictures.Resampling.BILINEAR)).copy()
-
-
-def spread(heat: NDArray[np.float32], *, side: int) -> NDArray[np.float32]:
-    """A map ``(h, w)`` of any aspect as ``(side, side)``, still covering the whole image."""
-    if heat.shape == (side, side):
-        return heat
-    picture = Pictures.fromarray(heat).resize((side, side), Pictures.Resampling.BILINEAR)
-    return np.asarray(picture, dtype=np.float32)
+    return np.array(Pictures.fromarray(image).resize((size, size), Pictures.Resampling.BILINEAR))

@@ -22,7 +22,7 @@ from ..core.seeds import generator
 from .backbones import CHANNELS, STRIDES, Backbone
 from .bundle import read_bundle, write_bundle
 from .coreset import greedy_coreset
-from .images import check_image, scaled, spread
+from .images import check_image, squared
 from .nearest import Bank
 from .parallel import each
 from .params import MemoryBankParams
@@ -91,7 +91,7 @@ class MemoryBank:
             distances = bank.distances(patches, neighbours=self._params.neighbours)
             top = max(1, round(self._params.top_fraction * len(distances)))
             scores[number] = np.sort(distances)[-top:].mean()
-            maps[number] = spread(distances.reshape(shape).astype(np.float32), side=side)
+            maps[number] = distances.reshape(shape)
         return Scores(image=scores, maps=maps)
 
     def explain(self, batch: Batch) -> NDArray[np.float32]:
@@ -143,11 +143,13 @@ class MemoryBank:
     def _patches(self, image: Image) -> tuple[NDArray[np.float32], tuple[int, int]]:
         """Features ``(h * w, C)`` of the image's patches on the finest stage's grid, and that grid's shape."""
         check_image(image)
-        stages = self._backbone.features(scaled(image, size=self._params.image_size))
+        stages = self._backbone.features(squared(image, size=self._params.image_size))
         grid = stages[0].shape[-2:]
+        width = self._params.pooling
+        pooled = [functional.avg_pool2d(x, width, 1, width // 2, count_include_pad=False) for x in stages]
         same = [
             x if x.shape[-2:] == grid else functional.interpolate(x, grid, mode="bilinear", align_corners=False)
-            for x in stages
+            for x in pooled
         ]
         joined = torch.cat(same, dim=1)[0]
         return joined.flatten(1).T.contiguous().numpy(), (int(grid[0]), int(grid[1]))

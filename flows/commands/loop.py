@@ -58,6 +58,8 @@ def print_ingest(summary: "IngestSummary") -> None:
         f"{summary.added} added, {summary.duplicates} known already, {summary.skipped} other files skipped, "
         f"{len(summary.quarantined)} quarantined"
     )
+    if summary.purged:
+        console.print(f"  {summary.purged} windows are left out beside borders of splits, so that no split sees another")
     if version is not None and summary.created_version:
         rows = [[split, *(str(labels.get(name, 0)) for name in ("normal", "anomalous"))]
                 for split, labels in version.counts.items()]  # fmt: skip
@@ -154,5 +156,7 @@ def print_candidate(model: "ModelVersion") -> None:
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "candidate", "champion"], rows, empty="")
     conditions = [[item.name, coloured(item.status), escape(item.detail)] for item in model.gate.conditions]
     table("Gate", ["condition", "", "figures"], conditions, empty="The gate declares no condition.")
+    rate = model.calibration.false_alarm_rate
+    console.print(f"False-alarm budget {rate:.3%}: {escape(model.calibration.guarantee)}")
     flag = {"met": "", "unmeasured": " --accept-unmeasured", "failed": " --override"}[model.gate.status]
     console.print(f"Next: linewright approve {model.line} {model.version} --reason TEXT{flag}")

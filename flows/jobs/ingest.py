@@ -59,6 +59,7 @@ def ingest(app: Linewright, name: str, *, actor: str) -> IngestSummary:
         duplicates=found.duplicates,
         skipped=found.skipped,
         quarantined=quarantined,
+        purged=manifest.attrs["purged"],
     )
     app.records.ingests.add(summary, actor=actor)
     return summary

@@ -59,9 +59,13 @@ def test_bad_lines(before, refused, linewright):
     source = str(linewright.folder / "sources" / "pump")
     gone = str(linewright.folder / "gone")
     assert gone in refused("line", "add", "other", "--modality", "image", "--source", gone)
-    assert "There is a line 'pump' already." in refused("line", "add", "pump", "--modality", "table", "--source", source)
+    assert "There is a line 'pump' already." in refused(
+        "line", "add", "pump", "--modality", "table", "--source", source
+    )
     assert "window" in refused("line", "add", "other", "--modality", "table", "--source", source, "--window", "0")
-    assert "nonsense" in refused("line", "add", "other", "--modality", "image", "--source", source, "--detector", "nonsense")
+    assert "nonsense" in refused(
+        "line", "add", "other", "--modality", "image", "--source", source, "--detector", "nonsense"
+    )
 
 
 def test_bad_retrains(before, refused):

@@ -108,7 +108,9 @@ def test_lineage_leads_from_a_verdict_to_the_source_file(story):
     while waiting:
         here = waiting.pop()
         reached.add(here)
-        waiting += [edge["target"] for edge in graph["edges"] if edge["source"] == here and edge["target"] not in reached]
+        waiting += [
+            edge["target"] for edge in graph["edges"] if edge["source"] == here and edge["target"] not in reached
+        ]
     kinds = {nodes[name]["kind"] for name in reached}
     assert kinds >= {"verdict", "model", "trial", "dataset", "sample", "file", "source"}
     assert "pump-1.csv" in {nodes[name]["name"] for name in reached if nodes[name]["kind"] == "source"}

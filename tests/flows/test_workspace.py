@@ -65,8 +65,9 @@ def test_files_are_written_whole_or_not_at_all(tmp_path):
 
 def test_a_copied_workspace_works_where_it_is_now(copied, story, linewright):
     source = linewright.folder / "sources" / "pump" / "pump-1.csv"
-    assert linewright.good("show", "pump", "1", "--json", home=copied).json[0]["threshold"] == (
-        story["show"].json[0]["threshold"]
+    assert (
+        linewright.good("show", "pump", "1", "--json", home=copied).json[0]["threshold"]
+        == (story["show"].json[0]["threshold"])
     )
     verdicts = linewright.good("score", "pump", str(source), "--json", home=copied).json
     assert [found["score"] for found in verdicts] == [found["score"] for found in story["score"].json]

@@ -3,7 +3,7 @@ import pytest
 
 from components.core.errors import ModelError
 from components.models.coreset import greedy_coreset
-from components.models.images import scaled
+from components.models.images import squared
 from components.models.nearest import Bank
 
 
@@ -48,11 +48,14 @@ def test_memory_is_bounded_by_max_patches(cases, listed):
     assert 900 < len(detector._bank.patches) <= 1000  # 18 images of about 256 patches each
 
 
-def test_scaling_keeps_area_and_aspect():
-    for height, width in [(100, 400), (400, 100), (900, 900)]:
-        shape = scaled(np.zeros((height, width, 3), np.uint8), size=128).shape
-        assert shape[0] * shape[1] == 128 * 128
-        assert shape[0] / shape[1] == height / width
+def test_every_image_becomes_the_models_square():
+    for height, width in [(100, 400), (400, 100), (128, 128)]:
+        image = np.full((height, width, 3), 7, np.uint8)
+        found = squared(image, size=128)
+        assert found.shape == (128, 128, 3)
+        assert (found == 7).all()
+        assert found.flags.writeable
+        assert not np.shares_memory(found, image)
 
 
 def test_coreset_takes_one_point_of_each_cluster():
