@@ -27,7 +27,7 @@ def declare_embedded(name: str, *, source: Path) -> LineConfig:
     values: dict[str, object] = {"name": name, "source": str(source), "budget": BUDGET, "seed": SEED}
     if name == "texture":
         return declare_line({**values, "modality": Modality.IMAGE}, origin="the demo")
-    table = {"label": "anomaly", "timestamp": "time", "window": 30, "stride": 10}
+    table = {"label": "anomaly", "timestamp": "time", "window": 10, "stride": 10}
     return declare_line({**values, "modality": Modality.TABLE, "table": table}, origin="the demo")
 
 
@@ -45,7 +45,7 @@ def write_pump(target: Path, batch: int) -> None:
     """A simulated pump loop with valve faults; its fluid warms slowly in batch 2."""
     from components.testing import pump_line
 
-    pump_line.write_batch(target, batch=batch, seed=SEED, rows=9000 if batch == 1 else 4500)
+    pump_line.write_batch(target, batch=batch, seed=SEED, rows=9000 if batch == 1 else 6000)
 
 
 def run_demo(home: Path) -> None:

@@ -12,6 +12,10 @@ from ..core.ports import Windows
 CLIP = 10.0
 """Scaled features are cut at so many deviations: one broken reading must not drown the others."""
 
+FAR = 100.0
+"""Training values are cut at so many robust deviations before mean and deviation are taken: what lies farther is a
+broken reading, and would make all others look alike."""
+
 _IQR = 1.349
 """Interquartile range of a standard normal distribution: makes a robust deviation of it."""
 
@@ -50,16 +54,12 @@ class TableEncoder(Record):
         indicators = tuple(int(place) for place in np.flatnonzero(np.isnan(rows).any(axis=0)))
         draft = cls(table=schema, medians=tuple(map(float, medians)), indicators=indicators, centre=(), scale=())
         raw = draft.raw(values)
-        low, centre, high = np.percentile(raw, [25, 50, 75], axis=0)
-        deviation = raw.std(axis=0)
-        # Where most values are equal the quartiles say nothing of the spread.
-        scale = np.where(high > low, (high - low) / _IQR, deviation)
-        if not (deviation > 0).any():
+        if not (raw.std(axis=0) > 0).any():
             raise ModelError(
                 f"All {len(schema.features)} feature columns are constant in the training samples.",
                 hint="Check the columns that the line's file excludes, and the source.",
             )
-        scale = np.where(scale > 0, scale, 1.0)
+        centre, scale = _place(raw)
         return draft.model_copy(update={"centre": tuple(map(float, centre)), "scale": tuple(map(float, scale))})
 
     def encode(self, windows: Windows) -> NDArray[np.float64]:
@@ -80,6 +80,20 @@ class TableEncoder(Record):
                 parts.append(_summary(np.where(np.isnan(cells), self.medians[place], cells)))
         parts += [np.isnan(values[:, :, place]).mean(axis=1, keepdims=True) for place in self.indicators]
         return np.concatenate(parts, axis=1)
+
+
+def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """``(F,)`` mean and deviation of ``(N, F)`` features without what broken readings do to them; deviation 1 for 0.
+
+    The quartiles alone would not do: where a machine has several modes they may see one of them, and the others would
+    lie so far out that they are cut.
+    """
+    low, middle, high = np.percentile(raw, [25, 50, 75], axis=0)
+    # Where most values are equal the quartiles say nothing of the spread.
+    reach = FAR * np.where(high > low, (high - low) / _IQR, raw.std(axis=0))
+    kept = np.clip(raw, middle - reach, middle + reach)
+    deviation = kept.std(axis=0)
+    return kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 
 
 def _summary(cells: NDArray[np.float64]) -> NDArray[np.float64]:

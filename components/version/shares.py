@@ -48,7 +48,7 @@ class Shelf:
         wanted = {split: max(share * total, least) for split, share in shares.items()}
         first = next(iter(shares))
         wanted[first] = total - sum(count for split, count in wanted.items() if split is not first)
-        self._wanted = wanted
+        self._wanted = _level(wanted, self._held)
         self._units = units
 
     def place(self, size: int) -> str:
@@ -60,3 +60,21 @@ class Shelf:
         self._held[chosen] += size
         self._units -= 1
         return str(chosen)
+
+
+def _level(wanted: Mapping[Split, float], held: Mapping[Split, int]) -> dict[Split, float]:
+    """`wanted` with the same sum, where splits that hold more than that leave the others less, in proportion.
+
+    Units with anomalies bring normal samples to validation and test; without this the largest split would get all that
+    is left, and the others nothing.
+
+    >>> _level({Split.TRAIN: 60.0, Split.CALIBRATION: 20.0, Split.TEST: 20.0}, {Split.TEST: 60})[Split.CALIBRATION]
+    10.0
+    """
+    target, full = dict(wanted), set[Split]()
+    while over := {split for split in target if split not in full and held.get(split, 0) > target[split]}:
+        full |= over
+        rest = sum(wanted.values()) - sum(held[split] for split in full)
+        open_ = sum(wanted[split] for split in wanted if split not in full)
+        target = {split: held[split] if split in full else wanted[split] * rest / open_ for split in wanted}
+    return target

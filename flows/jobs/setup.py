@@ -58,8 +58,8 @@ def _prepare(settings: Settings) -> None:
     Tracker(settings).prepare()
 
 
-_EXPECTED = {"lines", "data", "data-remote", "artifacts", "keys", "prefect", "overlays", "reports", "settings.yaml",
-             "gates.yaml", "agents.yaml", "search_spaces.yaml", "actors.yaml"}  # fmt: skip
+_EXPECTED = {"lines", "data", "data.lock", "data-remote", "artifacts", "keys", "prefect", "overlays", "reports",
+             "settings.yaml", "gates.yaml", "agents.yaml", "search_spaces.yaml", "actors.yaml"}  # fmt: skip
 
 
 def _ours(path: Path) -> bool:

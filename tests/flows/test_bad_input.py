@@ -112,7 +112,7 @@ def test_an_empty_folder(story, refused, other, linewright, tmp_path, modality):
     assert "no data yet" in refused("retrain", "other")
     assert "no champion yet" in refused("drift", "other")
     assert "no champion yet" in refused("score", "other", str(tmp_path))
-    assert "no champion yet" in refused("lineage", "other")
+    assert "no model version" in refused("lineage", "other")
     assert linewright.open().registry.versions("other") == []
 
 
@@ -122,12 +122,9 @@ def test_a_folder_without_normal_samples(texture, refused, other, linewright, tm
     for number, path in enumerate(sorted(texture.rglob("*.png"))):
         (bad / f"{number}.png").write_bytes(path.read_bytes())
     other("image", tmp_path)
-    linewright.good("ingest", "other")
-    assert "normal samples" in refused("retrain", "other")
-    app = linewright.open()
-    assert app.records.models.list("other") == ()
-    assert app.records.retrains.list("other")[0].state == "failed"
-    assert app.records.leases.holder("other") == ""
+    assert "no normal samples" in refused("ingest", "other")
+    assert "no data yet" in refused("retrain", "other")
+    assert linewright.open().registry.versions("other") == []
 
 
 def test_a_csv_whose_columns_changed(before, refused, linewright):
@@ -172,13 +169,27 @@ def test_files_that_are_no_images(texture, refused, linewright, tmp_path):
     assert "torn.png" in mixed.err
 
 
+def test_a_false_alarm_rate_that_the_samples_cannot_support(story, refused, linewright):
+    app = linewright.open()
+    path, line = app.line_path("pump"), app.line("pump")
+    text = path.read_text()
+    try:
+        path.write_text(dump_line(line.model_copy(update={"false_alarm_rate": 1e-6})))
+        assert "needs 999999 normal calibration samples" in refused("retrain", "pump", "--budget", "1")
+    finally:
+        path.write_text(text)
+    newest = app.records.retrains.list("pump")[0]
+    assert newest.state == "failed"
+    assert "999999" in newest.detail["error"]
+    assert [model.version for model in app.records.models.list("pump")] == [2, 1]
+    assert app.records.leases.holder("pump") == ""
+    assert not list((app.home / "retrains").iterdir())
+
+
 def test_a_line_file_that_says_something_impossible(before, refused, linewright):
     path = linewright.open().line_path("pump")
     text = path.read_text()
-    line = linewright.open().line("pump")
     try:
-        path.write_text(dump_line(line.model_copy(update={"false_alarm_rate": 1e-6})))
-        assert "999999" in refused("retrain", "pump")
         for wrong in ("budget: [1\n", f"{text}colour: red\n", text.replace("pump", "pomp"), ""):
             path.write_text(wrong)
             refused("retrain", "pump")

@@ -17,7 +17,6 @@ SCRIPT = Path(sys.executable).with_name("linewright")
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("spine")]
 
 PLACES = (
-    ("components.adapters.db.retrains:Retrains.begin", "before"),  # the lease alone is taken
     ("components.adapters.db.retrains:Retrains.begin", "after"),
     ("components.adapters.tracking:Tracker.start_retrain", "after"),
     ("components.adapters.tracking:Tracker.start_trial", "after"),
@@ -25,15 +24,13 @@ PLACES = (
     ("components.adapters.db.retrains:Retrains.checkpoint", "after"),
     ("flows.jobs.modelling:train", "after"),
     ("components.adapters.db.looks:Looks.look", "after"),
-    ("flows.jobs.explaining:explain_model", "after"),
     ("components.adapters.tracking:Tracker.log_model", "after"),
     ("components.adapters.tracking:Tracker.create_version", "after"),
     ("components.adapters.db.models:Models.register", "after"),
     ("components.adapters.tracking:Tracker.sync_aliases", "after"),
-    ("components.adapters.tracking:Tracker.finish", "before"),
     ("components.adapters.db.retrains:Retrains.finish", "before"),
 )
-"""In the order of a retrain: each is reached by the one that goes on after the kill before it."""
+"""Twelve places in the order of a retrain: each is reached by the one that goes on after the kill before it."""
 
 
 @pytest.fixture(scope="module")

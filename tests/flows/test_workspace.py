@@ -78,7 +78,7 @@ def test_a_copied_workspace_works_where_it_is_now(copied, story, linewright):
     lineage = linewright.good("lineage", "pump", verdicts[0]["verdict_id"], home=copied).out
     assert "pump-1.csv" in lineage
     assert "chain whole" in linewright.good("doctor", home=copied).out
-    linewright.good("approve", "pump", "2", "--reason", "back", "--override", "--accept-unmeasured", home=copied)
+    assert "pump v2 is the champion again." in linewright.good("rollback", "pump", "--reason", "back", home=copied).out
 
 
 def test_a_copied_workspace_retrains(copied, linewright):

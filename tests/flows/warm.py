@@ -43,6 +43,8 @@ LOADED = (
     "torch",
 )
 
+CRASHED = 70
+
 
 def kill_at(place: str, when: str) -> None:
     """Make this process end by SIGKILL before or after the first call of `module:name`."""
@@ -77,10 +79,26 @@ def run(request: dict[str, Any]) -> int:
         main()
     except SystemExit as end:
         return int(end.code or 0)
-    except BaseException:
-        traceback.print_exc()
-        return 70
     return 0
+
+
+def run_and_end(request: dict[str, Any]) -> None:
+    """Run the command of `request`, and end this process at once: what the parent has at its exit is not ours."""
+    code = CRASHED
+    try:
+        code = run(request)
+    finally:
+        if code == CRASHED:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def answer(value: object) -> None:
+    """One JSON line on standard output."""
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
 
 
 def serve() -> None:
@@ -88,20 +106,17 @@ def serve() -> None:
     for module in LOADED:
         importlib.import_module(module)
     assert threading.active_count() == 1, threading.enumerate()
-    print(json.dumps("ready"), flush=True)
+    answer("ready")
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
             _, status = os.waitpid(request["wait"], 0)
-            print(json.dumps(os.waitstatus_to_exitcode(status)), flush=True)
+            answer(os.waitstatus_to_exitcode(status))
             continue
         child = os.fork()
         if child == 0:
-            code = run(request)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-        print(json.dumps(child), flush=True)
+            run_and_end(request)
+        answer(child)
 
 
 if __name__ == "__main__":

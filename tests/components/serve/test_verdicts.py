@@ -1,0 +1,57 @@
+"""Scores become verdicts: OK up to the threshold, NG above it, unsure within its interval."""
+
+import numpy as np
+import pytest
+
+from components.core.contracts import Calibration
+from components.serve.verdicts import verdicts
+
+
+def calibration(low: float, high: float) -> Calibration:
+    return Calibration(threshold=1.0, low=low, high=high, false_alarm_rate=0.1, samples=9, method="split", guarantee="")
+
+
+def of(scores, low=0.8, high=1.4, bounds=None):
+    samples = [f"s{number}" for number in range(len(scores))]
+    return verdicts(
+        line="press",
+        model_version=3,
+        calibration=calibration(low, high),
+        samples=samples,
+        paths=[f"{name}.png" for name in samples],
+        scores=np.array(scores, dtype=np.float64),
+        bounds=bounds,
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "word"),
+    [(0.79, "OK"), (0.8, "unsure"), (1.0, "unsure"), (1.2, "unsure"), (1.4, "unsure"), (1.41, "NG")],
+)
+def test_unsure_lies_within_the_interval(score, word):
+    assert [found.verdict for found in of([score])] == [word]
+
+
+@pytest.mark.parametrize(("score", "word"), [(0.99, "OK"), (1.0, "OK"), (1.01, "NG")])
+def test_without_an_interval_nothing_is_unsure(score, word):
+    assert [found.verdict for found in of([score], low=1.0, high=1.0)] == [word]
+
+
+def test_every_sample_gets_one_verdict_in_order():
+    found = of([0.1, 2.0, 1.1])
+    assert [item.sample for item in found] == ["s0", "s1", "s2"]
+    assert [item.path for item in found] == ["s0.png", "s1.png", "s2.png"]
+    assert [item.score for item in found] == [0.1, 2.0, 1.1]
+    assert len({item.verdict_id for item in found}) == 3
+    assert {(item.line, item.model_version, item.threshold) for item in found} == {("press", 3, 1.0)}
+    assert [item.uncertainty for item in found] == pytest.approx([0.3] * 3)
+    assert {(item.start, item.end) for item in found} == {(None, None)}
+
+
+def test_windows_carry_their_rows():
+    found = of([0.1, 2.0], bounds=np.array([[0, 10], [7, 17]]))
+    assert [(item.start, item.end) for item in found] == [(0, 10), (7, 17)]
+
+
+def test_no_samples_no_verdicts():
+    assert of([]) == []
