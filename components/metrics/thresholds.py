@@ -33,6 +33,20 @@ def needed_samples(rate: float) -> int:
     return max(1, math.ceil(1 / rate - 1 - _ROUNDING))
 
 
+def require_samples(samples: int, *, rate: float) -> None:
+    """Refuse a false-alarm rate that so many calibration samples cannot support.
+
+    Raises:
+        NotEnoughDataError: They are too few; the message says how many would do.
+    """
+    if samples < needed_samples(rate):
+        raise NotEnoughDataError(
+            f"A false-alarm rate of {rate:g} needs {needed_samples(rate)} normal calibration samples, there are "
+            f"{samples}.",
+            hint=f"Add normal samples, or declare {smallest_rate(samples):.3g} or more.",
+        )
+
+
 def calibrate(
     scores: NDArray[np.float64], *, rate: float | None, method: Literal["split", "cross"], seed: int
 ) -> Calibration:
@@ -59,12 +73,7 @@ def calibrate(
             hint="Add normal samples to the source.",
         )
     chosen = smallest_rate(n) if rate is None else rate
-    if n < needed_samples(chosen):
-        raise NotEnoughDataError(
-            f"A false-alarm rate of {chosen:g} needs {needed_samples(chosen)} normal calibration samples, there are "
-            f"{n}.",
-            hint=f"Add normal samples, or declare {smallest_rate(n):.3g} or more.",
-        )
+    require_samples(n, rate=chosen)
     rank = math.ceil((n + 1) * (1 - chosen) - _ROUNDING)
     threshold = float(np.partition(scores, rank - 1)[rank - 1])
     low, high = _interval(scores, rank=rank, seed=seed)
@@ -111,6 +120,6 @@ def _guarantee(rate: float, *, n: int, method: str) -> str:
     # The bound of twice the rate (Barber, Candès, Ramdas and Tibshirani 2021, "Predictive inference with the
     # jackknife+", theorem 4) is for scoring with the models of the folds, not with one fitted on all samples.
     return (
-        f"about {rate:.2%} of normal samples are false alarms, if the model scores like those fitted without a fold; no "
-        f"finite-sample bound holds for the {n} calibration samples scored across folds (cross-conformal)"
+        f"about {rate:.2%} of normal samples are false alarms, if the model scores like those fitted without a fold; "
+        f"no finite-sample bound holds for the {n} calibration samples scored across folds (cross-conformal)"
     )

@@ -13,8 +13,9 @@ CLIP = 10.0
 """Scaled features are cut at so many deviations: one broken reading must not drown the others."""
 
 FAR = 100.0
-"""Training values are cut at so many robust deviations before mean and deviation are taken: what lies farther is a
-broken reading, and would make all others look alike."""
+RARE = 0.5
+"""Before mean and deviation are taken, training values are cut at `FAR` robust deviations, but not within the central
+100 - 2 * `RARE` percent: what is both far and rare is a broken reading, and would make all others look alike."""
 
 _IQR = 1.349
 """Interquartile range of a standard normal distribution: makes a robust deviation of it."""
@@ -88,10 +89,10 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     The quartiles alone would not do: where a machine has several modes they may see one of them, and the others would
     lie so far out that they are cut.
     """
-    low, middle, high = np.percentile(raw, [25, 50, 75], axis=0)
+    least, low, middle, high, most = np.percentile(raw, [RARE, 25, 50, 75, 100 - RARE], axis=0)
     # Where most values are equal the quartiles say nothing of the spread.
     reach = FAR * np.where(high > low, (high - low) / _IQR, raw.std(axis=0))
-    kept = np.clip(raw, middle - reach, middle + reach)
+    kept = np.clip(raw, np.minimum(middle - reach, least), np.maximum(middle + reach, most))
     deviation = kept.std(axis=0)
     return kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 

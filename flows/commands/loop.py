@@ -59,7 +59,7 @@ def print_ingest(summary: "IngestSummary") -> None:
         f"{len(summary.quarantined)} quarantined"
     )
     if summary.purged:
-        console.print(f"  {summary.purged} windows are left out beside borders of splits, so that no split sees another")
+        console.print(f"  {summary.purged} windows beside borders of splits are left out: no split may see another")
     if version is not None and summary.created_version:
         rows = [[split, *(str(labels.get(name, 0)) for name in ("normal", "anomalous"))]
                 for split, labels in version.counts.items()]  # fmt: skip

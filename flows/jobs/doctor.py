@@ -96,7 +96,8 @@ def _workspace(home: Path) -> list[Finding]:
         check("ledger", lambda: f"{app.records.ledger.verify()} events, chain whole"),
         check("lines", lambda: ", ".join(app.line(name).name for name in app.line_names()) or "none yet"),
         check(
-            "data registry", lambda: f"{sum(len(app.registry.versions(name)) for name in app.line_names())} versions"
+            "data registry",
+            lambda: f"{sum(len(app.registry.versions(name)) for name in app.line_names())} dataset versions",
         ),
         check("MLflow", app.tracker.describe),
     ]

@@ -11,6 +11,7 @@ from components.core.contracts import Label, ManifestColumn, Params, Split
 from components.core.ports import Detector
 from components.core.seeds import derive_seed
 from components.evaluate.evaluation import Scored, evaluate
+from components.metrics.thresholds import require_samples
 from components.models import registry
 from components.samples.sets import ImageSamples
 from components.train.fitting import SMALL, Calibrated, calibrate_cross, calibrate_split, fit
@@ -39,7 +40,7 @@ def train(data: LineData, *, params: Params, seed: int, rate: float | None, fold
 def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float | None) -> tuple[Detector, Calibrated]:
     """A detector fitted on train, calibrated on normal samples it did not see; small lines across folds."""
     name, schema = detector_name(data), data.schema
-    if len(np.unique(data.groups(data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL)))) >= SMALL:
+    if not is_small(data):
         samples = data.split(Split.TRAIN)
         detector = fit(name, params=params, schema=schema, samples=samples, seed=seed, progress=report)
         held_out = data.split(Split.CALIBRATION)
@@ -58,6 +59,23 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
         progress=report,
     )
     return detector, calibrated
+
+
+def is_small(data: LineData) -> bool:
+    """Whether the threshold is calibrated across folds rather than on a split of its own."""
+    rows = data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL)
+    return len(np.unique(data.groups(rows))) < SMALL
+
+
+def require_calibration(data: LineData, *, rate: float | None) -> None:
+    """Refuse, before anything is trained, a declared false-alarm rate that the calibration samples cannot support.
+
+    Raises:
+        NotEnoughDataError: They are too few; the message says how many would do.
+    """
+    if rate is not None:
+        splits = (Split.TRAIN, Split.CALIBRATION) if is_small(data) else (Split.CALIBRATION,)
+        require_samples(len(data.rows(*splits, label=Label.NORMAL)), rate=rate)
 
 
 def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: int) -> Scored:

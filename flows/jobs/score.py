@@ -42,7 +42,8 @@ class ScoreRun:
         """Raise SourceError if a file could not be scored; the verdicts of the others are stored all the same."""
         if self.refused:
             more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
-            raise SourceError(f"Not scored: {self.refused[0].rstrip('.')}{more}.", hint="Every other file has its verdict.")
+            first = self.refused[0].rstrip(".")
+            raise SourceError(f"Not scored: {first}{more}.", hint="Every other file has its verdict.")
 
 
 def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path]) -> ScoreRun:

@@ -22,7 +22,9 @@ def prepare(job: RetrainJob) -> None:
     Raises:
         IntegrityError: A stored file is not what the manifest says, or the champion that the candidate will be
             compared with is not what was registered; nothing was trained.
+        NotEnoughDataError: The declared false-alarm rate needs more calibration samples.
     """
+    modelling.require_calibration(job.data, rate=job.line.false_alarm_rate)
     job.app.registry.verify(job.plan.version, progress=report)
     champion = job.app.records.models.champion(job.line.name)
     if champion is not None:

@@ -200,3 +200,12 @@ def test_anomalous_rows_of_tables_are_shared_out() -> None:
     assert counts(manifest) == {"train": 1080, "calibration": 360, "validation": 180, "test": 180}
     assert (manifest["group"] == "").all()
     assert manifest.attrs["purged"] == 0
+
+
+def test_blocks_with_faults_leave_the_normal_ones_to_all_that_lack_some() -> None:
+    new = windows("a.csv", 1200, window=1, stride=1, anomalous=range(0, 840, 60))  # a fault in 14 of 20 blocks
+    manifest, _ = assign_splits(new, previous=None, line=TABLES, schema=table_schema(1, 1, 60))
+    found = counts(manifest)
+    assert found["validation"] + found["test"] > 600  # their faults brought so many, more than a third of all
+    assert found["calibration"] >= 58
+    assert found["train"] > found["calibration"]
