@@ -8,7 +8,7 @@ import pytest
 
 from components.core.lines import dump_line
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("spine")]
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture

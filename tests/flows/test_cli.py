@@ -50,7 +50,6 @@ def test_help_loads_nothing_heavy(tmp_path):
 
 
 @pytest.mark.server
-@pytest.mark.xdist_group("spine")
 def test_a_retrain_that_changes_nothing_never_loads_prefect(story, linewright):
     command = ["retrain", "pump", "--budget", "1"]
     out, modules = loaded([*command, "--json"], command, home=linewright.home)
@@ -61,7 +60,6 @@ def test_a_retrain_that_changes_nothing_never_loads_prefect(story, linewright):
 
 
 @pytest.mark.server
-@pytest.mark.xdist_group("spine")
 def test_looking_loads_nothing_heavy_and_scoring_no_prefect(story, linewright):
     source = linewright.folder / "sources" / "pump" / "pump-1.csv"
     looks = (["status"], ["candidates"], ["show", "pump", "1"], ["line", "list", "--json"], ["lineage", "pump"])
@@ -72,7 +70,6 @@ def test_looking_loads_nothing_heavy_and_scoring_no_prefect(story, linewright):
 
 
 @pytest.mark.server
-@pytest.mark.xdist_group("spine")
 def test_lines_complete_in_the_shell(story, linewright):
     script = Path(sys.executable).with_name("linewright")
     variables = {"_LINEWRIGHT_COMPLETE": "complete_bash", "COMP_WORDS": "linewright show p", "COMP_CWORD": "2"}
@@ -82,7 +79,6 @@ def test_lines_complete_in_the_shell(story, linewright):
 
 
 @pytest.mark.server
-@pytest.mark.xdist_group("spine")
 def test_doctor_finds_the_workspace_whole(story, linewright):
     out = linewright.good("doctor").out
     assert "chain whole" in out

@@ -14,7 +14,7 @@ from flows.wiring import Linewright
 
 SCRIPT = Path(sys.executable).with_name("linewright")
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("spine")]
+pytestmark = pytest.mark.server
 
 PLACES = (
     ("components.adapters.db.retrains:Retrains.begin", "after"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("spine")]
+pytestmark = pytest.mark.server
 
 VERDICT = {"verdict_id", "sample", "path", "score", "threshold", "verdict", "uncertainty", "model_version"}
 
@@ -150,7 +150,7 @@ def test_tables_for_people_say_what_comes_next(story, linewright):
     assert "model pump/1" in tree
     assert "pump-1.csv" in tree
     assert len(tree.splitlines()) < 100
-    assert linewright.good("candidates").out.startswith("Nothing waits for approval.")
+    assert linewright.good("candidates", "pump").out.startswith("Nothing waits for approval.")
     assert "nothing new, still at pump/v2" in linewright.good("ingest", "pump").out
     source = linewright.folder / "sources" / "pump" / "pump-1.csv"
     assert "150 verdicts by v1" in linewright.good("score", "pump", str(source)).out

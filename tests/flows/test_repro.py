@@ -12,7 +12,6 @@ from flows.repro import Params, Prepare, Train, read_params
 
 
 @pytest.mark.server
-@pytest.mark.xdist_group("spine")
 def test_metrics_equal_the_flows_and_repeat(story, linewright, tmp_path):
     (shown,) = story["show"].json
     source = tmp_path / "source"

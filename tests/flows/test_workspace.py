@@ -8,7 +8,7 @@ import pytest
 
 from flows.workspace import FORMAT, MARKER, write_atomically
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("spine")]
+pytestmark = pytest.mark.server
 
 
 @pytest.fixture(scope="module")
