@@ -1,0 +1,48 @@
+"""Real photographs, from files to verdicts, through the installed command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(sys.executable).with_name("linewright")
+DATA = Path(os.environ.get("LINEWRIGHT_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data")
+BOTTLE = DATA / "images" / "bottle"
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.server,
+    pytest.mark.skipif(not BOTTLE.is_dir(), reason=f"the real data are not there: {BOTTLE}"),
+]
+
+
+def test_bottle_from_files_to_verdicts(tmp_path):
+    environment = {**os.environ, "LINEWRIGHT_HOME": str(tmp_path / "workspace")}
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [SCRIPT, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("init")
+    run("line", "add", "bottle", "--modality", "image", "--source", str(BOTTLE))
+    counts = json.loads(run("ingest", "bottle", "--json"))["version"]["counts"]
+    assert counts["test"] == {"normal": 20, "anomalous": 63}
+    assert json.loads(run("retrain", "bottle", "--budget", "1", "--json"))["changed"]
+    shown = json.loads(run("show", "bottle", "1", "--json"))
+    assert shown["metrics"]["image_auroc"]["value"] >= 0.99
+    assert shown["metrics"]["aupro"]["value"] > 0.9
+    run("approve", "bottle", "1", "--reason", "it finds them all", "--accept-unmeasured")
+    broken = [
+        json.loads(line)
+        for line in run("score", "bottle", str(BOTTLE / "test" / "broken_large"), "--json").splitlines()
+    ]
+    assert {verdict["verdict"] for verdict in broken} <= {"NG", "unsure"}
+    assert all((tmp_path / "workspace" / verdict["overlay"]).is_file() for verdict in broken)
+    assert {path.name for path in tmp_path.iterdir()} == {"workspace"}
