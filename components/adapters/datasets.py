@@ -47,7 +47,9 @@ class DataRegistry:
                 self._git.recover()
             self._dvc.init()
             self._dvc.configure()
-            if not self._git.text("for-each-ref", "refs/heads/main"):
+            if self._git.text("for-each-ref", "refs/heads/main"):
+                self._git.recover()
+            else:
                 self._git.run("add", ".dvc", ".dvcignore")
                 self._git.run("commit", "--quiet", "--no-gpg-sign", "--message", "Data registry of Linewright")
 

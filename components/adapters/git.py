@@ -103,7 +103,7 @@ class Git:
         self.run("read-tree", "HEAD")
 
     def recover(self) -> None:
-        """Undo what a killed process left: lock files of git, and a branch that did not follow its newest tag."""
+        """Undo what a killed process left: lock files, a branch or an index that did not follow the newest tag."""
         folder = self.root / ".git"
         locks = [*folder.glob("*.lock"), *(folder / "refs").rglob("*.lock")]
         deadline = time.monotonic() + _STALE
@@ -112,4 +112,5 @@ class Git:
         for lock in locks:
             lock.unlink(missing_ok=True)
         for tag in self.text("tag", "--no-merged", "HEAD", "--contains", "HEAD").split():
-            self.follow(self.text("rev-parse", f"{tag}^{{commit}}"))
+            self.run("update-ref", "HEAD", self.text("rev-parse", f"{tag}^{{commit}}"))
+        self.run("read-tree", "HEAD")

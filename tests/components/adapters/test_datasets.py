@@ -306,3 +306,13 @@ def test_the_remote_moves_with_the_workspace(home: Path) -> None:
     config = (home / "data" / ".dvc" / "config").read_text()
     assert "url = ../../data-remote" in config
     assert json.loads(git(home, "show", "press/v1:lines/press/version.json"))["number"] == 1
+
+
+def test_an_index_that_did_not_follow_its_branch_is_brought_up(
+    registry: DataRegistry, home: Path, tmp_path: Path
+) -> None:
+    commit(registry, tmp_path, *range(6))
+    git(home, "read-tree", "press/v1^{commit}")  # killed between the two steps of following
+    assert git(home, "status", "--short") != ""
+    registry.init()
+    assert git(home, "status", "--short") == ""
