@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from components.adapters.objects import open_store
 from components.core.contracts import DatasetVersion, Modality, TableSchema, now
 from components.core.errors import ConfigError, IntegrityError, LinewrightError
 from components.core.hashing import sha256_bytes, sha256_file
-from components.core.lines import LineConfig, declare_line, first_problem
+from components.core.lines import LineConfig, declare_line
+from components.core.yamlfile import read_yaml
 from components.ingest.collect import collect
 from components.models import registry
 from components.settings import ObjectSettings
@@ -62,17 +62,8 @@ class Params(_Section):
 
 
 def read_params(path: Path = PARAMS) -> Params:
-    """The parameters in the file at `path`.
-
-    Raises:
-        ConfigError: It is not YAML, or says something unknown or impossible.
-    """
-    try:
-        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    """The parameters in the file at `path`; see `read_yaml`."""
+    return read_yaml(path, into=TypeAdapter(Params))
 
 
 def declared_line(params: Params, *, build: Path) -> LineConfig:

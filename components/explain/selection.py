@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.contracts import Calibration
+from components.metrics.thresholds import verdict_of
 
 Reason = Literal["anomalous", "uncertain", "normal"]
 
@@ -19,13 +20,6 @@ class Chosen:
     reason: Reason
     score: float
     verdict: Literal["OK", "NG", "unsure"]
-
-
-def verdict_of(score: float, calibration: Calibration) -> Literal["OK", "NG", "unsure"]:
-    """The verdict on `score`: unsure within the threshold's interval, NG above, OK below."""
-    if calibration.low <= score <= calibration.high:
-        return "unsure"
-    return "NG" if score > calibration.threshold else "OK"
 
 
 def choose(
