@@ -20,7 +20,7 @@ from ..core.seeds import derive_seed, generator
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
 from .parallel import one_thread
-from .params import DeepSADParams
+from .params.tables import DeepSADParams
 
 _NEAR_ZERO = 0.1
 """Coordinates of the centre are kept so far from 0, where a bias-free network could collapse (Ruff et al. 2018)."""

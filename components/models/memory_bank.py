@@ -25,7 +25,7 @@ from .coreset import greedy_coreset
 from .images import check_image, squared
 from .nearest import Bank
 from .parallel import each
-from .params import MemoryBankParams
+from .params.images import MemoryBankParams
 
 _IMAGES_AT_ONCE = 8
 

@@ -14,17 +14,27 @@ from ..core.errors import ConfigError, UnavailableError
 from ..core.lines import first_problem
 from ..core.ports import Detector
 from .bundle import read_header
-from .params import DeepSADParams, MemoryBankParams, Params
+from .params.base import Params
+from .params.images import MemoryBankParams
+from .params.tables import DeepSADParams
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One detector: where its class is, and what its parameters are."""
+    """One detector.
+
+    Attributes:
+        modality: What it scores.
+        module, cls: Where its class is, below this package.
+        params: Its parameters.
+        weights: Names of the pretrained weights that it cannot do without.
+    """
 
     modality: Modality
     module: str
     cls: str
     params: type[Params]
+    weights: tuple[str, ...] = ()
 
 
 DETECTORS: Mapping[str, Entry] = {

@@ -2,7 +2,9 @@
 
 import pytest
 
-from components.models.params import DeepSADParams, MemoryBankParams, Params
+from components.models.params.base import Params
+from components.models.params.images import MemoryBankParams
+from components.models.params.tables import DeepSADParams
 from components.search.space import Categorical, load_space
 
 DETECTORS: dict[str, type[Params]] = {"memory-bank": MemoryBankParams, "deepsad": DeepSADParams}

@@ -1,0 +1,1 @@
+"""Parameters of every detector, with bounds and defaults; importing these loads no framework."""
