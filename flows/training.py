@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from prefect import flow, tags, task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TagsContext
 from prefect.tasks import exponential_backoff
 
 from components.core.contracts import ModelVersion
@@ -52,7 +53,9 @@ def retrain_flow(
 
 def carry_out(plan: RetrainPlan) -> ModelVersion:
     """The stages in order, under the line's lease."""
-    with retraining(plan) as job:
+    # A task inherits the run's tags, and before each tagged task Prefect asks the server for a slot of every tag and
+    # waits two seconds for the answer. The line's lease guards a retrain; its tasks need no slots.
+    with retraining(plan) as job, TagsContext(current_tags=set()):
         stage(stages.prepare)(job)
         outcome = stage(searching.search)(job)
         calibration = stage(stages.train)(job, outcome)
