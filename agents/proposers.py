@@ -1,6 +1,7 @@
 """Who proposes the next configuration: knowledge and TPE, or a language model with both behind it."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,15 +37,18 @@ class Proposer(Protocol):
 
 
 class KnowledgeProposer:
-    """Heuristics that fit the data, then Optuna's TPE. The same history gives the same proposal."""
+    """Every detector once by its defaults, heuristics that fit the data, then Optuna's TPE.
+
+    The same history gives the same proposal.
+    """
 
     def __init__(self, heuristics: tuple[Heuristic, ...]) -> None:
         self._heuristics = heuristics
 
     @classmethod
-    def of(cls, detector: str) -> "KnowledgeProposer":
-        """With the heuristics of the knowledge base."""
-        return cls(load_heuristics(detector))
+    def of(cls, detectors: Iterable[str]) -> "KnowledgeProposer":
+        """With the knowledge base's heuristics for these detectors."""
+        return cls(tuple(heuristic for detector in detectors for heuristic in load_heuristics(detector)))
 
     def fitting(self, facts: DataFacts) -> list[Heuristic]:
         """The heuristics for data like these."""
@@ -52,14 +56,15 @@ class KnowledgeProposer:
 
     def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
         """See `Proposer.propose`."""
-        return self._prior(study, facts) or self.by_tpe(study)
+        return untried_defaults(study, study.space.detectors[1:]) or self._prior(study, facts) or self.by_tpe(study)
 
     def _prior(self, study: Study, facts: DataFacts) -> Draft | None:
         done = {proposal.proposed_by for proposal in study.proposals()}
         for heuristic in self.fitting(facts)[:PRIORS]:
-            free = {name: value for name, value in heuristic.params.items() if name in study.space.parameters}
-            params = {**study.space.defaults(), **free}
-            name = f"knowledge:{heuristic.id}"
+            default = study.space.detectors[0]
+            detector = heuristic.detector or default
+            params = study.space.filled(heuristic.params, detector=detector)
+            name = f"knowledge:{heuristic.id}" if detector == default else f"knowledge:{detector}:{heuristic.id}"
             if name in done or study.space.problem(params) or study.was_tried(params):
                 continue
             return Draft(params=params, proposed_by=name, why=f"{heuristic.why} ({heuristic.source})")
@@ -70,6 +75,16 @@ class KnowledgeProposer:
         params = study.suggest()
         why = "greatest expected improvement over the trials so far, or a random start while there are few"
         return None if params is None else Draft(params=params, proposed_by="tpe", why=why)
+
+
+def untried_defaults(study: Study, detectors: Iterable[str], *, proposed_by: str = "knowledge") -> Draft | None:
+    """The default configuration of the first of `detectors` that was not tried yet, None if all were."""
+    for detector in detectors:
+        params = study.space.filled({}, detector=detector)
+        if not study.was_tried(params):
+            why = f"{detector} by its defaults: which detector suits the data matters more than its parameters"
+            return Draft(params=params, proposed_by=proposed_by, why=why)
+    return None
 
 
 class _Proposed(BaseModel):
@@ -89,7 +104,7 @@ class LanguageModelProposer:
 
     def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
         """See `Proposer.propose`."""
-        if not study.space.parameters:
+        if study.space.is_empty:
             return None
         if self._silent >= PATIENCE_WITH_MODEL:
             return self._fall_back(study, f"the model gave no answer {self._silent} times and is not asked again")
@@ -136,12 +151,17 @@ class LanguageModelProposer:
     def _prompt(self, study: Study, facts: DataFacts) -> str:
         """Schema, defaults, facts, knowledge and validation history; nothing of the test split is within reach."""
         known = [
-            {"params": heuristic.params, "why": heuristic.why, "source": heuristic.source}
+            {
+                "detector": heuristic.detector,
+                "params": heuristic.params,
+                "why": heuristic.why,
+                "source": heuristic.source,
+            }
             for heuristic in self._base.fitting(facts)
         ]
         tried = [
             {
-                "params": {name: trial.params[name] for name in study.space.parameters},
+                "params": study.space.free(trial.params),
                 "state": trial.state,
                 "value": trial.value,
                 "low": trial.low,
@@ -203,7 +223,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def make_proposer(detector: str, *, model: ChatModel | None) -> Proposer:
-    """The proposer for `detector`: with the language model if there is one."""
-    base = KnowledgeProposer.of(detector)
+def make_proposer(detectors: Iterable[str], *, model: ChatModel | None) -> Proposer:
+    """The proposer for a search over `detectors`: with the language model if there is one."""
+    base = KnowledgeProposer.of(detectors)
     return base if model is None else LanguageModelProposer(model, base=base)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from agents.graphs.limits import BuilderLimits, reason_to_stop
 from agents.knowledge.heuristics import DataFacts
 from agents.policy import ToolGuard
-from agents.proposers import Proposer
+from agents.proposers import Proposer, untried_defaults
 from components.core.contracts import SearchOutcome, Trial
 from components.core.errors import ModelError
 from components.core.seeds import derive_seed
@@ -42,10 +42,12 @@ class BuilderTask:
     Attributes:
         facts: What the proposer may know of the data.
         labels: ``(N,)`` of the validation samples, 1 anomalous; drawn anomalies included, test samples never.
+        baselines: Detectors that are tried by their defaults whatever the proposer thinks of them, after trial 0.
     """
 
     facts: DataFacts
     labels: NDArray[np.int8]
+    baselines: tuple[str, ...] = ()
 
 
 class BuilderState(TypedDict, total=False):
@@ -136,6 +138,8 @@ class _Builder:
         if self._study.next_number == 0:
             why = "the default configuration, which the others must beat"
             return Draft(params=self._study.space.defaults(), proposed_by="default", why=why)
+        if baseline := untried_defaults(self._study, self._task.baselines, proposed_by="baseline"):
+            return baseline
         started = time.perf_counter()
         draft = self._proposer.propose(self._study, facts=self._task.facts)
         return draft and draft.taking(time.perf_counter() - started)

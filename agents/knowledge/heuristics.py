@@ -64,9 +64,13 @@ class Bound(_Part):
 
 
 class Heuristic(_Part):
-    """When the data are like `when`, `params` in place of the defaults are worth a trial, for the reason `why`."""
+    """When the data are like `when`, `params` in place of the defaults are worth a trial, for the reason `why`.
+
+    `detector` is the one that they are for, "" the default one; a file names it once for all.
+    """
 
     id: str
+    detector: str = ""
     when: dict[str, Bound] = {}
     params: dict[str, Any] = Field(min_length=1)
     why: str
@@ -95,4 +99,5 @@ def load_heuristics(detector: str, *, folder: Path = FOLDER) -> tuple[Heuristic,
         ConfigError: Its file is not YAML, or says something unknown.
     """
     path = folder / f"{detector}.yaml"
-    return read_yaml(path, into=TypeAdapter(_File)).heuristics if path.is_file() else ()
+    found = read_yaml(path, into=TypeAdapter(_File)).heuristics if path.is_file() else ()
+    return tuple(heuristic.model_copy(update={"detector": detector}) for heuristic in found)

@@ -1,7 +1,8 @@
 """The detectors there are: an explicit list, whose modules load when one of them is made."""
 
 import difflib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,8 @@ class Entry:
         module, cls: Where its class is, below this package.
         params: Its parameters.
         weights: Names of the pretrained weights that it cannot do without.
+        baseline: Whether a search over several detectors always tries it.
+        minutes: Expected time of one fit on two cores, of 200 images of 256 px or 10,000 rows.
     """
 
     modality: Modality
@@ -35,6 +38,8 @@ class Entry:
     cls: str
     params: type[Params]
     weights: tuple[str, ...] = ()
+    baseline: bool = False
+    minutes: float = 0.0
 
 
 DETECTORS: Mapping[str, Entry] = {
@@ -45,13 +50,48 @@ DETECTORS: Mapping[str, Entry] = {
 _DEFAULTS = {Modality.IMAGE: "memory-bank", Modality.TABLE: "deepsad"}
 
 
+PRACTICAL_MINUTES = 2.0
+"""Detectors that take longer to fit are searched only where a line asks for them."""
+
+EVERY = "all"
+"""What a line writes as its detector to let the search try slow ones too."""
+
+
+def portfolio(detector: str, *, modality: Modality) -> tuple[str, ...]:
+    """Names of the detectors that a search may choose among, the default first, then those it always tries.
+
+    Args:
+        detector: The line's: a registered name is the only one, `EVERY` all that are available here, and "" those of
+            them that take `PRACTICAL_MINUTES` at most.
+        modality: The line's.
+    """
+    if detector not in {"", EVERY}:
+        return (detector,)
+    longest = math.inf if detector == EVERY else PRACTICAL_MINUTES
+    reasons = {name: reason for name, _, reason in available()}
+    default = default_detector(modality)
+    others = [
+        name
+        for name, entry in DETECTORS.items()
+        if entry.modality is modality and name != default and entry.minutes <= longest and not reasons[name]
+    ]
+    return (default, *sorted(others, key=lambda name: not DETECTORS[name].baseline))
+
+
+def baselines(detectors: Iterable[str]) -> tuple[str, ...]:
+    """Those of `detectors` that a search always tries."""
+    return tuple(name for name in detectors if DETECTORS[name].baseline)
+
+
 def default_detector(modality: Modality) -> str:
     """Name of the detector that a line of this modality gets unless it names another."""
     return _DEFAULTS[modality]
 
 
 def check_detector(name: str, *, modality: Modality) -> None:
-    """Raise ConfigError unless there is a detector of that name for that modality."""
+    """Raise ConfigError unless `name` is `EVERY` or a detector for that modality."""
+    if name == EVERY:
+        return
     if _entry(name).modality is not modality:
         raise ConfigError(
             f"Detector {name!r} is for {_entry(name).modality} lines, this one is {modality}.",

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from components.core.contracts import Proposal, Trial
-from components.search.space import SearchSpace
+from components.search.portfolio import Portfolio, Space
 
 _NOTE = ("proposed_by", "why", "answer_sha256", "fallback", "money", "seconds_proposing")
 
@@ -58,9 +58,9 @@ def number_of(trial: FrozenTrial) -> int:
     return int(trial.user_attrs["number"])
 
 
-def free_params(trial: FrozenTrial) -> dict[str, Any]:
+def free_params(trial: FrozenTrial, *, space: Space) -> dict[str, Any]:
     """Its free parameters."""
-    return dict(trial.params)
+    return space.of_study(trial.params) if isinstance(space, Portfolio) else dict(trial.params)
 
 
 def note_of(trial: FrozenTrial) -> dict[str, Any]:
@@ -78,25 +78,25 @@ def is_end_of(trial: FrozenTrial, *, number: int) -> bool:
     return number_of(trial) == number and is_end(trial)
 
 
-def asked_trial(trial: FrozenTrial, *, space: SearchSpace) -> AskedTrial:
+def asked_trial(trial: FrozenTrial, *, space: Space) -> AskedTrial:
     """A running attempt as what is to be evaluated."""
     attrs = trial.user_attrs
     return AskedTrial(
         number=number_of(trial),
         attempt=trial.number,
-        params=space.full(free_params(trial)),
+        params=space.full(free_params(trial, space=space)),
         proposed_by=attrs["proposed_by"],
         why=attrs["why"],
     )
 
 
-def to_record(trial: FrozenTrial, *, space: SearchSpace) -> Trial:
+def to_record(trial: FrozenTrial, *, space: Space) -> Trial:
     """A settled attempt as the record that other stages read."""
     attrs, complete = trial.user_attrs, trial.state == TrialState.COMPLETE
     end = attrs["result" if complete else "failed"]
     return Trial(
         number=number_of(trial),
-        params=space.full(free_params(trial)),
+        params=space.full(free_params(trial, space=space)),
         state="complete" if complete else "failed",
         value=trial.value if complete else None,
         low=end.get("low"),
@@ -107,8 +107,8 @@ def to_record(trial: FrozenTrial, *, space: SearchSpace) -> Trial:
     )
 
 
-def to_proposal(trial: FrozenTrial) -> Proposal:
+def to_proposal(trial: FrozenTrial, *, space: Space) -> Proposal:
     """An attempt as an entry of the transcript."""
     note = note_of(trial)
     seconds = note.pop("seconds_proposing")
-    return Proposal(number=number_of(trial), params=free_params(trial), seconds=seconds, **note)
+    return Proposal(number=number_of(trial), params=free_params(trial, space=space), seconds=seconds, **note)

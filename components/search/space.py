@@ -37,9 +37,9 @@ class FloatRange(_Part):
     def problem(self, value: object) -> str:
         """Why `value` does not belong here, or ""."""
         if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"must be a number, got {_shown(value)}"
+            return f"must be a number, got {shown(value)}"
         # False for NaN and for infinity too.
-        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {_shown(value)}"
+        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {shown(value)}"
 
     def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
@@ -64,8 +64,8 @@ class IntRange(_Part):
     def problem(self, value: object) -> str:
         """Why `value` does not belong here, or ""."""
         if isinstance(value, bool) or not isinstance(value, int):
-            return f"must be a whole number, got {_shown(value)}"
-        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {_shown(value)}"
+            return f"must be a whole number, got {shown(value)}"
+        return "" if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}], got {shown(value)}"
 
     def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
@@ -90,7 +90,7 @@ class Categorical(_Part):
         """Why `value` does not belong here, or ""."""
         # 1 == 1.0 == True in Python; a configuration must not change its type on the way.
         known = any(type(value) is type(choice) and value == choice for choice in self.choices)
-        return "" if known else f"must be one of {list(self.choices)}, got {_shown(value)}"
+        return "" if known else f"must be one of {list(self.choices)}, got {shown(value)}"
 
     def as_schema(self) -> dict[str, Any]:
         """JSON schema of the values."""
@@ -124,13 +124,37 @@ class SearchSpace(_Part):
         """The default of every free parameter."""
         return {name: parameter.default for name, parameter in self.parameters.items()}
 
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """The one detector."""
+        return (self.detector,)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to search."""
+        return not self.parameters
+
+    def filled(self, params: Mapping[str, Any], *, detector: str) -> dict[str, Value]:
+        """A configuration with what `params` say of the free parameters, the defaults elsewhere.
+
+        Args:
+            params: Others than free ones are left out.
+            detector: This space's own.
+        """
+        assert detector == self.detector
+        return {**self.defaults(), **self.free(params)}
+
+    def free(self, params: Params) -> dict[str, Any]:
+        """The free parameters among `params`."""
+        return {name: value for name, value in params.items() if name in self.parameters}
+
     def full(self, params: Params) -> dict[str, Any]:
         """A whole configuration: the free parameters `params` and the pinned ones."""
         return {**params, **self.pinned}
 
     def problem(self, params: Mapping[str, object]) -> str:
         """What is wrong with `params` as values of the free parameters, or ""."""
-        unknown = sorted(map(_shown, set(params) - set(self.parameters)))
+        unknown = sorted(map(shown, set(params) - set(self.parameters)))
         missing = sorted(set(self.parameters) - set(params))
         if unknown:
             return f"unknown parameter {', '.join(unknown)}; the free ones are {', '.join(self.parameters) or 'none'}"
@@ -147,10 +171,7 @@ class SearchSpace(_Part):
             ConfigError: A parameter is unknown, missing, of another type or out of its range.
         """
         if problem := self.problem(params):
-            raise ConfigError(
-                f"Parameters of {self.detector} are not in its search space: {problem}.",
-                hint="Stay within configs/search_spaces.yaml.",
-            )
+            raise outside(self.detector, problem)
         return {
             name: float(params[name]) if isinstance(parameter, FloatRange) else params[name]
             for name, parameter in self.parameters.items()
@@ -180,6 +201,13 @@ def load_space(detector: str, *, path: Path = SPACES_FILE) -> SearchSpace:
     return SearchSpace(detector=detector, parameters=spaces[detector])
 
 
+def outside(what: str, problem: str) -> ConfigError:
+    """The error for parameters of `what` that are in no search space."""
+    return ConfigError(
+        f"Parameters of {what} are not in the search space: {problem}.", hint="Stay within configs/search_spaces.yaml."
+    )
+
+
 def _check_range(low: float, high: float, *, default: float, log: bool) -> None:
     if not low <= default <= high:
         raise ValueError(f"default {default} is outside [{low}, {high}]")
@@ -191,7 +219,7 @@ def _first(problems: Iterable[str]) -> str:
     return next(iter(problems), "")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """`value` in a message; what a language model or a file says may be of any length."""
     if isinstance(value, int) and abs(value) > _LARGEST_SHOWN:
         return "a huge number"

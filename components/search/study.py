@@ -31,9 +31,10 @@ from components.search.attempts import (
     to_record,
 )
 from components.search.lease import Lease, Owner, busy_trial, lost_trial, renewing
-from components.search.space import SearchSpace, Value
+from components.search.portfolio import Space
+from components.search.space import Value
 from components.search.storage import open_storage, pack_scores, unpack_scores
-from components.search.tpe import distributions, draws
+from components.search.tpe import draws, to_study
 
 ATTEMPTS = 3
 """Interruptions after which a configuration other than the default counts as failed: it may be what kills us."""
@@ -46,13 +47,13 @@ class Study:
     """One search of one line. Make it with `Study.open`, end it with `close`."""
 
     def __init__(
-        self, study: optuna.Study, storage: optuna.storages.RDBStorage, *, space: SearchSpace, seed: int, owner: Owner
+        self, study: optuna.Study, storage: optuna.storages.RDBStorage, *, space: Space, seed: int, owner: Owner
     ) -> None:
         self._study, self._storage, self._owner = study, storage, owner
         self.space, self.seed, self.name = space, seed, str(study.study_name)
 
     @classmethod
-    def open(cls, url: str, *, name: str, space: SearchSpace, seed: int, owner: Owner) -> Self:
+    def open(cls, url: str, *, name: str, space: Space, seed: int, owner: Owner) -> Self:
         """The study `name` in the database at `url`, new or resumed; trials that belong to nobody are told FAIL.
 
         Raises:
@@ -91,7 +92,7 @@ class Study:
         """
         trials = self._all()
         proposed = draws(self._study, self.space, seed=self.seed, number=_next_number(trials))
-        return next((params for params in proposed if not _is_among(params, trials)), None)
+        return next((params for params in proposed if not _is_among(params, trials, space=self.space)), None)
 
     @property
     def next_number(self) -> int:
@@ -100,7 +101,7 @@ class Study:
 
     def was_tried(self, params: Mapping[str, Any]) -> bool:
         """Whether these free parameters were asked before."""
-        return _is_among(params, self._all())
+        return _is_among(params, self._all(), space=self.space)
 
     def ask(self, draft: Draft) -> AskedTrial:
         """A new trial of the free parameters that `draft` proposes, leased to this process.
@@ -111,7 +112,7 @@ class Study:
         """
         params = self.space.validate_params(draft.params)
         trials = self._all()
-        if _is_among(params, trials):
+        if _is_among(params, trials, space=self.space):
             raise ConflictError(f"Study {self.name} tried {params} before.", hint="Propose something new.")
         return self._start(_next_number(trials), params, note=draft.note())
 
@@ -136,7 +137,7 @@ class Study:
             if lease is None or lease.holder != self._owner.holder:
                 raise busy_trial(self.name, number_of(last), lease=Lease.read(last.user_attrs))
             return asked_trial(last, space=self.space)
-        return self._start(number, free_params(last), note=note_of(last))
+        return self._start(number, free_params(last, space=self.space), note=note_of(last))
 
     # --------------------------------------------------------------------------------------- telling
 
@@ -193,7 +194,7 @@ class Study:
     def proposals(self) -> tuple[Proposal, ...]:
         """How every configuration came about, by number."""
         by_number = {number_of(trial): trial for trial in self._all()}
-        return tuple(to_proposal(by_number[number]) for number in sorted(by_number))
+        return tuple(to_proposal(by_number[number], space=self.space) for number in sorted(by_number))
 
     def scores(self, number: int) -> NDArray[np.float64]:
         """Validation scores ``(N,)`` of the completed trial `number`."""
@@ -208,13 +209,14 @@ class Study:
     def _start(self, number: int, params: Mapping[str, Any], *, note: Mapping[str, Any]) -> AskedTrial:
         token = uuid.uuid4().hex
         lease = self._owner.lease().model_dump()
+        named, parts = to_study(params, space=self.space)
         attrs = {**note, "number": number, "token": token, "lease": lease}
         # One insert: a trial is never in the database without its lease.
         self._study.add_trial(
             optuna.trial.create_trial(
                 state=TrialState.RUNNING,
-                params=dict(params),
-                distributions=distributions(self.space),
+                params=named,
+                distributions=parts,
                 user_attrs=attrs,
             )
         )
@@ -290,6 +292,6 @@ def _next_number(trials: Sequence[FrozenTrial]) -> int:
     return 1 + max((number_of(trial) for trial in trials), default=-1)
 
 
-def _is_among(params: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> bool:
+def _is_among(params: Mapping[str, Any], trials: Sequence[FrozenTrial], *, space: Space) -> bool:
     wanted = canonical_json(dict(params))
-    return any(canonical_json(free_params(trial)) == wanted for trial in trials)
+    return any(canonical_json(free_params(trial, space=space)) == wanted for trial in trials)

@@ -4,7 +4,8 @@ A sampler is made anew for every proposal, seeded by the trial's number: what it
 completed trials alone, never on how often the search was interrupted.
 """
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -12,7 +13,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import TPESampler
 
 from components.core.seeds import derive_seed
-from components.search.space import Categorical, IntRange, Parameter, SearchSpace, Value
+from components.search.portfolio import DETECTOR, Portfolio, Space
+from components.search.space import Categorical, IntRange, Parameter, Value
 
 STARTUP = 4
 """Completed trials before the estimator takes over from random draws; Optuna's 10 would outlast a budget of 8."""
@@ -20,33 +22,46 @@ STARTUP = 4
 _TPE_DRAWS, _RANDOM_DRAWS = 16, 200
 
 
-def distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """The free parameters of `space` in Optuna's words."""
-    return {name: _distribution(parameter) for name, parameter in space.parameters.items()}
+def to_study(params: Mapping[str, Any], *, space: Space) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """The configuration `params` as Optuna stores it: values and their distributions."""
+    if isinstance(space, Portfolio):
+        named, parts = space.to_study(params), space.choices(params[DETECTOR])
+    else:
+        named, parts = dict(params), space.parameters
+    return named, {name: _distribution(part) for name, part in parts.items()}
 
 
-def draws(study: optuna.Study, space: SearchSpace, *, seed: int, number: int) -> Iterator[dict[str, Value]]:
+def draws(study: optuna.Study, space: Space, *, seed: int, number: int) -> Iterator[dict[str, Value]]:
     """Proposals for trial `number`: the estimator's first, then random ones for spaces that are almost used up."""
     for draw in range(_TPE_DRAWS + _RANDOM_DRAWS):
         startup = STARTUP if draw < _TPE_DRAWS else 10**9
-        sampler = TPESampler(
-            seed=derive_seed(seed, "tpe", number, draw),
-            n_startup_trials=startup,
-            multivariate=True,
-            constant_liar=False,
-        )
-        yield space.validate_params(_sample(sampler, study, distributions(space)))
+        with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+            sampler = TPESampler(
+                seed=derive_seed(seed, "tpe", number, draw),
+                n_startup_trials=startup,
+                multivariate=True,
+                # Detectors have parameters of their own: the estimator learns of each from the trials that have them.
+                group=isinstance(space, Portfolio),
+                constant_liar=False,
+            )
+        yield space.validate_params(_sample(sampler, study, space))
 
 
-def _sample(sampler: TPESampler, study: optuna.Study, space: dict[str, BaseDistribution]) -> dict[str, Any]:
+def _sample(sampler: TPESampler, study: optuna.Study, space: Space) -> dict[str, Any]:
     """One configuration; nothing is written to the study."""
     probe = optuna.trial.create_trial(state=optuna.trial.TrialState.RUNNING)
     relative = sampler.infer_relative_search_space(study, probe)
     params = sampler.sample_relative(study, probe, relative)
-    return {
-        name: params[name] if name in params else sampler.sample_independent(study, probe, name, distribution)
-        for name, distribution in space.items()
-    }
+
+    def draw(parts: Mapping[str, Parameter]) -> dict[str, Any]:
+        for name, part in parts.items():
+            if name not in params:
+                params[name] = sampler.sample_independent(study, probe, name, _distribution(part))
+        return {name: params[name] for name in parts}
+
+    if isinstance(space, Portfolio):
+        return space.of_study(draw(space.choices(draw(space.choices())[DETECTOR])))
+    return draw(space.parameters)
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.contracts import Label, ManifestColumn, Params, Split
+from components.core.lines import LineConfig
 from components.core.ports import Detector
 from components.core.seeds import derive_seed
 from components.evaluate.evaluation import Scored, evaluate
 from components.metrics.thresholds import require_samples
 from components.models import registry
 from components.samples.sets import ImageSamples
+from components.search.portfolio import DETECTOR
 from components.train.fitting import SMALL, Calibrated, calibrate_cross, calibrate_split, fit
 from flows.data import LineData, SampleSet
 from flows.progress import report
@@ -22,9 +24,16 @@ CALIBRATION_FILE = "calibration_scores.json"
 """Sample → score by a model that did not see it: what the threshold comes from, and the reference of drift checks."""
 
 
-def detector_name(data: LineData) -> str:
-    """The line's detector, or its modality's default."""
-    return data.line.detector or registry.default_detector(data.line.modality)
+def detector_name(line: LineConfig) -> str:
+    """The one detector that the line names, else its modality's default."""
+    named = "" if line.detector == registry.EVERY else line.detector
+    return named or registry.default_detector(line.modality)
+
+
+def configured(line: LineConfig, params: Params) -> tuple[str, Params]:
+    """Detector and parameters of a searched configuration, which names its detector where there was a choice."""
+    own = {name: value for name, value in params.items() if name != DETECTOR}
+    return params.get(DETECTOR, detector_name(line)), own
 
 
 def train(data: LineData, *, params: Params, seed: int, rate: float | None, folder: Path) -> Calibrated:
@@ -39,18 +48,18 @@ def train(data: LineData, *, params: Params, seed: int, rate: float | None, fold
 
 def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float | None) -> tuple[Detector, Calibrated]:
     """A detector fitted on train, calibrated on normal samples it did not see; small lines across folds."""
-    name, schema = detector_name(data), data.schema
+    (name, own), schema = configured(data.line, params), data.schema
     if not is_small(data):
         samples = data.split(Split.TRAIN)
-        detector = fit(name, params=params, schema=schema, samples=samples, seed=seed, progress=report)
+        detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)
         held_out = data.split(Split.CALIBRATION)
         return detector, calibrate_split(detector, samples=held_out, rate=rate, seed=seed)
     rows = data.rows(Split.TRAIN, Split.CALIBRATION)
     samples = data.samples(rows)
-    detector = fit(name, params=params, schema=schema, samples=samples, seed=seed, progress=report)
+    detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)
     calibrated = calibrate_cross(
         name,
-        params=params,
+        params=own,
         schema=schema,
         samples=samples,
         groups=data.groups(rows),

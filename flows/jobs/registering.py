@@ -11,7 +11,7 @@ from components.core.hashing import canonical_json, sha256_file
 from components.register.package import build_package
 from components.samples.tables import read_table
 from flows.data import LineData
-from flows.jobs.modelling import CALIBRATION_FILE, detector_name
+from flows.jobs.modelling import CALIBRATION_FILE, configured
 from flows.jobs.plan import ROOT, RetrainPlan, code_digest
 from flows.jobs.promote import sync_aliases
 from flows.jobs.retrain import RetrainJob
@@ -32,6 +32,7 @@ def register(
     """Log the model, register it, and make it a candidate. Every step finds what a killed try of it left."""
     tracker, name = job.app.tracker, job.line.name
     folder = job.fresh_folder("package")
+    chosen, params = configured(job.line, outcome.best.params)
     detector = job.folder / "model" / "detector"
     build_package(detector, folder, line=job.line, schema=job.data.schema, example=example_of(job.data))
     scores = (job.folder / "model" / CALIBRATION_FILE).read_bytes()
@@ -48,8 +49,8 @@ def register(
             retrain=job.id,
             trainer=job.plan.actor,
             dataset=job.plan.version.number,
-            detector=detector_name(job.data),
-            params=outcome.best.params,
+            detector=chosen,
+            params=dict(params),
             seed=job.seed,
             calibration=calibration,
             evaluation=judged.evaluation,

@@ -16,15 +16,17 @@ from agents.settings import load_agent_settings
 from components.adapters.db.holder import is_gone, this_process
 from components.core.contracts import Label, Modality, SearchOutcome, Split, Trial
 from components.core.errors import NotEnoughDataError
+from components.core.lines import LineConfig
 from components.core.ports import Samples
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
+from components.models import registry
 from components.search.lease import Owner
-from components.search.space import load_space
+from components.search.portfolio import load_spaces
 from components.search.study import Study
 from components.search.synthetic import with_synthetic
 from components.train.fitting import fit
-from flows.jobs.modelling import detector_name
+from flows.jobs import modelling
 from flows.jobs.retrain import RetrainJob
 from flows.progress import report
 
@@ -47,22 +49,29 @@ def _search(job: RetrainJob) -> SearchOutcome:
         validation, synthetic = validation_samples(job)
         facts = facts_of(job, validation, synthetic=synthetic)
     settings = load_agent_settings(job.app.config_path("agents.yaml"))
-    space = load_space(detector_name(job.data), path=job.app.config_path("search_spaces.yaml")).pin(job.line.params)
+    detectors = searched_detectors(job.line)
+    space = load_spaces(detectors, pinned=job.line.params, path=job.app.config_path("search_spaces.yaml"))
     url = job.app.settings.database_url
     name = f"{job.line.name}/{job.id}"
     owner = Owner(holder=this_process(), is_gone=is_gone, ttl=job.app.settings.lease.ttl)
     with Study.open(url, name=name, space=space, seed=job.seed, owner=owner) as study, open_saver(url) as saver:
         outcome = run_builder(
-            BuilderTask(facts=facts, labels=validation.labels),
+            BuilderTask(facts=facts, labels=validation.labels, baselines=registry.baselines(detectors)),
             study=study,
             evaluate=lambda params, number: _evaluate(job, params, number, validation),
-            proposer=make_proposer(detector_name(job.data), model=make_model(settings.model)),
+            proposer=make_proposer(detectors, model=make_model(settings.model)),
             saver=saver,
             limits=BuilderLimits.of(settings.builder, trials=job.plan.budget),
             on_trial=lambda trial: _log(job, trial),
         )
     report("trials", job.plan.budget, job.plan.budget)
     return outcome
+
+
+def searched_detectors(line: LineConfig) -> tuple[str, ...]:
+    """What a search of `line` chooses among; pinned parameters belong to one detector, the only one then."""
+    pinned = modelling.detector_name(line) if line.params else line.detector
+    return registry.portfolio(pinned, modality=line.modality)
 
 
 def validation_samples(job: RetrainJob) -> tuple[Samples, bool]:
@@ -78,10 +87,11 @@ def validation_samples(job: RetrainJob) -> tuple[Samples, bool]:
 def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, validation: Samples) -> NDArray[np.float64]:
     """Scores of the validation samples by a detector of these parameters, fitted on train alone."""
     report("trials", number, job.plan.budget)
+    name, own = modelling.configured(job.line, params)
     with job.timed("search"):
         detector = fit(
-            detector_name(job.data),
-            params=params,
+            name,
+            params=own,
             schema=job.data.schema,
             samples=job.data.split(Split.TRAIN),
             seed=derive_seed(job.seed, "train"),

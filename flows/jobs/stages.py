@@ -13,6 +13,7 @@ from components.register.verify import check_files
 from flows.jobs import modelling
 from flows.jobs.models import load_model
 from flows.jobs.retrain import RetrainJob
+from flows.jobs.searching import searched_detectors
 from flows.progress import report
 
 
@@ -29,7 +30,7 @@ def prepare(job: RetrainJob) -> None:
     champion = job.app.records.models.champion(job.line.name)
     if champion is not None:
         check_files(job.app.tracker.local_folder(champion.folder), files=champion.files)
-    job.app.tracker.log_params(job.run_id, {"detector": modelling.detector_name(job.data)})
+    job.app.tracker.log_params(job.run_id, {"detector": ", ".join(searched_detectors(job.line))})
 
 
 def train(job: RetrainJob, outcome: SearchOutcome) -> Calibration:

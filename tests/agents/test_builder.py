@@ -15,6 +15,7 @@ from agents.proposers import KnowledgeProposer, Proposer
 from components.core.contracts import Proposal, SearchOutcome, Trial
 from components.core.errors import ConfigError, ModelError, NotEnoughDataError
 from components.search.attempts import Draft
+from components.search.portfolio import Portfolio
 from components.search.space import SearchSpace
 from components.search.study import Study
 
@@ -36,11 +37,12 @@ def search(
         limits: BuilderLimits = limits,
         labels: NDArray[np.int8] = labels,
         told: list[Trial] | None = None,
+        baselines: tuple[str, ...] = (),
         **study: Any,
     ) -> SearchOutcome:
         with open_saver(url) as saver, open_study(url, **study) as opened:
             return run_builder(
-                BuilderTask(facts=facts, labels=labels),
+                BuilderTask(facts=facts, labels=labels, baselines=baselines),
                 study=opened,
                 evaluate=evaluate,
                 proposer=proposer or KnowledgeProposer(()),
@@ -66,6 +68,21 @@ def test_a_search_tries_the_default_first_and_stops_on_its_budget(any_url: str, 
     best = outcome.trials[0].value
     assert best is not None
     assert all(trial.low is not None and trial.low <= (trial.value or 0) for trial in outcome.trials)
+
+
+def test_baselines_come_second_and_every_other_detector_gets_a_trial_by_its_defaults(
+    url: str, search: Runner, space: SearchSpace, evaluate: Evaluate
+) -> None:
+    others = tuple(space.model_copy(update={"detector": name}) for name in ("plain", "slow"))
+    outcome = search(
+        url,
+        space=Portfolio(spaces=(space, *others)),
+        baselines=("plain",),
+        evaluate=lambda params, number: evaluate({"rate": 0.9 if params["detector"] == "slow" else 0.01}, number),
+    )
+    opening = [(trial.params["detector"], trial.proposed_by) for trial in outcome.trials[:3]]
+    assert opening == [("toy", "default"), ("plain", "baseline"), ("slow", "knowledge")]
+    assert outcome.best.params["detector"] == "slow"
 
 
 def test_a_finished_search_is_not_run_again_but_goes_on_with_a_larger_budget(

@@ -255,6 +255,6 @@ def test_a_space_without_free_parameters_asks_nobody(url: str, open_study: Opene
 
 
 def test_the_proposer_has_a_model_only_when_there_is_one() -> None:
-    assert isinstance(make_proposer("memory-bank", model=None), KnowledgeProposer)
+    assert isinstance(make_proposer(("memory-bank",), model=None), KnowledgeProposer)
     model = ChatModel(ModelSettings(), model=FakeListChatModel(responses=["x"]))
-    assert isinstance(make_proposer("memory-bank", model=model), LanguageModelProposer)
+    assert isinstance(make_proposer(("memory-bank",), model=model), LanguageModelProposer)
