@@ -2,7 +2,8 @@
 
 `python -m benchmarks.orchestration --root FOLDER` makes a workspace in a temporary folder, ingests the MVTec-shaped
 folder, retrains it through the command line, and retrains it again. Waiting for MLflow, DVC, databases and Prefect is
-overhead; so are imports and the start of the process.
+overhead. Two shares are printed: of the flow, from its start to the registered candidate, and of the whole command,
+which also loads the libraries and waits for Prefect's server.
 """
 
 import argparse
@@ -57,8 +58,9 @@ def measure(root: Path, *, budget: int) -> dict[str, Any]:
         "ingest_s": ingest,
         "retrain_s": wall,
         "work_s": work,
-        "overhead_s": wall - work,
-        "overhead_share": (wall - work) / wall,
+        "flow_s": timings["total"],
+        "flow_overhead_share": (timings["total"] - work) / timings["total"],
+        "command_overhead_share": (wall - work) / wall,
         "unchanged_s": unchanged,
         **{f"{stage}_s": timings[stage] for stage in WORK},
     }

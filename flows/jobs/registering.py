@@ -65,7 +65,7 @@ def register(
             explanations=explanations,
             code=provenance(),
             request=job.plan.request,
-            timings=job.timings,
+            timings=job.account(),
         ),
     )
     sync_aliases(job.app, name)

@@ -33,6 +33,7 @@ class RetrainJob:
         self.folder = plan.app.home / "retrains" / self.id
         self.timings: dict[str, float] = dict(record.stages.get("timings", {}))
         self._done = dict(record.stages)
+        self._began = time.perf_counter()
 
     @cached_property
     def data(self) -> LineData:
@@ -70,6 +71,10 @@ class RetrainJob:
             yield
         finally:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
+
+    def account(self) -> dict[str, float]:
+        """Seconds of every stage's own work, and `total` since this process took the retrain up."""
+        return {**self.timings, "total": time.perf_counter() - self._began}
 
     def fresh_folder(self, name: str) -> Path:
         """An empty folder of this retrain; what a killed try left in it is gone."""
