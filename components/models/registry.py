@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..core.contracts import Modality, TableSchema
 from ..core.errors import ConfigError, UnavailableError
 from ..core.lines import first_problem
-from ..core.ports import Detector
+from ..core.ports import Detector, Embedder
 from .bundle import read_header
 from .params.base import Params
 from .params.images import MemoryBankParams
@@ -86,6 +86,17 @@ def baselines(detectors: Iterable[str]) -> tuple[str, ...]:
 def default_detector(modality: Modality) -> str:
     """Name of the detector that a line of this modality gets unless it names another."""
     return _DEFAULTS[modality]
+
+
+def default_embedder() -> Embedder:
+    """The default image detector, unfitted, for what its features say of images.
+
+    Raises:
+        UnavailableError: Its weights are not on this machine.
+    """
+    made = create(default_detector(Modality.IMAGE), {}, schema=None)
+    assert isinstance(made, Embedder)
+    return made
 
 
 def check_detector(name: str, *, modality: Modality) -> None:

@@ -28,7 +28,7 @@ def add(
     window: Annotated[int, typer.Option(help="Table: rows of one sample.")] = 1,
     stride: Annotated[int, typer.Option(help="Table: rows between the starts of two samples; 0: the window.")] = 0,
     labels_file: Annotated[str, typer.Option(help="Image: CSV below the source with columns path,label.")] = "",
-    detector: Annotated[str, typer.Option(help="Detector; empty: the modality's default.")] = "",
+    detector: Annotated[str, typer.Option(help="The only one to search; all: slow ones too; empty: quick ones.")] = "",
 ) -> None:
     """Declare a line; its file in the workspace holds every further option."""
     from components.core.lines import declare_line

@@ -15,6 +15,7 @@ from components.drift import evidently_report
 from components.drift.check import check
 from components.drift.features import OPTICS, embedding_features, optics, table_features
 from components.drift.window import DriftWindow, Family
+from components.models import registry
 from components.samples.columns import as_categories
 from components.samples.sets import ImageSamples, TableSamples
 from components.samples.tables import read_table
@@ -107,10 +108,9 @@ def _features(
         return before, after, dict.fromkeys(before.columns, "feature")
     assert isinstance(old, ImageSamples)
     assert isinstance(new, ImageSamples)
-    if not isinstance(detector, Embedder):
-        light_before, light_after = (optics(list(part.take(range(len(part))))) for part in (old, new))
-        return light_before, light_after, dict(OPTICS)
-    (light_before, seen_before), (light_after, seen_after) = _look(old, detector), _look(new, detector)
+    # What an image is like is no matter of the champion's kind: where it has no features of its own, the default has.
+    embedder = detector if isinstance(detector, Embedder) else registry.default_embedder()
+    (light_before, seen_before), (light_after, seen_after) = _look(old, embedder), _look(new, embedder)
     inner_before, inner_after = embedding_features(seen_before, seen_after)
     families: dict[str, Family] = {**OPTICS, **dict.fromkeys(inner_before.columns, "embedding")}
     return (
