@@ -188,12 +188,12 @@ class SearchSpace(_Part):
 
 
 def load_space(detector: str, *, path: Path = SPACES_FILE) -> SearchSpace:
-    """The search space of `detector` from the YAML file at `path`.
+    """The search space of `detector` from the YAML file at `path`, else ours: a workspace may be older than a detector.
 
     Raises:
         ConfigError: The file is missing, no YAML, says something unknown or impossible, or lacks the detector.
     """
-    spaces = read_yaml(path, into=_FILE)
+    spaces = read_yaml(SPACES_FILE, into=_FILE) | read_yaml(path, into=_FILE)
     if detector not in spaces:
         raise ConfigError(
             f"{path} has no search space for detector {detector!r}.", hint=f"It has: {', '.join(sorted(spaces))}."

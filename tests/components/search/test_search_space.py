@@ -95,3 +95,10 @@ def test_impossible_files_are_refused(tmp_path: Path, text: str, says: str) -> N
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"spaces\.yaml is missing"):
         load_space("toy", path=tmp_path / "spaces.yaml")
+
+
+def test_a_workspace_older_than_a_detector_gets_the_shipped_space(tmp_path: Path) -> None:
+    path = tmp_path / "spaces.yaml"
+    path.write_text("deepsad: {eta: {type: float, low: 1, high: 2, default: 1.5}}")
+    assert load_space("memory-bank", path=path) == load_space("memory-bank")
+    assert list(load_space("deepsad", path=path).parameters) == ["eta"]
