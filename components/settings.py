@@ -60,6 +60,9 @@ class PrefectSettings(_Group):
 
     api_url: str = Field("", description="API of a real server; empty: one is started when a flow needs it")
     startup_timeout: float = Field(120.0, gt=0, le=900, description="Seconds the started server may take")
+    database_url: SecretStr = Field(
+        SecretStr(""), description="Database of the started server, postgresql+asyncpg://...; empty: prefect/prefect.db"
+    )
 
 
 class LeaseSettings(_Group):

@@ -21,7 +21,7 @@ def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> DriftOutcome:
     if outcome.report.verdict == "drift" and action != "off":
         reason = f"drift check {outcome.check_id}: {outcome.report.kind}"
         app.records.requests.request_retrain(line, reason=reason, drift_check=outcome.check_id, actor=actor)
-        if action == "on" and up_is_running(app.settings):
+        if up_is_running(app.settings):
             emit_drift(line, check=f"{line} drift check {outcome.check_id}", detail=outcome.report.detail)
     return outcome
 
@@ -29,18 +29,18 @@ def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> DriftOutcome:
 def run_drift(app: Linewright, name: str, *, actor: str) -> tuple[DriftOutcome, str]:
     """Run the flow now; return what it found and one sentence on what follows.
 
-    With `linewright up` running, a positive verdict of a line whose action is "on" is an event that an automation turns
-    into a retrain; without it the line is retrained at once.
+    With `linewright up` running, a positive verdict is an event that an automation turns into a retrain. Without it a
+    line whose action is "ask" has a stored request, and one whose action is "on" is retrained at once. "off": nothing.
     """
     with prefect_api(app.settings), tags(TAG, line_tag(name)):
         outcome = drift_flow(str(app.home), name, actor)
     action = app.line(name).drift.action
     if outcome.report.verdict != "drift" or action == "off":
         return outcome, ""
-    if action == "ask":
-        return outcome, f"A retrain is asked for: linewright retrain {name}"
     if up_is_running(app.settings):
         return outcome, "A retrain is starting on the running server: linewright status"
+    if action == "ask":
+        return outcome, f"A retrain is asked for: linewright retrain {name}"
     from flows.jobs.plan import plan_retrain
     from flows.training import run_retrain
 

@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from components.adapters.objects import open_store
+from components.core.budgets import Rate
 from components.core.contracts import DatasetVersion, Modality, TableSchema, now
 from components.core.errors import ConfigError, IntegrityError, LinewrightError
 from components.core.hashing import sha256_bytes, sha256_file
@@ -51,7 +52,7 @@ class Train(_Section):
 
     seed: int = Field(0, ge=0, lt=2**32)
     params: dict[str, Any] = {}
-    false_alarm_rate: float | None = Field(None, gt=0, lt=1)
+    false_alarms: Rate | None = None
 
 
 class Params(_Section):
@@ -131,7 +132,7 @@ def train(params: Params, *, build: Path) -> None:
     folder.mkdir(parents=True)
     chosen = params.train
     data = prepared(params, build=build)
-    modelling.train(data, params=chosen.params, seed=chosen.seed, rate=chosen.false_alarm_rate, folder=folder)
+    modelling.train(data, params=chosen.params, seed=chosen.seed, rate=chosen.false_alarms, folder=folder)
 
 
 def evaluate(params: Params, *, build: Path) -> None:

@@ -1,12 +1,13 @@
 """What a line's file (`lines/<line>.yaml` in the workspace) may say."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from .contracts import Modality
+from .budgets import Rate
+from .contracts import Costs, Modality
 from .errors import ConfigError
 from .names import check_slug
 
@@ -53,7 +54,9 @@ class DriftOptions(_Section):
     horizon: int = Field(20, ge=1, description="Checks of one champion over which the rate holds")
     min_effect: float = Field(0.25, ge=0, description="Smaller shifts, in reference deviations, are not drift")
     min_samples: int = Field(20, ge=8, description="Fewer new samples: not enough data")
-    action: Literal["off", "ask", "on"] = Field("ask", description="on drift: nothing, store a request, or retrain")
+    action: Literal["off", "ask", "on"] = Field(
+        "ask", description="on drift: nothing; ask (`up` retrains); retrain at once"
+    )
 
 
 class Schedules(_Section):
@@ -80,13 +83,18 @@ class LineConfig(_Section):
     image: ImageOptions = ImageOptions()
     table: TableOptions = TableOptions()
     shares: Shares = Shares()
-    detector: str = Field("", description="Registered name; empty: the modality's default")
+    detector: str = Field(
+        "", description="The only detector to search; empty: all that fit quickly; all: slow ones too"
+    )
     params: dict[str, Any] = Field({}, description="Parameters that replace the detector's defaults (trial 0)")
     budget: int = Field(8, ge=1, le=10_000, description="Trials of one search")
     seed: int = Field(0, ge=0, lt=2**32)
-    false_alarm_rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="Declared share of normal samples above the threshold; none: smallest the data support"
+    false_alarms: Rate | None = Field(
+        None,
+        validation_alias=AliasChoices("false_alarms", "false_alarm_rate"),  # the second is the key of earlier releases
+        description="Normal samples above the threshold, as '1 per 1000', '0.1 %' or 0.001; none: fewest supported",
     )
+    costs: Costs = Costs()
     drift: DriftOptions = DriftOptions()
     schedule: Schedules = Schedules()
     gates: dict[str, float | bool] = Field({}, description="Replaces entries of gates.yaml for this line")

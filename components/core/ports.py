@@ -116,6 +116,21 @@ class Embedder(Protocol):
         ...
 
 
+@runtime_checkable
+class LeftOut(Protocol):
+    """A detector that keeps part of what it was fitted on and can score the rest against what it kept.
+
+    Attributes:
+        left_out_scores: ``(M,)`` float64 once fitted: of each of M normal training samples, the largest score of its
+            parts that were not kept, on the scale of `Scores.image`. Biased low against new samples, because the kept
+            parts come from the same ones; see `components.metrics.tails`. None where nothing was left out, or in a
+            detector that was loaded.
+    """
+
+    @property
+    def left_out_scores(self) -> NDArray[np.float64] | None: ...  # noqa: D102 - see the class
+
+
 class ObjectStore(Protocol):
     """Files below one root: a folder or an S3 prefix. Keys are POSIX paths relative to the root."""
 

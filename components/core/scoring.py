@@ -1,5 +1,7 @@
 """Scores of a whole sample set, batch by batch, so that the set may be larger than memory."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .contracts import Scores
@@ -15,8 +17,17 @@ def score_all(detector: Detector, samples: Samples, *, maps: bool = False, progr
     parts: list[Scores] = []
     for batch in batches(samples, size=size):
         scores = detector.score(batch)
-        parts.append(scores if maps else Scores(image=scores.image))
+        parts.append(scores if maps else Scores(image=scores.image, uncertainty=scores.uncertainty))
         progress("scoring", min(len(parts) * size, len(samples)), len(samples))
-    image = np.concatenate([part.image for part in parts]) if parts else np.empty(0)
+    return join(parts)
+
+
+def join(parts: Sequence[Scores]) -> Scores:
+    """The scores of several batches of one detector as one."""
     kept = [part.maps for part in parts if part.maps is not None]
-    return Scores(image=image, maps=np.concatenate(kept) if maps and kept else None)
+    spreads = [part.uncertainty for part in parts if part.uncertainty is not None]
+    return Scores(
+        image=np.concatenate([part.image for part in parts]) if parts else np.empty(0),
+        maps=np.concatenate(kept) if kept else None,
+        uncertainty=np.concatenate(spreads) if spreads else None,
+    )

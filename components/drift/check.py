@@ -1,16 +1,19 @@
 """One drift check: distances, their permutation null, and the verdict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.core.contracts import DriftFeature, DriftReport
 from components.core.lines import DriftOptions
 from components.core.seeds import generator
 from components.drift import evidently_report, words
 from components.drift.attribution import kind_of
+from components.drift.blocks import Blocks, Measured, measure
 from components.drift.distances import EVIDENTLY_FLOOR, Vector
-from components.drift.permutation import Null, enough_groups, null_distribution
+from components.drift.permutation import Null, enough_groups, null_distribution, permutations_for
 from components.drift.pooling import Pool, Quantity, pool
 from components.drift.window import DriftWindow
 
@@ -45,22 +48,30 @@ def check(
     """
     both = pool(reference, current)
     level = options.false_alarm_rate / options.horizon
+    blocks = Blocks.of(reference, current) if both.thinned and min(len(reference), len(current)) else None
+    if blocks is not None:
+        both = replace(both, old_groups=blocks.old, new_groups=blocks.new)
     features: list[DriftFeature] = []
     kind, verdict = "", "not enough data"
     detail = _shortage(len(reference), len(current), both, least=options.min_samples, level=level)
     if not detail:
         rng = generator(seed, "drift", line, check)
-        distances = [quantity.distance for quantity in both.quantities]
-        null = null_distribution(distances, groups=both.groups, new_groups=both.new_groups, level=level, rng=rng)
         features = _changed_constants(reference.constants, current.constants)
-        features += _judge(both, null, min_effect=options.min_effect)
+        if blocks is None:
+            features += _judge(both, level=level, min_effect=options.min_effect, rng=rng)
+        else:
+            ignored = {**reference.ignored, **current.ignored}
+            found = measure(reference, current, blocks=blocks, level=level, rng=rng, ignored=ignored)
+            features += _judge_blocks(found, blocks, min_effect=options.min_effect)
+            both = replace(both, ignored=ignored)
         features.sort(key=lambda feature: (not feature.drifted, -_excess(feature)))
         drifted = [feature for feature in features if feature.drifted]
         kind = kind_of(both, drifted, level=level, min_effect=options.min_effect, rng=rng)
         verdict = "drift" if drifted else "no drift"
-        detail = words.outcome(features, both, permutations=null.permutations, level=level)
+        detail = words.outcome(features, both, permutations=permutations_for(level), level=level)
         detail += words.caveat(kind, drifted)
-    notes = words.notes(reference, current, both, options=options, check=check)
+    # What could not be measured says nothing where nothing was.
+    notes = words.notes(reference, current, both, options=options, check=check) if features else []
     return DriftReport.model_validate(
         {
             "line": line,
@@ -87,9 +98,9 @@ def _excess(feature: DriftFeature) -> float:
 def _shortage(old: int, new: int, both: Pool, *, least: int, level: float) -> str:
     """Why there are too few samples or groups for any verdict, or ""."""
     if new < least:
-        return f"{new} new samples are fewer than the {least} that are asked for"
+        return f"{new} new samples, {least} needed"
     if old < least:
-        return f"{old} reference samples are fewer than the {least} that are asked for"
+        return f"{old} reference samples, {least} needed"
     if not enough_groups(both.old_groups, both.new_groups, level=level):
         return (
             f"{both.old_groups} old and {both.new_groups} new independent groups can be exchanged in too few ways to "
@@ -113,23 +124,56 @@ def _changed_constants(old: Mapping[str, str], new: Mapping[str, str]) -> list[D
     ]
 
 
-def _judge(both: Pool, null: Null, *, min_effect: float) -> list[DriftFeature]:
+def _judge(both: Pool, *, level: float, min_effect: float, rng: np.random.Generator) -> list[DriftFeature]:
+    null = null_distribution(
+        [quantity.distance for quantity in both.quantities],
+        groups=both.groups,
+        new_groups=both.new_groups,
+        level=level,
+        rng=rng,
+    )
     observed = _observed(both)
     features = []
     for index, quantity in enumerate(both.quantities):
-        distance, threshold = observed[quantity.name], float(null.thresholds[index])
-        effect = _effect(quantity, both, distance - float(null.mean[index]))
-        features.append(
-            DriftFeature(
-                name=quantity.name,
-                family=quantity.family,
-                distance=distance,
-                threshold=threshold,
-                effect=effect,
-                drifted=distance > threshold + _TIE and abs(effect) >= min_effect,
-            )
-        )
+        distance = observed[quantity.name]
+        effect = _effect(quantity, both.new, distance - float(null.mean[index]))
+        threshold = float(null.thresholds[index])
+        features.append(_feature(quantity, distance, threshold=threshold, effect=effect, min_effect=min_effect))
     return features
+
+
+def _judge_blocks(found: Iterator[Measured | Null], blocks: Blocks, *, min_effect: float) -> list[DriftFeature]:
+    new = np.repeat([False, True], [len(blocks.old_rows), len(blocks.new_rows)])
+    measured: list[tuple[Measured, float]] = []
+    null: Null | None = None
+    for item in found:
+        if isinstance(item, Null):
+            null = item
+        else:
+            # Its values go: a million of every column at once would not fit.
+            bare = replace(item, quantity=replace(item.quantity, values=np.zeros(0)))
+            measured.append((bare, _effect(item.quantity, new, 0.0)))
+    assert null is not None
+    features = []
+    for (item, shift), mean, threshold in zip(measured, null.mean, null.thresholds, strict=True):
+        excess = item.distance - float(mean)
+        effect = excess if item.quantity.kind == "numeric" and abs(shift) < excess else shift
+        bound = float(threshold) + item.rounding
+        features.append(_feature(item.quantity, item.distance, threshold=bound, effect=effect, min_effect=min_effect))
+    return features
+
+
+def _feature(
+    quantity: Quantity, distance: float, *, threshold: float, effect: float, min_effect: float
+) -> DriftFeature:
+    return DriftFeature(
+        name=quantity.name,
+        family=quantity.family,
+        distance=distance,
+        threshold=threshold,
+        effect=effect,
+        drifted=distance > threshold + _TIE and abs(effect) >= min_effect,
+    )
 
 
 def _observed(both: Pool) -> dict[str, float]:
@@ -140,14 +184,14 @@ def _observed(both: Pool) -> dict[str, float]:
     return rates | measured
 
 
-def _effect(quantity: Quantity, both: Pool, excess: float) -> float:
+def _effect(quantity: Quantity, side: NDArray[np.bool_], excess: float) -> float:
     """How much it moved, in deviations of the reference; signed where it moved to one side.
 
     Numbers: the shift of the mean, or what the distance has above chance where that is more (a change of spread or
     shape, unsigned). Categories: the largest shift of a category's share in that share's own deviation. Alarms: of
     their rate.
     """
-    old, new = quantity.values[~both.new], quantity.values[both.new]
+    old, new = quantity.values[~side], quantity.values[side]
     if quantity.kind == "numeric":
         shift = float(np.nanmean(new) - np.nanmean(old)) / max(float(np.nanstd(old)), EVIDENTLY_FLOOR)
         return shift if abs(shift) >= excess else excess

@@ -65,9 +65,12 @@ def jensen_shannon(codes: NDArray[np.int64], *, new: Divisions) -> Vector:
     """
     kept = codes >= 0
     hot = np.eye(int(codes.max(initial=0)) + 1)[codes[kept]]
-    chosen = new[:, kept].astype(np.float64)
-    new_counts = chosen @ hot
-    old_counts = hot.sum(axis=0) - new_counts
+    return jensen_shannon_of(new[:, kept].astype(np.float64) @ hot, total=hot.sum(axis=0))
+
+
+def jensen_shannon_of(new_counts: Vector, *, total: Vector) -> Vector:
+    """The same from the counts of K categories: ``(P, K)`` of the new samples, ``(K,)`` of all."""
+    old_counts = total - new_counts
     new_total, old_total = new_counts.sum(axis=1, keepdims=True), old_counts.sum(axis=1, keepdims=True)
     usable = ((new_total > 0) & (old_total > 0))[:, 0]
     p, q = old_counts / np.maximum(old_total, 1.0), new_counts / np.maximum(new_total, 1.0)
@@ -87,9 +90,14 @@ def rate_difference(alarms: Vector, *, new: Divisions) -> Vector:
     >>> rate_difference(np.array([0.0, 0.0, 1.0, 1.0]), new=np.array([[False, False, False, True]])).round(3).tolist()
     [0.667]
     """
-    new_count = new.sum(axis=1)
-    old_count = new.shape[1] - new_count
-    new_alarms = new @ alarms
-    rates = new_alarms / np.maximum(new_count, 1), (alarms.sum() - new_alarms) / np.maximum(old_count, 1)
+    kinds = np.stack([1 - alarms, alarms], axis=1)
+    return rate_difference_of(new.astype(np.float64) @ kinds, total=kinds.sum(axis=0))
+
+
+def rate_difference_of(new_counts: Vector, *, total: Vector) -> Vector:
+    """The same from the counts of silence and alarm: ``(P, 2)`` of the new samples, ``(2,)`` of all."""
+    new_count, old_count = new_counts.sum(axis=1), (total - new_counts).sum(axis=1)
+    new_alarms = new_counts[:, 1]
+    rates = new_alarms / np.maximum(new_count, 1), (total[1] - new_alarms) / np.maximum(old_count, 1)
     difference: Vector = np.where((new_count > 0) & (old_count > 0), np.abs(rates[0] - rates[1]), 0.0)
     return difference

@@ -97,9 +97,14 @@ def null_distribution(
     chunk = max(1, _CELLS // len(groups))
     rows: list[NDArray[np.float64]] = []
     for start in range(0, total, chunk):
-        new = _draw(min(chunk, total - start), count, new_groups, rng)[:, groups]
+        new = draw(min(chunk, total - start), count, new_groups, rng)[:, groups]
         rows.append(np.stack([distance(new) for distance in distances], axis=1))
-    values = np.concatenate(rows)
+    return null_of(np.concatenate(rows), level=level)
+
+
+def null_of(values: NDArray[np.float64], *, level: float) -> Null:
+    """The null of F distances that were measured on P random divisions, ``(P, F)``."""
+    total = len(values)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     largest = np.sort(((values - mean) / np.where(deviation > 0, deviation, np.inf)).max(axis=1))
     # p = (1 + values at or above) / (1 + permutations) <= level exactly where the observed exceeds this one.
@@ -107,7 +112,8 @@ def null_distribution(
     return Null(mean=mean, deviation=deviation, critical=float(largest[-above]), permutations=total)
 
 
-def _draw(rows: int, count: int, new: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def draw(rows: int, count: int, new: int, rng: np.random.Generator) -> Divisions:
+    """``(rows, count)``: random divisions of `count` groups of which `new` are new."""
     ranks = np.argpartition(rng.random((rows, count)), new - 1, axis=1)[:, :new]
     chosen = np.zeros((rows, count), dtype=np.bool_)
     np.put_along_axis(chosen, ranks, True, axis=1)

@@ -1,6 +1,6 @@
 """Two windows → the list of quantities to compare, each over the pooled samples, and what is left out and why."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from components.drift.permutation import units
 from components.drift.window import ALARM_RATE, SCORE, DriftWindow, Family
 
 MOST_ROWS = 1_000
-"""Rows of each window that are measured; shifts of a quarter deviation are plain with far fewer."""
+"""Rows of each window that are divided one by one; larger windows are measured by blocks."""
 MOST_CATEGORIES = 50
 LEAST_VALUES = 8
 _SMALLEST_SCALE = 1e-12
@@ -90,17 +90,8 @@ def pool(reference: DriftWindow, current: DriftWindow) -> Pool:
     side = np.repeat([False, True], [len(old), len(new)])
     groups, old_groups, new_groups = units(reference.groups[old], current.groups[new])
     ignored = {**reference.ignored, **current.ignored}
-    quantities = []
-    for name in reference.features.columns:
-        column = pd.concat([reference.features[name].iloc[old], current.features[name].iloc[new]], ignore_index=True)
-        found = _quantity(str(name), column, reference.families[name], side)
-        if isinstance(found, str):
-            ignored[str(name)] = found
-        else:
-            quantities.append(found)
-    scores = np.concatenate([reference.scores[old], current.scores[new]])
     return Pool(
-        quantities=(*quantities, *_verdicts(scores, reference.threshold, side)),
+        quantities=tuple(quantities(reference, current, old=old, new=new, ignored=ignored)),
         new=side,
         groups=groups,
         old_groups=old_groups,
@@ -108,6 +99,26 @@ def pool(reference: DriftWindow, current: DriftWindow) -> Pool:
         ignored=ignored,
         thinned=len(old) < len(reference) or len(new) < len(current),
     )
+
+
+def quantities(
+    reference: DriftWindow,
+    current: DriftWindow,
+    *,
+    old: NDArray[np.int64],
+    new: NDArray[np.int64],
+    ignored: dict[str, str],
+) -> Iterator[Quantity]:
+    """What is compared, one at a time, over rows `old` and `new`; `ignored` receives column → why it is not."""
+    side = np.repeat([False, True], [len(old), len(new)])
+    for name in reference.features.columns:
+        parts = [reference.features[name].iloc[old], current.features[name].iloc[new]]
+        found = _quantity(str(name), pd.concat(parts, ignore_index=True), reference.families[name], side)
+        if isinstance(found, str):
+            ignored[str(name)] = found
+        else:
+            yield found
+    yield from _verdicts(np.concatenate([reference.scores[old], current.scores[new]]), reference.threshold, side)
 
 
 def _thin(count: int) -> NDArray[np.int64]:
@@ -130,9 +141,9 @@ def _quantity(name: str, column: "pd.Series[Any]", family: Family, side: NDArray
     least = min(int((present & side).sum()), int((present & ~side).sum()))
     if least < LEAST_VALUES:
         return f"only {least} values on one side"
-    known = column[~side].dropna().unique()
-    if len(known) == 1:
-        return _constant(name, column, known[0], family)
+    known = column[~side].dropna()
+    if (known.min() == known.max()) if numeric else (known.nunique() == 1):
+        return _constant(name, column, known.iloc[0], family)
     if numeric:
         values = column.to_numpy(dtype=np.float64)
         scale = float(np.nanstd(values))

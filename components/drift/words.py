@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from components.core.contracts import DriftFeature
 from components.core.lines import DriftOptions
 from components.drift.attribution import CAMERA
-from components.drift.pooling import MOST_ROWS, Pool
+from components.drift.pooling import Pool
 from components.drift.window import DriftWindow
 
 METHOD = (
@@ -51,7 +51,7 @@ def notes(reference: DriftWindow, current: DriftWindow, both: Pool, *, options: 
             f"{options.horizon} only"
         )
     if both.thinned:
-        found.append(f"measured on {MOST_ROWS} evenly spread samples of a window that has more")
+        found.append("neighbouring groups are exchanged together, as blocks")
     if gone := sorted(reference.constants.keys() ^ current.constants.keys()):
         found.append(f"constants known for one window only: {_listed(gone)}")
     for reason in sorted(set(both.ignored.values())):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.contracts import Calibration
-from components.metrics.thresholds import verdict_of
+from components.metrics.verdicts import verdict_of
 
 Reason = Literal["anomalous", "uncertain", "normal"]
 

@@ -1,4 +1,10 @@
-"""Conformal thresholds from normal calibration scores alone, for a declared false-alarm rate."""
+"""Thresholds from normal scores alone, for a declared false-alarm rate: conformal, or by an extreme-value tail.
+
+The rule: conformal where n scores support the rate (n >= 1 / rate - 1), with its finite-sample guarantee. Else the tail
+of the scores is extrapolated, if there are enough of them (`tails.SAMPLES`), the rate is at most `tails.REACH` times
+rarer than they show, and the tail fits. A memory bank's left-out scores, matched to the calibration scores, join them
+where these alone are too few for the tail. Else the rate is refused, and the message says how many samples would do.
+"""
 
 import math
 from typing import Literal
@@ -6,64 +12,66 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.contracts import Calibration
+from ..core.budgets import shown_rate
+from ..core.contracts import Calibration, Costs, Tail
 from ..core.errors import NotEnoughDataError
 from ..core.seeds import generator
+from . import tails
+from .conformal import needed_samples, rank_of, reference, smallest_rate
 
 RESAMPLES = 2000
-_ROUNDING = 1e-9
 _BLOCK = 2_000_000
 
+Method = Literal["split", "cross"]
+Floats = NDArray[np.float64]
 
-def smallest_rate(samples: int) -> float:
-    """The smallest false-alarm rate that so many calibration samples support.
 
-    >>> smallest_rate(99)
-    0.01
+def needed_for_tail(rate: float) -> int:
+    """The fewest scores whose tail may be extrapolated to a false-alarm rate.
+
+    >>> needed_for_tail(0.01), needed_for_tail(0.0001)
+    (90, 999)
     """
-    return 1 / (samples + 1)
+    return max(tails.SAMPLES, needed_samples(min(tails.REACH * rate, 0.5)))
 
 
-def needed_samples(rate: float) -> int:
-    """The fewest calibration samples that support a false-alarm rate.
+def require_samples(samples: int, *, rate: float, left_out: int = 0) -> None:
+    """Refuse a false-alarm rate that so many calibration samples cannot support by either rule.
 
-    >>> needed_samples(0.001)
-    999
-    """
-    return max(1, math.ceil(1 / rate - 1 - _ROUNDING))
-
-
-def require_samples(samples: int, *, rate: float) -> None:
-    """Refuse a false-alarm rate that so many calibration samples cannot support.
+    Args:
+        samples: Normal calibration samples.
+        rate: Declared false-alarm rate.
+        left_out: Training samples of which the detector can score what it left out; see `LeftOut`.
 
     Raises:
         NotEnoughDataError: They are too few; the message says how many would do.
     """
-    if samples < needed_samples(rate):
-        raise NotEnoughDataError(
-            f"A false-alarm rate of {rate:g} needs {needed_samples(rate)} normal calibration samples, there are "
-            f"{samples}.",
-            hint=f"Add normal samples, or declare {smallest_rate(samples):.3g} or more.",
-        )
+    joined = samples + (left_out if samples >= tails.MATCHED else 0)
+    if samples < needed_samples(rate) and joined < needed_for_tail(rate):
+        raise _refused(samples, rate=rate, why="")
 
 
 def calibrate(
-    scores: NDArray[np.float64], *, rate: float | None, method: Literal["split", "cross"], seed: int
+    scores: Floats,
+    *,
+    rate: float | None,
+    method: Method,
+    seed: int,
+    left_out: Floats | None = None,
+    costs: Costs | None = None,
 ) -> Calibration:
-    """The threshold above which a share `rate` of normal samples lies at most.
-
-    It is the k-th smallest of n scores, k = ceil((n + 1)(1 - rate)) (Vovk, Gammerman and Shafer 2005, section 2.2). The
-    interval is a smoothed bootstrap of that order statistic (Silverman and Young 1987): the plain one cannot see
-    beyond the largest score.
+    """The threshold above which a share `rate` of normal samples lies at most; see the module for the rule.
 
     Args:
         scores: ``(n,)`` of normal samples that the model did not see; higher is more anomalous.
-        rate: Declared false-alarm rate in (0, 1); None: the smallest that n samples support.
+        rate: Declared false-alarm rate in (0, 1); None: the smallest that n samples support conformally.
         method: "split": one model; "cross": each sample scored by a model fitted without its fold.
-        seed: Of the bootstrap.
+        seed: Of the bootstraps.
+        left_out: ``(M,)`` of training samples' parts that a memory bank left out, or None.
+        costs: Of wrong and of unsure verdicts; None: the defaults.
 
     Raises:
-        NotEnoughDataError: There is no score, one is not finite, or n is too small for `rate`.
+        NotEnoughDataError: There is no score, one is not finite, or they cannot support `rate`.
     """
     n = len(scores)
     if n == 0 or not np.isfinite(scores).all():
@@ -73,10 +81,15 @@ def calibrate(
             hint="Add normal samples to the source.",
         )
     chosen = smallest_rate(n) if rate is None else rate
-    require_samples(n, rate=chosen)
-    rank = math.ceil((n + 1) * (1 - chosen) - _ROUNDING)
-    threshold = float(np.partition(scores, rank - 1)[rank - 1])
-    low, high = _interval(scores, rank=rank, seed=seed)
+    tail = None
+    if n >= needed_samples(chosen):
+        rank = rank_of(chosen, samples=n)
+        threshold = float(np.partition(scores, rank - 1)[rank - 1])
+        low, high = _interval(scores, rank=rank, seed=seed)
+        guarantee = _guarantee(chosen, n=n, method=method)
+    else:
+        threshold, low, high, tail = _extrapolated(scores, rate=chosen, left_out=left_out, seed=seed)
+        guarantee = _tail_guarantee(chosen, tail)
     return Calibration(
         threshold=threshold,
         low=min(low, threshold),
@@ -84,24 +97,65 @@ def calibrate(
         false_alarm_rate=chosen,
         samples=n,
         method=method,
-        guarantee=_guarantee(chosen, n=n, method=method),
+        rule="conformal" if tail is None else "extreme-value",
+        guarantee=guarantee,
+        centre=float(np.median(scores)),
+        reference=reference(scores),
+        tail=tail,
+        costs=costs or Costs(),
     )
 
 
-def verdict_of(score: float, calibration: Calibration) -> Literal["OK", "NG", "unsure"]:
-    """NG above the threshold, OK at or below it, unsure within the threshold's interval."""
-    if calibration.low <= score <= calibration.high and calibration.low < calibration.high:
-        return "unsure"
-    return "NG" if score > calibration.threshold else "OK"
+def _extrapolated(
+    scores: Floats, *, rate: float, left_out: Floats | None, seed: int
+) -> tuple[float, float, float, Tail]:
+    """Threshold, its interval and the tail that they come from."""
+    needed, n, error = needed_for_tail(rate), len(scores), 0.0
+    require_samples(n, rate=rate, left_out=0 if left_out is None else len(left_out))
+    used = scores
+    if n < needed:
+        assert left_out is not None
+        moved = tails.matched(left_out, scores)
+        if moved is None:
+            why = "the scores that the memory bank left out are distributed otherwise than theirs"
+            raise _refused(n, rate=rate, why=why)
+        used = np.concatenate([scores, moved])
+    tail = tails.fit_tail(used, seed=seed)
+    if tail.fit_p < tails.LEVEL:
+        why = f"the tail of the scores is no generalised Pareto one (p = {tail.fit_p:.3g}), so it is not extrapolated"
+        raise _refused(n, rate=rate, why=why)
+    threshold = tails.quantile(tail, rate=rate)
+    low, high = tails.quantile_interval(used, tail, rate=rate)
+    if used is not scores and left_out is not None:
+        tail = tail.model_copy(update={"source": "left out"})
+        error = 1.96 * tails.matching_error(left_out, scores, at=threshold, seed=seed)
+    return (
+        threshold,
+        threshold - math.hypot(threshold - low, error),
+        threshold + math.hypot(high - threshold, error),
+        tail,
+    )
 
 
-def _interval(scores: NDArray[np.float64], *, rank: int, seed: int) -> tuple[float, float]:
+def _refused(samples: int, *, rate: float, why: str) -> NotEnoughDataError:
+    message = (
+        f"A false-alarm rate of {rate:g} needs {needed_samples(rate)} normal calibration samples, there are {samples}"
+    )
+    tail = "" if why else f" ({needed_for_tail(rate)} are enough if their extreme-value tail fits)"
+    return NotEnoughDataError(
+        f"{message}; {why}." if why else f"{message}.",
+        hint=f"Add normal samples{tail}, or declare {smallest_rate(samples):.3g} or more.",
+    )
+
+
+def _interval(scores: Floats, *, rank: int, seed: int) -> tuple[float, float]:
+    """Smoothed bootstrap of the order statistic (Silverman and Young 1987); the plain one sees nothing beyond it."""
     rng = generator(seed, "threshold")
     n = len(scores)
     quartiles = np.subtract(*np.percentile(scores, [75, 25])) / 1.34
     spread = min(float(scores.std()), float(quartiles)) or float(scores.std())
     width = 0.9 * spread * n ** (-1 / 5)  # Silverman 1986, equation 3.31
-    drawn: list[NDArray[np.float64]] = []
+    drawn: list[Floats] = []
     block = max(1, _BLOCK // n)
     for start in range(0, RESAMPLES, block):
         size = (min(block, RESAMPLES - start), n)
@@ -111,7 +165,7 @@ def _interval(scores: NDArray[np.float64], *, rank: int, seed: int) -> tuple[flo
     return float(low), float(high)
 
 
-def _guarantee(rate: float, *, n: int, method: str) -> str:
+def _guarantee(rate: float, *, n: int, method: Method) -> str:
     if method == "split":
         return (
             f"at most {rate:.2%} of normal samples are false alarms on average, if they are like the {n} calibration "
@@ -122,4 +176,12 @@ def _guarantee(rate: float, *, n: int, method: str) -> str:
     return (
         f"about {rate:.2%} of normal samples are false alarms, if the model scores like those fitted without a fold; "
         f"no finite-sample bound holds for the {n} calibration samples scored across folds (cross-conformal)"
+    )
+
+
+def _tail_guarantee(rate: float, tail: Tail) -> str:
+    where = "calibration scores" if tail.source == "calibration" else "calibration and matched left-out scores"
+    return (
+        f"about {shown_rate(rate)} normal samples is a false alarm, extrapolated by a generalised Pareto tail from the "
+        f"{tail.exceedances} largest of {tail.samples} {where} (fit p = {tail.fit_p:.2f}); no finite-sample bound holds"
     )

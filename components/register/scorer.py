@@ -16,8 +16,8 @@ from ..core.contracts import Calibration, TableSchema
 from ..core.errors import ModelError
 from ..core.lines import ImageOptions
 from ..core.ports import Batch, Detector
-from ..core.scoring import BATCH
-from ..metrics.thresholds import verdict_of
+from ..core.scoring import BATCH, join
+from ..metrics.verdicts import answers
 from ..models.registry import load
 from ..samples.images import decode_image
 from ..samples.tables import cut, encode, window_starts
@@ -54,20 +54,26 @@ class Scorer:
                 of one file, its rows in order.
 
         Returns:
-            One row a sample: `score`, `threshold`, `verdict` (OK, NG or unsure), and for tables `start` and `end`,
-            the sample's rows, end excluded.
+            One row a sample: `score`, `threshold`, `verdict` (OK, NG or unsure), `uncertainty`, `p_value`, `severity`
+            (see `core.contracts.Verdict`), and for tables `start` and `end`, the sample's rows, end excluded.
         """
         if self._schema is None:
             bounds, batches = None, self._images(frame)
         else:
             bounds, batches = self._windows(frame, self._schema)
-        parts = [self._detector.score(batch).image for batch in batches]
-        scores = np.concatenate(parts) if parts else np.empty(0)
-        found = pd.DataFrame({"score": scores, "threshold": self._calibration.threshold, "verdict": self._say(scores)})
+        scores = join([self._detector.score(batch) for batch in batches])
+        said = answers(scores.image, self._calibration, uncertainty=scores.uncertainty)
+        found = pd.DataFrame(
+            {
+                "score": scores.image,
+                "threshold": self._calibration.threshold,
+                "verdict": [answer.word for answer in said],
+                "uncertainty": np.array([answer.uncertainty for answer in said], dtype=np.float64),
+                "p_value": np.array([answer.p_value for answer in said], dtype=np.float64),  # NaN where unknown
+                "severity": [answer.severity or "" for answer in said],
+            }
+        )
         return found if bounds is None else found.assign(start=bounds[:, 0], end=bounds[:, 1])
-
-    def _say(self, scores: NDArray[np.float64]) -> list[str]:
-        return [verdict_of(float(score), self._calibration) for score in scores]
 
     def _images(self, frame: pd.DataFrame) -> Iterator[Batch]:
         size = BATCH["image"]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Calibration, Verdict, now
-from components.metrics.thresholds import verdict_of
+from components.core.contracts import Calibration, Scores, Verdict, now
+from components.metrics.conformal import discoveries, fewest_discoveries
+from components.metrics.verdicts import answers
 
 
 def verdicts(
@@ -17,7 +18,7 @@ def verdicts(
     calibration: Calibration,
     samples: Sequence[str],
     paths: Sequence[str],
-    scores: NDArray[np.float64],
+    scores: Scores,
     bounds: NDArray[np.int64] | None = None,
 ) -> list[Verdict]:
     """One verdict a sample, in order.
@@ -25,28 +26,43 @@ def verdicts(
     Args:
         line: Name of the line.
         model_version: The champion's number.
-        calibration: Its threshold, with the interval within which the answer is `unsure`.
+        calibration: Its threshold, with the interval and the costs that decide what is `unsure`.
         samples: N sample names (SHA-256).
         paths: N places, for people.
-        scores: ``(N,)``; higher is more anomalous.
+        scores: Of N samples; higher is more anomalous.
         bounds: ``(N, 2)`` first row and end (excluded) of windows; None for images.
     """
-    spread = (calibration.high - calibration.low) / 2
     time = now()
+    said = answers(scores.image, calibration, uncertainty=scores.uncertainty)
     return [
         Verdict(
             verdict_id=uuid.uuid4().hex,
             line=line,
             sample=samples[index],
             path=paths[index],
-            score=float(scores[index]),
+            score=float(scores.image[index]),
             threshold=calibration.threshold,
-            verdict=verdict_of(float(scores[index]), calibration),
-            uncertainty=spread,
+            verdict=answer.word,
+            uncertainty=answer.uncertainty,
+            p_value=answer.p_value,
+            severity=answer.severity,
             model_version=model_version,
             start=None if bounds is None else int(bounds[index, 0]),
             end=None if bounds is None else int(bounds[index, 1]),
             created=time,
         )
-        for index in range(len(samples))
+        for index, answer in enumerate(said)
     ]
+
+
+def flagged(found: Sequence[Verdict], calibration: Calibration, *, rate: float) -> tuple[frozenset[str], int]:
+    """Ids of the verdicts that are flagged as a batch at a false-discovery rate, and the fewest that can be.
+
+    Raises:
+        ConfigError: `rate` is not in (0, 1).
+        NotEnoughDataError: The calibration samples cannot support `rate`, or a verdict has no p-value.
+    """
+    fewest = fewest_discoveries(len(found), rate=rate, samples=calibration.samples)
+    p = np.array([1.0 if verdict.p_value is None else verdict.p_value for verdict in found])
+    chosen = discoveries(p, rate=rate)
+    return frozenset(verdict.verdict_id for verdict, yes in zip(found, chosen, strict=True) if yes), fewest

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Calibration, Params, TableSchema
+from components.core.contracts import Calibration, Costs, Params, TableSchema
 from components.core.errors import NotEnoughDataError
-from components.core.ports import Detector, Progress, Samples, silent
+from components.core.ports import Detector, LeftOut, Progress, Samples, silent
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed, generator
 from components.core.subset import Subset, normal_only
@@ -52,15 +52,26 @@ class Calibrated:
     scores: dict[str, float]
 
 
-def calibrate_split(detector: Detector, *, samples: Samples, rate: float | None, seed: int) -> Calibrated:
+def calibrate_split(
+    detector: Detector, *, samples: Samples, rate: float | None, seed: int, costs: Costs | None = None
+) -> Calibrated:
     """Threshold from normal `samples` that `detector` never saw; see `components.metrics.thresholds`.
+
+    Where they are too few for the rate, what a memory bank left out of its training samples joins them.
 
     Raises:
         NotEnoughDataError: The samples cannot support `rate`; the message says how many would.
     """
     normal = normal_only(samples)
     scores = score_all(detector, normal).image
-    calibration = calibrate(scores, rate=rate, method="split", seed=derive_seed(seed, "calibration"))
+    calibration = calibrate(
+        scores,
+        rate=rate,
+        method="split",
+        seed=derive_seed(seed, "calibration"),
+        left_out=detector.left_out_scores if isinstance(detector, LeftOut) else None,
+        costs=costs,
+    )
     return Calibrated(calibration=calibration, scores=_by_name(normal, scores))
 
 
@@ -73,6 +84,7 @@ def calibrate_cross(
     groups: NDArray[np.str_],
     rate: float | None,
     seed: int,
+    costs: Costs | None = None,
     progress: Progress = silent,
 ) -> Calibrated:
     """Threshold from all normal `samples`, each scored by a model fitted without its fold.
@@ -87,6 +99,7 @@ def calibrate_cross(
         groups: ``(N,)`` names of what belongs together (part, batch, time block), or of the sample itself.
         rate: Declared false-alarm rate; None: the smallest that the samples support.
         seed: Of the folds, the fits and the bootstrap.
+        costs: Of wrong and of unsure verdicts; None: the defaults.
         progress: Told of every fold.
 
     Raises:
@@ -116,7 +129,7 @@ def calibrate_cross(
         held_out = Subset(samples, fold)
         scores |= _by_name(held_out, score_all(model, held_out).image)
     values = np.array(list(scores.values()))
-    calibration = calibrate(values, rate=rate, method="cross", seed=derive_seed(seed, "calibration"))
+    calibration = calibrate(values, rate=rate, method="cross", seed=derive_seed(seed, "calibration"), costs=costs)
     return Calibrated(calibration=calibration, scores=scores)
 
 

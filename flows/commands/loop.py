@@ -89,6 +89,9 @@ def drift(name: LineName, actor: AsActor = OPERATOR, json: Json = False) -> None
 
 def print_drift(report: "DriftReport", *, path: str, follows: str) -> None:
     """The verdict, what moved most, and what follows."""
+    if report.verdict == "not enough data":
+        console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}: {escape(report.detail)}", soft_wrap=True)
+        return
     console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}  {report.kind}\n  {escape(report.detail)}")
     moved = sorted(report.features, key=lambda item: item.distance / max(item.threshold, 1e-12), reverse=True)[:SHOWN]
     rows = [

@@ -21,6 +21,10 @@ def register(app: typer.Typer) -> None:
 def score(
     name: LineName,
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")],
+    fdr: Annotated[
+        float | None,
+        typer.Option(help="Flag what stands out of this batch; the share of normal samples among the flagged."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Score files with the champion; verdicts are stored."""
@@ -30,10 +34,13 @@ def score(
     app = open_workspace()
     line = app.line(name)
     with bars():
-        found = score_paths(app, line, paths=paths)
+        found = score_paths(app, line, paths=paths, fdr=fdr)
     if json:
         for verdict in found.verdicts:
-            print_json(verdict.model_dump(mode="json", exclude={"line", "created"}, exclude_none=True))
+            shown = verdict.model_dump(mode="json", exclude={"line", "created"}, exclude_none=True)
+            if found.flagged is not None:
+                shown["flagged"] = verdict.verdict_id in found.flagged
+            print_json(shown)
     else:
         worst = sorted(found.verdicts, key=lambda verdict: verdict.score, reverse=True)[:SHOWN]
         rows = [
@@ -41,14 +48,21 @@ def score(
                 escape(verdict.path) + (f"[{verdict.start}:{verdict.end}]" if verdict.start is not None else ""),
                 f"{verdict.score:.4g}",
                 coloured(verdict.verdict),
+                verdict.severity or "",
+                "" if verdict.p_value is None else f"{verdict.p_value:.3g}",
                 verdict.verdict_id,
             ]
             for verdict in worst
         ]
         counts = {word: sum(verdict.verdict == word for verdict in found.verdicts) for word in ("OK", "NG", "unsure")}
         title = f"{len(found.verdicts)} verdicts by v{found.model_version}, the most anomalous first"
-        table(title, ["sample", "score", "verdict", "id"], rows, empty="Nothing was scored.")
+        table(title, ["sample", "score", "verdict", "severity", "p", "id"], rows, empty="Nothing was scored.")
         console.print("  ".join(f"{coloured(word)} {count}" for word, count in counts.items()))
+        if found.flagged is not None:
+            console.print(
+                f"{len(found.flagged)} of {len(found.verdicts)} are flagged at a false-discovery rate of {fdr:g}; "
+                f"it takes {found.fewest} or more at once"
+            )
         if found.overlays:
             console.print(f"Heat maps: {found.overlays}", soft_wrap=True)
     found.raise_if_refused()

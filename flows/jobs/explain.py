@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from components.core.contracts import Calibration, ManifestColumn, Modality, Verdict
+from components.core.contracts import Calibration, ManifestColumn, Modality, Scores, Verdict
 from components.core.errors import SourceError, UnknownVersionError
 from components.core.hashing import sha256_bytes
 from components.core.lines import LineConfig
@@ -15,7 +15,7 @@ from components.explain.overlays import anchored_scale, overlay
 from components.explain.pictures import save_image
 from components.explain.plots import bar_plot
 from components.explain.shapley import explain_table, pick_background
-from components.metrics.thresholds import verdict_of
+from components.metrics.verdicts import answers
 from components.samples.images import decode_image
 from components.samples.tables import encode_cells, read_table
 from components.samples.windows import cut
@@ -44,13 +44,17 @@ def explain_subject(app: Linewright, line: LineConfig, subject: str) -> dict[str
         found = _image(line, detector, model.calibration, content, picture)
     else:
         found = _table(data, detector, content, bounds, picture, seed=model.seed)
-    score = float(found.pop("score"))
+    scores: Scores = found.pop("scores")
+    said = answers(scores.image, model.calibration, uncertainty=scores.uncertainty)[0]
     return {
         "line": line.name,
         "path": path,
-        "score": score,
+        "score": float(scores.image[0]),
         "threshold": model.calibration.threshold,
-        "verdict": verdict_of(score, model.calibration),
+        "verdict": said.word,
+        "uncertainty": said.uncertainty,
+        "p_value": said.p_value,
+        "severity": said.severity,
         "model_version": model.version,
         "picture": str(picture),
         **found,
@@ -102,7 +106,7 @@ def _image(
     save_image(np.concatenate([image, drawn], axis=1), picture)
     top = np.unravel_index(int(heat.argmax()), heat.shape)
     where = [round((place + 0.5) / size, 3) for place, size in zip(top, heat.shape, strict=True)]
-    return {"score": detector.score([image]).image[0], "hottest": {"row": where[0], "column": where[1]}}
+    return {"scores": detector.score([image]), "hottest": {"row": where[0], "column": where[1]}}
 
 
 def _table(
@@ -123,7 +127,7 @@ def _table(
     bar_plot(found, sample=0, title=f"rows {bounds[0]} to {bounds[1]}", path=picture)
     shap = pd.Series(found.values[0], index=list(found.features)).sort_values(key=abs, ascending=False)
     return {
-        "score": found.scores[0],
+        "scores": detector.score(window),
         "base": found.base,
         "rows": list(bounds),
         "shap": [{"feature": name, "value": float(value)} for name, value in shap.items()],

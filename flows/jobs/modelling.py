@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Label, ManifestColumn, Params, Split
+from components.core.contracts import Label, ManifestColumn, Modality, Params, Split
 from components.core.lines import LineConfig
 from components.core.ports import Detector
 from components.core.seeds import derive_seed
@@ -53,7 +53,7 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
         samples = data.split(Split.TRAIN)
         detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)
         held_out = data.split(Split.CALIBRATION)
-        return detector, calibrate_split(detector, samples=held_out, rate=rate, seed=seed)
+        return detector, calibrate_split(detector, samples=held_out, rate=rate, seed=seed, costs=data.line.costs)
     rows = data.rows(Split.TRAIN, Split.CALIBRATION)
     samples = data.samples(rows)
     detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)
@@ -65,6 +65,7 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
         groups=data.groups(rows),
         rate=rate,
         seed=seed,
+        costs=data.line.costs,
         progress=report,
     )
     return detector, calibrated
@@ -79,12 +80,19 @@ def is_small(data: LineData) -> bool:
 def require_calibration(data: LineData, *, rate: float | None) -> None:
     """Refuse, before anything is trained, a declared false-alarm rate that the calibration samples cannot support.
 
+    Whether an extreme-value tail fits is known after training alone, and refused then.
+
     Raises:
         NotEnoughDataError: They are too few; the message says how many would do.
     """
     if rate is not None:
-        splits = (Split.TRAIN, Split.CALIBRATION) if is_small(data) else (Split.CALIBRATION,)
-        require_samples(len(data.rows(*splits, label=Label.NORMAL)), rate=rate)
+        train = len(data.rows(Split.TRAIN, label=Label.NORMAL))
+        held_out = len(data.rows(Split.CALIBRATION, label=Label.NORMAL))
+        if is_small(data):
+            require_samples(train + held_out, rate=rate)
+        else:
+            left_out = train if data.line.modality is Modality.IMAGE else 0  # memory banks are detectors of images
+            require_samples(held_out, rate=rate, left_out=left_out)
 
 
 def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: int) -> Scored:

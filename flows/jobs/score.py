@@ -1,7 +1,7 @@
 """The score job: the champion's verdicts on files, stored, with heat maps for images."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,15 @@ from components.core.errors import NotEnoughDataError, SourceError
 from components.core.hashing import sha256_bytes
 from components.core.lines import LineConfig
 from components.core.ports import Detector, Image
+from components.core.scoring import join
 from components.explain.overlays import anchored_scale, overlay
 from components.explain.pictures import save_image
+from components.metrics.conformal import fewest_discoveries
 from components.samples.images import IMAGE_SUFFIXES, decode_image
 from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
 from components.samples.unusable import UnusableSample
 from components.samples.windows import cut, window_names, window_starts
-from components.serve.verdicts import verdicts
+from components.serve.verdicts import flagged, verdicts
 from flows.jobs.models import champion_of, load_model
 from flows.progress import report
 from flows.wiring import Linewright
@@ -30,13 +32,16 @@ WINDOWS_AT_ONCE = 4096
 class ScoreRun:
     """Verdicts of one call in the order of the files; `refused` says `path: why` of files without one.
 
-    `overlays` is the folder of heat maps, None for tables.
+    `overlays` is the folder of heat maps, None for tables. `flagged` are the ids of verdicts that stand out of the
+    batch at the false-discovery rate that was asked for, which takes `fewest` of them or more; None where none was.
     """
 
     verdicts: tuple[Verdict, ...]
     refused: tuple[str, ...]
     model_version: int
     overlays: Path | None
+    flagged: frozenset[str] | None = None
+    fewest: int = 0
 
     def raise_if_refused(self) -> None:
         """Raise SourceError if a file could not be scored; the verdicts of the others are stored all the same."""
@@ -46,22 +51,28 @@ class ScoreRun:
             raise SourceError(f"Not scored: {first}{more}.", hint="Every other file has its verdict.")
 
 
-def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path]) -> ScoreRun:
-    """Score every image or table below `paths`, and store the verdicts.
+def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr: float | None = None) -> ScoreRun:
+    """Score every image or table below `paths`, and store the verdicts; `fdr` flags those that stand out as a batch.
 
     Raises:
-        NotEnoughDataError: The line has no champion.
+        NotEnoughDataError: The line has no champion, or its calibration samples cannot support `fdr`.
+        ConfigError: `fdr` is not in (0, 1).
         SourceError: There is no file to score.
         IntegrityError: The champion is not what was registered.
     """
     champion = champion_of(app, line.name)
+    if fdr is not None:
+        fewest_discoveries(0, rate=fdr, samples=champion.calibration.samples)  # refused before anything is scored
     image = line.modality is Modality.IMAGE
     files = find_files(paths, suffixes=IMAGE_SUFFIXES if image else TABLE_SUFFIXES)
     detector = load_model(app, champion)
     scorer = _ImageScorer if image else _TableScorer
     run = scorer(app, line, champion, detector).score(files)
     app.records.verdicts.add(run.verdicts)
-    return run
+    if fdr is None:
+        return run
+    chosen, fewest = flagged(run.verdicts, champion.calibration, rate=fdr)
+    return replace(run, flagged=chosen, fewest=fewest)
 
 
 def find_files(paths: Sequence[Path], *, suffixes: frozenset[str]) -> list[Path]:
@@ -129,7 +140,7 @@ class _ImageScorer(_Scorer):
             calibration=calibration,
             samples=[sample for _, sample, _ in some],
             paths=[str(path) for path, _, _ in some],
-            scores=scores.image,
+            scores=scores,
         )
         maps = self.detector.explain(images)
         scale = anchored_scale(calibration.threshold, background=float(np.median(maps)))
@@ -167,10 +178,10 @@ class _TableScorer(_Scorer):
         values = encode_cells(frame, schema)
         values[np.isinf(values)] = np.nan  # a reading that is no number is a missing one; its row still gets a verdict
         bounds = window_starts(frame, schema, group=self.line.table.group)
-        scores, names = [], []
+        parts, names = [], []
         for start in range(0, len(bounds), WINDOWS_AT_ONCE):
             windows = cut(values, bounds[start : start + WINDOWS_AT_ONCE], window=schema.window)
-            scores.append(self.detector.score(windows).image)
+            parts.append(self.detector.score(windows))
             names += window_names(windows)
         return verdicts(
             line=self.line.name,
@@ -178,6 +189,6 @@ class _TableScorer(_Scorer):
             calibration=self.champion.calibration,
             samples=names,
             paths=[str(path)] * len(bounds),
-            scores=np.concatenate(scores) if scores else np.empty(0),
+            scores=join(parts),
             bounds=bounds,
         )

@@ -37,7 +37,7 @@ def describe(app: Linewright, model: ModelVersion) -> dict[str, Any]:
         "params": model.params,
         "seed": model.seed,
         "threshold": model.calibration.threshold,
-        "calibration": model.calibration.model_dump(),
+        "calibration": model.calibration.model_dump(exclude={"reference"}),
         "metrics": metrics,
         "looks": model.evaluation.looks,
         "champion_metrics": (

@@ -25,7 +25,7 @@ def prepare(job: RetrainJob) -> None:
             compared with is not what was registered; nothing was trained.
         NotEnoughDataError: The declared false-alarm rate needs more calibration samples.
     """
-    modelling.require_calibration(job.data, rate=job.line.false_alarm_rate)
+    modelling.require_calibration(job.data, rate=job.line.false_alarms)
     job.app.registry.verify(job.plan.version, progress=report)
     champion = job.app.records.models.champion(job.line.name)
     if champion is not None:
@@ -43,7 +43,7 @@ def train(job: RetrainJob, outcome: SearchOutcome) -> Calibration:
                 job.data,
                 params=outcome.best.params,
                 seed=job.seed,
-                rate=job.line.false_alarm_rate,
+                rate=job.line.false_alarms,
                 folder=folder,
             )
         return found.calibration.model_dump(mode="json")

@@ -5,16 +5,30 @@ import os
 from pathlib import Path
 from typing import Any
 
+from components.core.errors import ConfigError
 from components.settings import Settings
 
 _LOCAL = "127.0.0.1,localhost"
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Variables for this process and its children; they must be set before prefect is imported to hold fully."""
+    """Variables for this process and its children; they must be set before prefect is imported to hold fully.
+
+    Raises:
+        ConfigError: Prefect cannot use the database that the settings name.
+    """
     home = settings.prefect_home
     proxies = os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or ""
+    database = settings.prefect.database_url.get_secret_value()
+    driver = database.partition("://")[0]
+    if driver not in ("", "postgresql+asyncpg", "sqlite+aiosqlite"):
+        # Looked at here and not where settings are read: that error would show the URL with its password.
+        raise ConfigError(
+            "prefect.database_url is not one that Prefect can use.",
+            hint="Use postgresql+asyncpg:// or sqlite+aiosqlite://.",
+        )
     return {
+        **({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
         "PREFECT_HOME": str(home),
         "PREFECT_RESULTS_LOCAL_STORAGE_PATH": str(home / "storage"),
         "PREFECT_LOGGING_SETTINGS_PATH": str(_logging_file(settings)),

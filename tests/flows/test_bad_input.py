@@ -169,12 +169,17 @@ def test_files_that_are_no_images(texture, refused, linewright, tmp_path):
     assert "torn.png" in mixed.err
 
 
+def test_a_false_discovery_rate_that_cannot_be_held(story, refused):
+    assert "needs 99999 normal calibration samples" in refused("score", "pump", ".", "--fdr", "1e-5")
+    assert "between 0 and 1" in refused("score", "pump", ".", "--fdr", "2")
+
+
 def test_a_false_alarm_rate_that_the_samples_cannot_support(story, refused, linewright):
     app = linewright.open()
     path, line = app.line_path("pump"), app.line("pump")
     text, models = path.read_text(), app.records.models.list("pump")
     try:
-        path.write_text(dump_line(line.model_copy(update={"false_alarm_rate": 1e-6})))
+        path.write_text(dump_line(line.model_copy(update={"false_alarms": 1e-6})))
         assert "needs 999999 normal calibration samples" in refused("retrain", "pump", "--budget", "1")
     finally:
         path.write_text(text)

@@ -11,7 +11,8 @@ from PIL import Image
 
 pytestmark = pytest.mark.server
 
-VERDICT = {"verdict_id", "sample", "path", "score", "threshold", "verdict", "uncertainty", "model_version"}
+VERDICT = {"verdict_id", "sample", "path", "score", "threshold", "verdict", "uncertainty", "model_version",
+           "p_value", "severity"}  # fmt: skip
 
 
 def covered(verdicts: Iterable[dict[str, Any]]) -> set[int]:

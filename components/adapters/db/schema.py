@@ -10,7 +10,7 @@ from components.core.errors import WorkspaceError
 VERSION_TABLE = "linewright_alembic_version"
 """Optuna keeps its own `alembic_version` in the same database."""
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest revision below `migrations/versions`; revisions are numbered upwards in four digits."""
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

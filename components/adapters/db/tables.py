@@ -173,6 +173,8 @@ VERDICTS = _table(
     Column("end", NUMBER),
     Column("overlay", LongText, nullable=False),
     Column("created", UtcTime, nullable=False),
+    Column("p_value", Double),
+    Column("severity", String(8)),
     _of_model("model_version"),
     Index(None, "line", "sample"),
     Index(None, "line", "id"),

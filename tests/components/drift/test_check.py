@@ -9,7 +9,7 @@ from components.core.contracts import DriftReport
 from components.core.errors import NotEnoughDataError
 from components.core.lines import DriftOptions
 from components.drift.check import check
-from components.drift.evidently_report import write_html
+from components.drift.evidently_report import distances, write_html
 from components.drift.features import OPTICS, embedding_features, optics
 from components.drift.window import DriftWindow
 
@@ -87,11 +87,40 @@ def test_small_effects_are_no_drift() -> None:
     assert _check(_table(old), _table(new, seed=1), options=strict).verdict == "no drift"
 
 
+def test_large_windows_are_measured_whole() -> None:
+    rng = np.random.default_rng(0)
+    old, new = rng.normal(size=(9_000, 3)), rng.normal(size=(5_000, 3))
+    old[17, 2], new[:, 1] = 1e6, new[:, 1] + 0.5
+    reference, current = _table(old), _table(new, seed=1)
+    report = _check(reference, current)
+    assert _drifted(report) == ["c1"]
+    kinds = dict.fromkeys(["c0", "c1", "c2"], "numeric")
+    theirs = distances(reference.features, current.features, columns=list(kinds), kinds=kinds)
+    ours = {feature.name: feature.distance for feature in report.features if feature.name in theirs}
+    assert ours == pytest.approx(theirs, rel=1e-9)
+
+
+def test_false_verdicts_on_large_windows_stay_within_the_declared_rate() -> None:
+    options = DriftOptions(false_alarm_rate=0.3, horizon=1, min_effect=0, min_samples=8)
+    repeats, alarms = 20, 0
+    for run in range(repeats):
+        rng = np.random.default_rng(run)
+        # Discrete, heavy-tailed and plain columns; windows of unlike size.
+        old, new = (
+            np.stack([rng.poisson(3, rows), rng.standard_t(2, rows), rng.normal(size=rows)], axis=1).astype(float)
+            for rows in (4_100, 2_300)
+        )
+        alarms += _check(_table(old, seed=run), _table(new, seed=1_000 + run), options=options).verdict == "drift"
+    assert alarms <= binom.ppf(0.999, repeats, 0.3)
+
+
 def test_too_few_samples_and_too_few_groups() -> None:
     old = _table(_normal(100, 2, seed=1))
     few = _check(old, _table(_normal(19, 2, seed=2)))
     assert (few.verdict, few.features) == ("not enough data", ())
-    assert "19 new samples" in few.detail
+    assert few.detail == "19 new samples, 20 needed."
+    none = _check(old, _table(np.zeros((0, 2))))
+    assert (none.verdict, none.detail) == ("not enough data", "0 new samples, 20 needed.")
     one_batch = _check(old, _table(_normal(60, 2, seed=2) + 9, groups=np.zeros(60)), options=DriftOptions())
     assert one_batch.verdict == "not enough data"
     assert "100 old and 1 new" in one_batch.detail

@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import NotEnoughDataError
-from components.metrics.thresholds import calibrate, needed_samples, smallest_rate, verdict_of
+from components.metrics.conformal import needed_samples, smallest_rate
+from components.metrics.thresholds import calibrate, require_samples
+from components.metrics.verdicts import verdict_of
 
 
 def run(scores, rate=None, method="split", seed=0):
@@ -23,7 +25,7 @@ def test_the_smallest_rate_needs_exactly_n_samples(n):
     assert needed_samples(smallest_rate(n)) == n
 
 
-@given(st.integers(1, 200))
+@given(st.integers(1, 89))  # from 90 on, the tail may be extrapolated
 def test_the_smallest_rate_is_supported_and_no_smaller(n):
     assert run(np.arange(n), rate=smallest_rate(n)).threshold == n - 1
     with pytest.raises(NotEnoughDataError, match=f"needs {n + 1} normal"):
@@ -66,3 +68,48 @@ def test_verdicts():
     assert verdict_of(found.low - 0.01, found) == "OK"
     assert verdict_of(found.low, found) == verdict_of(found.high, found) == "unsure"
     assert verdict_of(found.high + 0.01, found) == "NG"
+
+
+def gauss(n, seed=0):
+    return np.random.default_rng(seed).normal(size=n)
+
+
+def test_a_rate_beyond_the_samples_is_extrapolated_where_the_tail_fits():
+    found = run(gauss(500), rate=1 / 2000)
+    assert (found.rule, found.samples) == ("extreme-value", 500)
+    assert found.tail is not None
+    assert (found.tail.exceedances, found.tail.source) == (50, "calibration")
+    assert found.low < found.threshold < found.high
+    assert found.low < 3.2905 < found.high  # the normal quantile of 1 - 1/2000
+    assert "no finite-sample bound" in found.guarantee
+    assert run(gauss(500), rate=1 / 400).rule == "conformal"
+
+
+@pytest.mark.parametrize(("n", "rate"), [(89, 1 / 200), (500, 1 / 5020), (30, 1e-6)])
+def test_extrapolation_has_a_limit(n, rate):
+    with pytest.raises(NotEnoughDataError, match=f"there are {n}"):
+        run(gauss(n), rate=rate)
+    with pytest.raises(NotEnoughDataError, match=f"needs {needed_samples(rate)} normal"):
+        require_samples(n, rate=rate)
+
+
+def test_a_tail_that_does_not_fit_is_not_extrapolated():
+    scores = gauss(300)
+    scores[:12] = 50 + np.arange(12) / 1e3  # a clump far beyond: no generalised Pareto tail
+    with pytest.raises(NotEnoughDataError, match="no generalised Pareto"):
+        run(scores, rate=1 / 1000)
+    with pytest.raises(NotEnoughDataError, match="no generalised Pareto"):
+        run(np.ones(300), rate=1 / 1000)
+
+
+def test_left_out_scores_join_after_they_are_matched():
+    left_out, scores = 5 + 0.1 * gauss(300, seed=1), gauss(40)
+    found = calibrate(scores, rate=1 / 100, method="split", seed=0, left_out=left_out)
+    assert found.tail is not None
+    assert (found.tail.source, found.tail.samples, found.samples) == ("left out", 340, 40)
+    assert found.low < 2.3263 < found.high
+    other = np.concatenate([np.zeros(150), np.ones(150)]) + 0.01 * left_out  # two clumps
+    with pytest.raises(NotEnoughDataError, match="left out are distributed otherwise"):
+        calibrate(scores, rate=1 / 100, method="split", seed=0, left_out=other)
+    with pytest.raises(NotEnoughDataError, match="there are 40"):
+        calibrate(scores, rate=1 / 100, method="split", seed=0)

@@ -21,8 +21,13 @@ SCHEMA = TableSchema(
 
 QUICK: dict[str, dict[str, Any]] = {
     "memory-bank": {"image_size": 64, "coreset_ratio": 0.1},
+    "gaussian": {"image_size": 64},
+    "dino-memory": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
+    "reference": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
     "deepsad": {"epochs": 10, "pretrain_epochs": 5, "batch_size": 32},
 }
+
+IMAGES = ("memory-bank", "gaussian", "dino-memory", "reference")
 
 
 class Listed:
@@ -102,15 +107,14 @@ def broken(windows: np.ndarray) -> np.ndarray:
 @pytest.fixture(scope="session")
 def cases() -> dict[str, Case]:
     images, table = stripes(1, 9), rows(1, 40)
+    pictures: dict[str, Any] = {
+        "normal": stripes(0, 18),
+        "fresh": images,
+        "anomalous": spotted(images),
+        "flat": [np.full((64, 64, 3), 7, np.uint8)] * 4,
+    }
     return {
-        "memory-bank": Case(
-            "memory-bank",
-            normal=stripes(0, 18),
-            fresh=images,
-            anomalous=spotted(images),
-            flat=[np.full((64, 64, 3), 7, np.uint8)] * 4,
-            params=QUICK["memory-bank"],
-        ),
+        **{name: Case(name, params=QUICK[name], **pictures) for name in IMAGES},
         "deepsad": Case(
             "deepsad",
             normal=rows(0, 300),

@@ -12,7 +12,8 @@ import pytest
 from components.core.contracts import Calibration
 from components.core.errors import ModelError
 from components.core.ports import Detector
-from components.metrics.thresholds import calibrate, verdict_of
+from components.metrics.thresholds import calibrate
+from components.metrics.verdicts import verdict_of
 from components.models import registry
 
 ROOT = Path(__file__).parents[3]

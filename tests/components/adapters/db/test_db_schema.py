@@ -58,7 +58,7 @@ def test_a_newer_format_is_refused(url: str) -> None:
 
 def test_an_older_format_asks_for_the_upgrade(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Records.is_current(url)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", "0002")
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", "0003")
     with pytest.raises(WorkspaceError, match="linewright upgrade"):
         Records.open(url, busy_timeout=5)
     assert not Records.is_current(url)

@@ -1,0 +1,85 @@
+"""The one rule that turns a score into a verdict: used where scores are served, explained and exported."""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.contracts import Calibration, Severity, Word
+from .conformal import p_values
+
+NINETY_FIVE = NormalDist().inv_cdf(1 - 0.025)
+"""Standard deviations of half a 95 % interval."""
+
+MEDIUM, HIGH = 1.5, 3.0
+"""Severity's bounds: how many times as far above the median calibration score as the threshold is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is said of one score; see `components.core.contracts.Verdict` for the fields."""
+
+    word: Word
+    uncertainty: float
+    p_value: float | None
+    severity: Severity | None
+
+
+def answers(
+    scores: NDArray[np.float64], calibration: Calibration, *, uncertainty: NDArray[np.float64] | None = None
+) -> list[Answer]:
+    """What is said of each of ``(N,)`` scores with their standard deviations ``(N,)``, None where unknown."""
+    known = bool(calibration.reference)
+    p = p_values(scores, reference=calibration.reference, samples=calibration.samples) if known else None
+    found = []
+    for index, score in enumerate(scores.tolist()):
+        spread = 0.0 if uncertainty is None else float(uncertainty[index])
+        answer = Answer(
+            word=verdict_of(score, calibration, uncertainty=spread),
+            uncertainty=math.hypot((calibration.high - calibration.low) / 2, NINETY_FIVE * spread),
+            p_value=None if p is None else float(p[index]),
+            severity=severity_of(score, calibration),
+        )
+        found.append(answer)
+    return found
+
+
+def verdict_of(score: float, calibration: Calibration, *, uncertainty: float = 0.0) -> Word:
+    """NG above the threshold, OK at or below it, unsure where a person's look is cheaper than the risk.
+
+    The risk of the sharp word is its cost when wrong times the chance that it is: that the threshold, known without
+    error, lies on the other side of the score, known without noise. Both errors count as normal and independent; the
+    threshold's may differ in width to either side. A look is chosen where it costs less (Chow 1970). Costs never make a
+    score at or below the threshold NG, so the declared false-alarm rate holds whatever they are.
+
+    Args:
+        score: Higher is more anomalous.
+        calibration: Threshold, its interval and the costs.
+        uncertainty: Standard deviation of the score.
+    """
+    above = score > calibration.threshold
+    interval = (calibration.high - calibration.threshold) if above else (calibration.threshold - calibration.low)
+    wrong = calibration.costs.false_alarm if above else calibration.costs.miss
+    chance = calibration.costs.unsure / wrong
+    if chance < 0.5:
+        half = math.hypot(interval, NINETY_FIVE * uncertainty) * NormalDist().inv_cdf(1 - chance) / NINETY_FIVE
+        if half > 0 and abs(score - calibration.threshold) <= half:
+            return "unsure"
+    return "NG" if above else "OK"
+
+
+def severity_of(score: float, calibration: Calibration) -> Severity | None:
+    """Severity: none up to the threshold; low, medium, high by the score's distance from the median calibration score.
+
+    The distance is in units of the threshold's own, so that it means the same whatever scale the detector has; None for
+    a calibration of an earlier release, which kept no median.
+    """
+    if calibration.centre is None:
+        return None
+    if score <= calibration.threshold:
+        return "none"
+    unit = calibration.threshold - calibration.centre
+    times = (score - calibration.centre) / unit if unit > 0 else math.inf
+    return "high" if times >= HIGH else "medium" if times >= MEDIUM else "low"

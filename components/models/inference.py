@@ -1,0 +1,171 @@
+"""Frozen networks through OpenVINO: one image a request, one thread a request, as many requests as processors.
+
+The only importer of OpenVINO among the models. An image never shares a request, so its features are the same bits
+whatever batch it came in; a request never shares threads, so nothing spins beside another busy process. Graphs are
+put together from OpenVINO's own operations: to trace a network with torch and convert it takes seconds every time.
+"""
+
+import os
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UnavailableError
+
+if TYPE_CHECKING:
+    import openvino
+
+Floats = NDArray[np.float32]
+Node = Any
+"""An operation's output in a graph; the package has no types for it."""
+
+Precision = Literal["f32", "bf16"]
+
+
+def lacks(precision: Precision) -> str:
+    """Why this machine's processor cannot compute in `precision`, or ""."""
+    able = precision == "f32" or "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "" if able else f"This processor does not compute in {precision}."
+
+
+class Graph:
+    """A network of one input, image ``(1, H, W, 3)`` of uint8, put together from operations on ``(1, C, h, w)``.
+
+    Args:
+        height: H.
+        width: W.
+    """
+
+    def __init__(self, *, height: int, width: int) -> None:
+        from openvino import opset13
+
+        self._ops: Any = opset13
+        self.height, self.width = height, width
+        self._input = opset13.parameter([1, height, width, 3], np.uint8, name="image")
+
+    def image(self, *, mean: Sequence[float], deviation: Sequence[float]) -> Node:
+        """The input as ``(1, 3, H, W)``: channels of [0, 1], less their mean, by their deviation."""
+        scale = (1 / (255 * np.array(deviation))).astype(np.float32)
+        shift = (-np.array(mean) / np.array(deviation)).astype(np.float32)
+        values = self._ops.convert(self._input, np.float32)
+        return self.add(self.times(self._ops.transpose(values, np.array([0, 3, 1, 2])), _across(scale)), _across(shift))
+
+    def convolution(self, x: Node, weight: Floats, *, stride: int, grouped: bool = False) -> Node:
+        """`weight` ``(O, I, k, k)``, zeros around as TensorFlow's "SAME" does; `grouped`: a channel by itself."""
+        kernel = weight[:, :, None] if grouped else weight
+        name = self._ops.group_convolution if grouped else self._ops.convolution
+        return name(x, kernel, [stride, stride], [0, 0], [0, 0], [1, 1], "same_upper")
+
+    def relu6(self, x: Node) -> Node:
+        """Values limited to [0, 6]."""
+        return self._ops.clamp(x, 0.0, 6.0)
+
+    def gelu(self, x: Node) -> Node:
+        """Gaussian error linear unit, exact."""
+        return self._ops.gelu(x, "erf")
+
+    def add(self, x: Node, y: Node | Floats) -> Node:
+        """Sum; what has one row is added to all."""
+        return self._ops.add(x, y)
+
+    def times(self, x: Node, y: Node | Floats) -> Node:
+        """Product by elements."""
+        return self._ops.multiply(x, y)
+
+    def linear(self, x: Node, weight: Floats, bias: Floats) -> Node:
+        """`x` ``(..., I)`` by `weight` ``(O, I)``, plus `bias`."""
+        return self.add(self._ops.matmul(x, weight, False, True), bias)
+
+    def layer_norm(self, x: Node, weight: Floats, bias: Floats, *, epsilon: float) -> Node:
+        """Each row of the last axis to mean 0 and deviation 1, scaled."""
+        rows = self._ops.mvn(x, np.array([-1]), True, epsilon, "inside_sqrt")
+        return self.add(self.times(rows, weight), bias)
+
+    def attention(self, joined: Node, *, heads: int, width: int) -> Node:
+        """Softmax attention of `joined` ``(1, T, 3 width)``: queries, keys and values side by side."""
+        parts = self._ops.reshape(joined, np.array([1, -1, 3, heads, width // heads]), False)
+        by_kind = self._ops.transpose(parts, np.array([2, 0, 3, 1, 4]))
+        query, key, value = (self._ops.gather(by_kind, np.array(kind), np.array(0)) for kind in range(3))
+        mixed = self._ops.scaled_dot_product_attention(query, key, value)
+        return self._ops.reshape(self._ops.transpose(mixed, np.array([0, 2, 1, 3])), np.array([1, -1, width]), False)
+
+    def tokens(self, x: Node) -> Node:
+        """``(1, C, h, w)`` as ``(1, h w, C)``."""
+        channels = int(x.get_output_shape(0)[1])
+        return self._ops.transpose(self._ops.reshape(x, np.array([1, channels, -1]), False), np.array([0, 2, 1]))
+
+    def before(self, x: Node, first: Floats) -> Node:
+        """`x` ``(1, T, C)`` with the tokens `first` ``(1, t, C)`` before it."""
+        return self._ops.concat([first, x], 1)
+
+    def grid(self, x: Node, *, skip: int, shape: tuple[int, int]) -> Node:
+        """Tokens ``(1, skip + h w, C)`` but the first as ``(1, C, h, w)``."""
+        kept = self._ops.slice(x, np.array([skip]), np.array([2**31 - 1]), np.array([1]), np.array([1]))
+        return self._ops.reshape(self._ops.transpose(kept, np.array([0, 2, 1])), np.array([1, -1, *shape]), False)
+
+    def model(self, outputs: Sequence[Node]) -> "openvino.Model":
+        """The whole."""
+        from openvino import Model
+
+        return Model([self._ops.result(node) for node in outputs], [self._input], "backbone")
+
+
+class Network:
+    """A graph, compiled.
+
+    Args:
+        model: What `Graph.model` returned.
+        precision: Computed in; on a host that lacks it there is an error, never another precision.
+
+    Raises:
+        UnavailableError: The processor does not compute in `precision`.
+    """
+
+    def __init__(self, model: "openvino.Model", *, precision: Precision) -> None:
+        from openvino import AsyncInferQueue
+
+        if reason := lacks(precision):
+            raise UnavailableError(reason, hint="Use f32, or a machine with AMX or AVX512-BF16.")
+        count = len(os.sched_getaffinity(0))
+        # Without the hint OpenVINO takes bf16 by itself where there is AMX; pinned threads wait for busy neighbours.
+        options = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "NUM_STREAMS": str(count),
+            "INFERENCE_NUM_THREADS": count,
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._compiled = _core().compile_model(model, "CPU", options)
+        self._queue = AsyncInferQueue(self._compiled, count)
+        self._lock = threading.Lock()
+
+    def run(self, images: NDArray[np.uint8]) -> list[Floats]:
+        """Outputs ``(N, C, h, w)`` of the images ``(N, H, W, 3)``."""
+        shapes = [tuple(output.shape)[1:] for output in self._compiled.outputs]
+        found = [np.empty((len(images), *shape), np.float32) for shape in shapes]
+
+        def keep(request: Any, place: int) -> None:
+            for number, array in enumerate(found):
+                array[place] = request.get_output_tensor(number).data[0]
+
+        with self._lock:
+            self._queue.set_callback(keep)
+            for place, image in enumerate(images):
+                self._queue.start_async({0: image[None]}, place)
+            self._queue.wait_all()
+        return found
+
+
+@lru_cache(maxsize=1)
+def _core() -> "openvino.Core":
+    from openvino import Core
+
+    return Core()
+
+
+def _across(values: Floats) -> Floats:
+    """One value a channel, for ``(1, C, h, w)``."""
+    return values.reshape(1, -1, 1, 1)

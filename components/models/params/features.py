@@ -1,0 +1,44 @@
+"""Parameters of the detectors on frozen features beside the memory bank."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from .base import Params
+
+Precision = Literal["f32", "bf16"]
+
+
+class GaussianParams(Params):
+    """Of `gaussian`."""
+
+    image_size: int = Field(320, ge=64, le=1024, multiple_of=32, description="Side of the model's input, pixels")
+    stages: Literal["1-2-3-4", "2-3-4", "3-4"] = Field(
+        "2-3-4", description="Backbone stages with a Gaussian each; stage n has stride 2^(n+1)"
+    )
+    components: Literal["all", "principal", "negligible"] = Field(
+        "all", description="Principal components kept: all, those that carry most variance, or the others alone"
+    )
+    variance: float = Field(0.99, gt=0, lt=1, description="Share of the variance that `principal` carries")
+    precision: Precision = Field("f32", description="Of the backbone; bf16 needs a processor that has it")
+
+
+class DinoMemoryParams(Params):
+    """Of `dino-memory`."""
+
+    image_size: int = Field(392, ge=112, le=1022, multiple_of=14, description="Side of the model's input, pixels")
+    blocks: Literal["6", "9", "6-9", "3-6-9"] = Field("6-9", description="Transformer blocks whose features are joined")
+    coreset_ratio: float = Field(0.05, gt=0, le=1, description="Share of the training patches that is kept")
+    neighbours: int = Field(1, ge=1, le=50, description="Stored patches a patch is compared with; their mean distance")
+    top_fraction: float = Field(0.01, gt=0, le=1, description="Share of an image's patches whose mean is its score")
+    rotations: bool = Field(
+        False, description="Whether training images are also read turned by 90, 180 and 270 degrees"
+    )
+    max_patches: int = Field(100_000, ge=1_000, description="Training patches kept at most, drawn evenly")
+    precision: Precision = Field("f32", description="Of the backbone; bf16 needs a processor that has it")
+
+
+class ReferenceParams(DinoMemoryParams):
+    """Of `reference`."""
+
+    weight: float = Field(1.0, ge=0, le=10, description="What being nearer to a labelled anomaly than to normal adds")

@@ -1,0 +1,34 @@
+"""How the benchmark of thresholds counts."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.thresholds import effective_size, measure, rate_of, ruling
+
+
+def test_independent_scores_count_in_full_and_repeated_ones_once():
+    rng = np.random.default_rng(0)
+    assert effective_size(rng.normal(size=1000)) > 700
+    assert 60 < effective_size(np.repeat(rng.normal(size=100), 10)) < 160
+    assert effective_size(np.zeros(10)) == 10
+
+
+def test_an_interval_by_hand():
+    found = rate_of(np.zeros(36, dtype=bool), size=36)
+    assert found["high"] == pytest.approx(1 - 0.025 ** (1 / 36))  # Clopper and Pearson without a hit
+    assert ruling(found, declared=0.05) == "held"
+    assert ruling(rate_of(np.zeros(20, dtype=bool), size=20), declared=0.05) == "inconclusive"
+    assert ruling(rate_of(np.arange(1000) < 100, size=1000), declared=0.05) == "broken"
+    assert ruling(rate_of(np.empty(0, dtype=bool), size=0), declared=0.05) == "inconclusive"
+
+
+def test_a_table_from_file_to_ruling(tmp_path):
+    rng = np.random.default_rng(0)
+    normal, odd = rng.normal(size=(900, 3)), rng.normal(6, 1, size=(20, 3))
+    frame = pd.DataFrame(np.concatenate([normal, odd]), columns=list("abc"))
+    frame.assign(label=[0] * 900 + [1] * 20).sample(frac=1, random_state=0).to_csv(tmp_path / "9 t.csv", index=False)
+    row = measure(tmp_path / "9 t.csv", rate=0.05, window=1, detector="deepsad", seed=0)
+    assert (row["rule"], row["declared"], row["held"]) == ("conformal/split", 0.05, "held")
+    assert row["n"] + row["anomalies"] > 250
+    assert row["recall"]["value"] > 0.9

@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+import torch
+
+from components.core.errors import ModelError, UnavailableError
+from components.models import inference, weights
+from components.models.backbones import Backbone
+from components.models.torch_network import TorchNetwork
+
+LITE, DINO = "efficientnet-lite0", "dino-vits14"
+
+
+def pictures(count, height, width):
+    return np.random.default_rng(0).integers(0, 255, (count, height, width, 3)).astype(np.uint8)
+
+
+def timm_layers(name, image, layers):
+    """The same layers by timm in torch, of one image."""
+    import timm
+
+    tensors, _ = weights.read_weights(name, weights.find_weights(name))
+    x = torch.from_numpy(image)[None].permute(0, 3, 1, 2) / 255
+    if name == LITE:
+        model = timm.create_model("tf_efficientnet_lite0", features_only=True)
+        known = {key: torch.from_numpy(value) for key, value in tensors.items()}
+        model.load_state_dict(known, strict=False)
+        with torch.inference_mode():
+            found = model.eval()((x - 0.5) / 0.5)
+        return [found[layer].numpy() for layer in layers]
+    model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, img_size=518)
+    model.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()}, strict=True)
+    mean, deviation = (torch.tensor(v).reshape(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    with torch.inference_mode():
+        found = model.eval().forward_intermediates(
+            (x - mean) / deviation, indices=[layer - 1 for layer in layers], intermediates_only=True
+        )
+    return [one.numpy() for one in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "size", "channels"),
+    [(LITE, (0, 2, 3, 4), (96, 70), (16, 40, 112, 320)), (DINO, (1, 3), (518, 518), (384, 384))],
+)
+def test_features_are_those_of_the_network_in_torch(name, layers, size, channels):
+    backbone, images = Backbone.installed(name, layers=layers), pictures(1, *size)
+    assert backbone.channels == channels
+    for ours, theirs in zip(backbone.features(images), timm_layers(name, images[0], layers), strict=True):
+        assert ours.shape == theirs.shape
+        assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+def test_dino_weights_give_what_their_onnx_file_gives():
+    core, images = inference._core(), pictures(1, 224, 224)
+    whole = core.read_model(weights.find_weights(DINO))
+    port = "/backbone/encoder/layer.3/norm1/ReduceMean"
+    node = next(op for op in whole.get_ops() if op.get_friendly_name() == port)
+    whole.add_outputs([node.input_value(0)])
+    compiled = core.compile_model(whole, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    x = ((images / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
+    theirs = compiled(x)[len(compiled.outputs) - 1][:, 1:]
+    ours = Backbone.installed(DINO, layers=(3,)).features(images)[0].reshape(1, 384, -1).transpose(0, 2, 1)
+    assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(("name", "layers", "grid"), [(LITE, (3,), (6, 3)), (DINO, (1,), (6, 3))])
+def test_any_shape_and_the_same_bits_in_any_batch(name, layers, grid):
+    backbone = Backbone.installed(name, layers=layers)
+    images = pictures(5, *(side * backbone.strides[0] for side in grid))
+    whole = backbone.features(images)[0]
+    assert whole.shape == (5, backbone.channels[0], *grid)
+    for place in range(5):
+        assert np.array_equal(backbone.features(images[place : place + 1])[0][0], whole[place])
+
+
+def test_saved_tensors_give_the_same_features_and_others_are_refused():
+    backbone, images = Backbone.installed(LITE, layers=(2, 3)), pictures(1, 64, 64)
+    tensors = backbone.tensors()
+    again = Backbone(LITE, tensors, layers=(2, 3), digest=backbone.digest)
+    assert all(np.array_equal(a, b) for a, b in zip(again.features(images), backbone.features(images), strict=True))
+    changed = {**tensors, "conv_stem.weight": tensors["conv_stem.weight"] * 2}
+    other = Backbone(LITE, changed, layers=(2, 3), digest=backbone.digest)
+    assert not np.array_equal(other.features(images)[0], backbone.features(images)[0])
+    with pytest.raises(ModelError, match="do not fit"):
+        Backbone(LITE, {**tensors, "conv_stem.weight": tensors["conv_stem.weight"][:, :2]}, layers=(2, 3), digest="")
+    with pytest.raises(ModelError, match="do not fit"):
+        Backbone(LITE, {}, layers=(2,), digest="")
+
+
+def test_f32_is_f32_and_bf16_is_not_given_where_the_processor_lacks_it(monkeypatch):
+    images = pictures(1, 64, 64)
+    f32 = Backbone.installed(LITE, layers=(3,)).features(images)[0]
+    if not inference.lacks("bf16"):
+        bf16 = Backbone.installed(LITE, layers=(3,), precision="bf16").features(images)[0]
+        assert 1e-4 < np.abs(bf16 - f32).max() / np.abs(f32).max() < 0.2
+    monkeypatch.setattr(inference, "lacks", lambda precision: "" if precision == "f32" else "This one does not.")
+    with pytest.raises(UnavailableError, match="does not"):
+        Backbone.installed(LITE, layers=(3,), precision="bf16").features(pictures(1, 96, 64))
+
+
+@pytest.mark.parametrize("name", [LITE, DINO])
+def test_weights_of_another_origin_are_refused(name, monkeypatch, tmp_path):
+    from safetensors.numpy import save_file
+
+    other = tmp_path / "w.safetensors"
+    save_file({"a": np.zeros(1, np.float32)}, other)
+    monkeypatch.setenv(weights.WEIGHTS[name].variable, str(other))
+    with pytest.raises(UnavailableError, match="does not hold"):
+        Backbone.installed(name, layers=(1,))
+    monkeypatch.setenv(weights.WEIGHTS[name].variable, str(tmp_path / "none.safetensors"))
+    with pytest.raises(UnavailableError, match=r"none\.safetensors"):
+        Backbone.installed(name, layers=(1,))
+
+
+@pytest.mark.parametrize(("name", "layers"), [(LITE, (1, 3)), (DINO, (1, 3))])
+def test_torch_gives_the_same_features(name, layers):
+    backbone, images = Backbone.installed(name, layers=layers), pictures(2, 126, 70)
+    arrays = {key: tensor.numpy() for key, tensor in backbone.tensors().items()}
+    by_torch = TorchNetwork(name, arrays, layers=layers, shape=(126, 70), precision="f32", device="cpu").run(images)
+    for ours, theirs in zip(backbone.features(images), by_torch, strict=True):
+        assert ours.shape == theirs.shape
+        assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from components.models import registry
+
+
+def test_the_map_is_hot_where_the_defect_is(cases, fitted_once):
+    heat = fitted_once("dino-memory").explain([cases["dino-memory"].anomalous[0]])[0]  # 96 x 96, red from 20 to 44
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert (np.abs((np.array([row, column]) + 0.5) / len(heat) * 96 - 32) < 24).all()
+
+
+def test_scores_are_cosine_distances_of_the_stored_patches(cases, listed):
+    case = cases["dino-memory"]
+    detector = case.make(coreset_ratio=1.0, blocks="3-6-9")
+    detector.fit(listed(case.normal[:2]), seed=0)
+    assert np.abs(detector.score(case.normal[:2]).image).max() < 1e-6
+    bank, queries = detector._bank.patches.astype(float), detector._patches(case.fresh[:1])[0].astype(float)
+    assert np.allclose(np.linalg.norm(bank, axis=1), 1, atol=1e-5)
+    exact = 1 - (queries @ bank.T).max(axis=1)
+    assert np.allclose(detector.score(case.fresh[:1]).maps[0].ravel(), exact, atol=1e-5)
+    assert np.isclose(detector.score(case.fresh[:1]).image[0], exact.max(), atol=1e-5)  # 1 % of 64 patches is one
+
+
+def test_turned_images_are_known_after_rotations(cases, listed):
+    case = cases["dino-memory"]
+    turned = [np.rot90(image) for image in case.normal[:3]]
+    known = {}
+    for rotations in (False, True):
+        detector = case.make(rotations=rotations, coreset_ratio=1.0)
+        detector.fit(listed(case.normal[:3]), seed=0)
+        known[rotations] = detector.score(turned).image.max()
+    assert known[True] < 1e-6 < known[False]
+
+
+def test_memory_is_bounded_by_max_patches(cases, listed):
+    case = cases["dino-memory"]
+    detector = case.make(image_size=140, max_patches=1000, coreset_ratio=1.0)
+    detector.fit(listed(case.normal), seed=0)
+    assert 900 < len(detector._bank.patches) <= 1000  # 18 images of 100 patches each
+
+
+def test_reference_without_labels_is_dino_memory_bit_for_bit(cases, fitted_once):
+    case = cases["reference"]
+    samples = [*case.fresh, *case.anomalous]
+    ours, theirs = fitted_once("reference").score(samples), fitted_once("dino-memory").score(samples)
+    assert np.array_equal(ours.image, theirs.image)
+    assert np.array_equal(ours.maps, theirs.maps)
+
+
+def test_labelled_anomalies_raise_their_like_and_leave_normal_ones(cases, fitted_once, listed, tmp_path):
+    case = cases["reference"]
+    labels = [0] * len(case.normal) + [1] * 2
+    detector = case.make()
+    detector.fit(listed([*case.normal, *case.anomalous[:2]], labels), seed=0)
+    unaware = fitted_once("reference")
+    before, after = unaware.score(case.anomalous[2:]).image, detector.score(case.anomalous[2:]).image
+    assert (after > 1.2 * before).all()
+    assert np.array_equal(detector.score(case.fresh).image, unaware.score(case.fresh).image)
+    detector.save(tmp_path / "model")
+    assert np.array_equal(registry.load(tmp_path / "model").score(case.anomalous[2:]).image, after)
+
+
+@pytest.mark.parametrize("weight", [0.0, 3.0])
+def test_weight_scales_what_labels_add(cases, listed, fitted_once, weight):
+    case = cases["reference"]
+    labelled = listed([*case.normal, case.anomalous[0]], [0] * len(case.normal) + [1])
+    one, other = case.make(weight=1.0), case.make(weight=weight)
+    one.fit(labelled, seed=0)
+    other.fit(labelled, seed=0)
+    plain, image = fitted_once("reference"), case.anomalous[:1]
+    base = plain.score(image).maps
+    assert np.allclose(other.score(image).maps - base, weight * (one.score(image).maps - base), atol=1e-6)
