@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Label, ManifestColumn, Modality, Params, Split
+from components.core.contracts import Label, ManifestColumn, Params, Split
 from components.core.lines import LineConfig
 from components.core.ports import Detector
 from components.core.seeds import derive_seed
@@ -88,11 +88,7 @@ def require_calibration(data: LineData, *, rate: float | None) -> None:
     if rate is not None:
         train = len(data.rows(Split.TRAIN, label=Label.NORMAL))
         held_out = len(data.rows(Split.CALIBRATION, label=Label.NORMAL))
-        if is_small(data):
-            require_samples(train + held_out, rate=rate)
-        else:
-            left_out = train if data.line.modality is Modality.IMAGE else 0  # memory banks are detectors of images
-            require_samples(held_out, rate=rate, left_out=left_out)
+        require_samples(train + held_out if is_small(data) else held_out, rate=rate)
 
 
 def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: int) -> Scored:
