@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import DriftReport
+from components.core.drift_report import DriftReport
 from components.core.lines import DriftOptions
 from components.core.ports import Image
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from components.core.contracts import DatasetVersion, Decision, DriftReport, ModelVersion, Verdict
+from components.core.contracts import DatasetVersion, Decision, ModelVersion, Verdict
+from components.core.drift_report import DriftReport
 
 
 class RetrainFacts(Protocol):

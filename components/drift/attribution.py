@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import DriftFeature
+from components.core.drift_report import DriftFeature
 from components.drift.distances import Vector
 from components.drift.permutation import null_distribution
 from components.drift.pooling import Pool, Quantity

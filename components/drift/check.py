@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import DriftFeature, DriftReport
+from components.core.drift_report import DriftFeature, DriftReport
 from components.core.lines import DriftOptions
 from components.core.seeds import generator
 from components.drift import evidently_report, words

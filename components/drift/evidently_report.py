@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from components.core.contracts import DriftReport
+from components.core.drift_report import DriftReport
 from components.core.errors import NotEnoughDataError
 from components.drift.pooling import Quantity, pool
 from components.drift.window import DriftWindow

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from components.core.contracts import DriftFeature
+from components.core.drift_report import DriftFeature
 from components.core.lines import DriftOptions
 from components.drift.attribution import CAMERA
 from components.drift.pooling import Pool

@@ -7,7 +7,6 @@ from components.core.contracts import (
     Condition,
     DatasetVersion,
     Decision,
-    DriftReport,
     Evaluation,
     GateReport,
     Metric,
@@ -19,6 +18,7 @@ from components.core.contracts import (
     Verdict,
     now,
 )
+from components.core.drift_report import DriftReport
 
 
 def an_evaluation(**metrics: Metric) -> Evaluation:

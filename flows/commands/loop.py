@@ -22,7 +22,8 @@ from flows.commands.common import (
 from flows.runtime.server import start_early
 
 if TYPE_CHECKING:
-    from components.core.contracts import DriftReport, IngestSummary, ModelVersion
+    from components.core.contracts import IngestSummary, ModelVersion
+    from components.core.drift_report import DriftReport
 
 SHOWN = 10
 """Rows that a table shows of a long list; `--json` prints all."""

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from components.core.contracts import DriftReport, Label, ManifestColumn, ModelVersion, Split, TableSchema
+from components.core.contracts import Label, ManifestColumn, ModelVersion, Split, TableSchema
+from components.core.drift_report import DriftReport
 from components.core.ports import Detector, Embedder, Image
 from components.core.scoring import score_all
 from components.drift import evidently_report

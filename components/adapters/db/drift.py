@@ -9,7 +9,8 @@ from sqlalchemy import Row, func, insert, select
 from components.adapters.db.database import Database
 from components.adapters.db.ledger import SYSTEM, Ledger
 from components.adapters.db.tables import DRIFT_CHECKS
-from components.core.contracts import DriftReport, now
+from components.core.contracts import now
+from components.core.drift_report import DriftReport
 from components.core.errors import UnknownVersionError
 
 

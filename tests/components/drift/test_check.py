@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from components.core.contracts import DriftReport
+from components.core.drift_report import DriftReport
 from components.core.errors import NotEnoughDataError
 from components.core.lines import DriftOptions
 from components.drift.check import check
