@@ -31,6 +31,7 @@ class Entry:
         params: Its parameters.
         weights: Names of the pretrained weights that it cannot do without.
         baseline: Whether a search over several detectors always tries it.
+        for_labels: Whether it is another detector's equal while there are no labelled anomalies to learn from.
         minutes: Expected time of one fit on two cores, of 200 images of 256 px or 10,000 rows.
     """
 
@@ -40,6 +41,7 @@ class Entry:
     params: type[Params]
     weights: tuple[str, ...] = ()
     baseline: bool = False
+    for_labels: bool = False
     minutes: float = 0.0
 
 
@@ -72,6 +74,7 @@ DETECTORS: Mapping[str, Entry] = {
         cls="Reference",
         params=ReferenceParams,
         weights=("dino-vits14",),
+        for_labels=True,
         minutes=0.7,
     ),
     "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", params=DeepSADParams),
@@ -87,13 +90,14 @@ EVERY = "all"
 """What a line writes as its detector to let the search try slow ones too."""
 
 
-def portfolio(detector: str, *, modality: Modality) -> tuple[str, ...]:
+def portfolio(detector: str, *, modality: Modality, labels: bool) -> tuple[str, ...]:
     """Names of the detectors that a search may choose among, the default first, then those it always tries.
 
     Args:
         detector: The line's: a registered name is the only one, `EVERY` all that are available here, and "" those of
             them that take `PRACTICAL_MINUTES` at most.
         modality: The line's.
+        labels: Whether there are labelled anomalies to train on.
     """
     if detector not in {"", EVERY}:
         return (detector,)
@@ -103,7 +107,11 @@ def portfolio(detector: str, *, modality: Modality) -> tuple[str, ...]:
     others = [
         name
         for name, entry in DETECTORS.items()
-        if entry.modality is modality and name != default and entry.minutes <= longest and not reasons[name]
+        if entry.modality is modality
+        and name != default
+        and entry.minutes <= longest
+        and (labels or not entry.for_labels)
+        and not reasons[name]
     ]
     return (default, *sorted(others, key=lambda name: not DETECTORS[name].baseline))
 

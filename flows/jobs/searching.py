@@ -16,7 +16,6 @@ from agents.settings import load_agent_settings
 from components.adapters.db.holder import is_gone, this_process
 from components.core.contracts import Label, Modality, SearchOutcome, Split, Trial
 from components.core.errors import NotEnoughDataError
-from components.core.lines import LineConfig
 from components.core.ports import Samples
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
@@ -49,7 +48,7 @@ def _search(job: RetrainJob) -> SearchOutcome:
         validation, synthetic = validation_samples(job)
         facts = facts_of(job, validation, synthetic=synthetic)
     settings = load_agent_settings(job.app.config_path("agents.yaml"))
-    detectors = searched_detectors(job.line)
+    detectors = searched_detectors(job)
     space = load_spaces(detectors, pinned=job.line.params, path=job.app.config_path("search_spaces.yaml"))
     url = job.app.settings.database_url
     name = f"{job.line.name}/{job.id}"
@@ -68,10 +67,12 @@ def _search(job: RetrainJob) -> SearchOutcome:
     return outcome
 
 
-def searched_detectors(line: LineConfig) -> tuple[str, ...]:
-    """What a search of `line` chooses among; pinned parameters belong to one detector, the only one then."""
+def searched_detectors(job: RetrainJob) -> tuple[str, ...]:
+    """What the line's search chooses among; pinned parameters belong to one detector, the only one then."""
+    line = job.line
     pinned = modelling.detector_name(line) if line.params else line.detector
-    return registry.portfolio(pinned, modality=line.modality)
+    labels = bool(len(job.data.rows(Split.TRAIN, label=Label.ANOMALOUS)))
+    return registry.portfolio(pinned, modality=line.modality, labels=labels)
 
 
 def validation_samples(job: RetrainJob) -> tuple[Samples, bool]:

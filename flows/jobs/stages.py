@@ -30,7 +30,7 @@ def prepare(job: RetrainJob) -> None:
     champion = job.app.records.models.champion(job.line.name)
     if champion is not None:
         check_files(job.app.tracker.local_folder(champion.folder), files=champion.files)
-    job.app.tracker.log_params(job.run_id, {"detector": ", ".join(searched_detectors(job.line))})
+    job.app.tracker.log_params(job.run_id, {"detector": ", ".join(searched_detectors(job))})
 
 
 def train(job: RetrainJob, outcome: SearchOutcome) -> Calibration:

@@ -63,3 +63,20 @@ def test_looking_at_detectors_loads_no_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_search_takes_the_default_first_and_only_what_this_machine_and_these_data_allow(monkeypatch, tmp_path):
+    image = Modality.IMAGE
+    assert registry.portfolio("gaussian", modality=image, labels=True) == ("gaussian",)
+    assert registry.portfolio("", modality=image, labels=True) == (
+        "memory-bank",
+        "gaussian",
+        "dino-memory",
+        "reference",
+    )
+    assert registry.portfolio("", modality=image, labels=False) == ("memory-bank", "gaussian", "dino-memory")
+    monkeypatch.setattr(registry, "PRACTICAL_MINUTES", 0.5)
+    assert registry.portfolio("", modality=image, labels=True) == ("memory-bank", "gaussian")
+    assert "dino-memory" in registry.portfolio(registry.EVERY, modality=image, labels=True)
+    monkeypatch.setenv("LINEWRIGHT_DINO_WEIGHTS", str(tmp_path / "lost.onnx"))
+    assert registry.portfolio(registry.EVERY, modality=image, labels=True) == ("memory-bank", "gaussian")
