@@ -1,23 +1,11 @@
-"""Exact nearest neighbours in a bank of patches.
-
-A small bank is compared with as a whole, by blocked products; a large one by cells (`components.models.cells`). The
-product only finds neighbours; their distance is measured by the difference, without the product's cancellation.
-`python -m benchmarks.neighbours` compares both with FAISS.
-"""
-
-from functools import cached_property
+"""Exact nearest neighbours in a small bank of patches."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import Cells
-from .parallel import each, processors
+_CELLS = 8_000_000  # of one block of products; bounds memory
 
 Floats = NDArray[np.float32]
-Places = NDArray[np.intp]
-
-_PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
-_CUT_FROM = 4096  # patches; below it the product is about as fast, and needs nothing compiled
 
 
 class Bank:
@@ -31,10 +19,8 @@ class Bank:
         self.patches = np.ascontiguousarray(patches, dtype=np.float32)
         # Around their mean the squares are small, so that their difference loses fewer digits.
         self._mean = self.patches.mean(axis=0)
-
-    def __len__(self) -> int:
-        """M."""
-        return len(self.patches)
+        self._centred = self.patches - self._mean
+        self._squares = np.einsum("mc,mc->m", self._centred, self._centred)
 
     def distances(self, queries: Floats, *, neighbours: int) -> NDArray[np.float64]:
         """Mean Euclidean distance ``(Q,)`` of the queries ``(Q, C)`` to their nearest patches.
@@ -42,59 +28,20 @@ class Bank:
         >>> Bank(np.array([[0.0], [3.0]], np.float32)).distances(np.array([[1.0]], np.float32), neighbours=2)
         array([1.5])
         """
-        found: NDArray[np.float64] = self.nearest(queries, neighbours=neighbours)[0].mean(axis=1)
-        return found
+        size = max(1, _CELLS // len(self.patches))
+        found = [
+            self._of_block(queries[start : start + size], min(neighbours, len(self.patches)))
+            for start in range(0, len(queries), size)
+        ]
+        return np.concatenate(found)
 
-    def nearest(self, queries: Floats, *, neighbours: int) -> tuple[NDArray[np.float64], Places]:
-        """Distances ``(Q, K)``, rising, and indices ``(Q, K)`` of the K nearest patches: `neighbours`, at most M."""
-        k = min(neighbours, len(self))
-        if not len(queries):
-            return np.empty((0, k)), np.empty((0, k), np.intp)
-        # Made here, once, before the threads ask for it.
-        find = self._whole if self._product else self._cells.nearest
-
-        def search(some: Floats) -> tuple[NDArray[np.float64], Places]:
-            return self._measured(some, find(some, k))
-
-        parts = np.array_split(np.ascontiguousarray(queries, np.float32), min(len(queries), processors()))
-        found = each(search, parts)
-        return np.concatenate([d for d, _ in found]), np.concatenate([p for _, p in found])
-
-    def _whole(self, queries: Floats, k: int) -> Places:
-        assert self._product is not None
-        doubled, squares = self._product
-        size = max(1, _PRODUCTS // len(self))
-        places = np.empty((len(queries), k), np.intp)
-        for start in range(0, len(queries), size):
-            # |q|^2 is the same for all patches of a query, so the nearest are found without it.
-            ranked = (queries[start : start + size] - self._mean) @ doubled
-            ranked += squares
-            places[start : start + size] = _smallest(ranked, k)
-        return places
-
-    def _measured(self, queries: Floats, places: Places) -> tuple[NDArray[np.float64], Places]:
-        """Distances ``(Q, K)`` to the patches `places` ``(Q, K)``, both in rising order of distance."""
-        distances = np.empty(places.shape)
-        for column, place in enumerate(places.T):
-            apart = queries - self.patches[place]
-            distances[:, column] = np.sqrt(np.einsum("qc,qc->q", apart, apart))
-        order = np.argsort(distances, axis=1, kind="stable")
-        return np.take_along_axis(distances, order, 1), np.take_along_axis(places, order, 1)
-
-    @cached_property
-    def _product(self) -> tuple[Floats, Floats] | None:
-        """-2 times the patches around their mean, ``(C, M)``, and their squares; None where cells are faster."""
-        if len(self) >= _CUT_FROM:
-            return None
-        centred = self.patches - self._mean
-        return np.ascontiguousarray(-2 * centred.T), np.einsum("mc,mc->m", centred, centred)
-
-    @cached_property
-    def _cells(self) -> Cells:
-        return Cells(self.patches)
-
-
-def _smallest(ranked: Floats, k: int) -> Places:
-    if k == 1:
-        return np.argmin(ranked, axis=1)[:, None]
-    return np.argpartition(ranked, k - 1, axis=1)[:, :k]
+    def _of_block(self, queries: Floats, k: int) -> NDArray[np.float64]:
+        centred = queries - self._mean
+        # |q|^2 is the same for all patches of a query, so the nearest are found without it.
+        ranked = self._squares - 2 * (centred @ self._centred.T)
+        nearest = np.argmin(ranked, axis=1)[:, None] if k == 1 else np.argpartition(ranked, k - 1, axis=1)[:, :k]
+        # The product finds them; the difference, without its cancellation, measures them.
+        total = np.zeros(len(queries))
+        for column in np.sort(nearest, axis=1).T:
+            total += np.linalg.norm((centred - self._centred[column]).astype(np.float64), axis=1)
+        return total / k
