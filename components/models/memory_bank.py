@@ -24,7 +24,7 @@ from .bundle import read_bundle, write_bundle
 from .coreset import greedy_coreset
 from .images import check_image, squared
 from .nearest import Bank
-from .parallel import each
+from .parallel import one_thread
 from .params.images import MemoryBankParams
 
 _IMAGES_AT_ONCE = 8
@@ -69,7 +69,7 @@ class MemoryBank:
         kept, flat = [], True
         for images in _batches(samples, read):
             flat = flat and all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
-            for patches, _ in each(self._patches, images):
+            for patches, _ in self._patches(images):
                 some = rng.permutation(len(patches))[:quota] if len(patches) > quota else slice(None)
                 kept.append(patches[some])
             progress("reading patches", len(kept), len(read))
@@ -87,7 +87,7 @@ class MemoryBank:
         bank = self._fitted()
         side = self._params.image_size // self._backbone.strides[0]
         scores, maps = np.empty(len(batch)), np.empty((len(batch), side, side), np.float32)
-        for number, (patches, shape) in enumerate(each(self._patches, cast(Sequence[Image], batch))):
+        for number, (patches, shape) in enumerate(self._patches(cast(Sequence[Image], batch))):
             distances = bank.distances(patches, neighbours=self._params.neighbours)
             top = max(1, round(self._params.top_fraction * len(distances)))
             scores[number] = np.sort(distances)[-top:].mean()
@@ -102,7 +102,7 @@ class MemoryBank:
 
     def embed(self, batch: Sequence[Image]) -> NDArray[np.float32]:
         """``(N, E)`` mean patch features of each image, for drift checks; needs no fit."""
-        rows = [patches.mean(axis=0) for patches, _ in each(self._patches, batch)]
+        rows = [patches.mean(axis=0) for patches, _ in self._patches(batch)]
         return np.stack(rows) if rows else np.empty((0, self.embed_size), np.float32)
 
     def save(self, directory: Path) -> None:
@@ -140,10 +140,19 @@ class MemoryBank:
             raise ModelError("This memory bank is not fitted yet.", hint="Call fit or load first.")
         return self._bank
 
-    def _patches(self, image: Image) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    def _patches(self, images: Sequence[Image]) -> list[tuple[NDArray[np.float32], tuple[int, int]]]:
+        """`_joined` of every image. One call for all: the backbone shares the work out by itself, and must not be called
+        from several threads at once."""
+        for image in images:
+            check_image(image)
+        if not len(images):
+            return []
+        found = self._backbone.features(np.stack([squared(image, size=self._params.image_size) for image in images]))
+        with one_thread():
+            return [self._joined([x[number : number + 1] for x in found]) for number in range(len(images))]
+
+    def _joined(self, found: list[NDArray[np.float32]]) -> tuple[NDArray[np.float32], tuple[int, int]]:
         """Features ``(h * w, C)`` of the image's patches on the finest stage's grid, and that grid's shape."""
-        check_image(image)
-        found = self._backbone.features(squared(image, size=self._params.image_size)[None])
         stages = [torch.from_numpy(x) for x in found]
         grid = stages[0].shape[-2:]
         width = self._params.pooling
