@@ -141,8 +141,8 @@ class MemoryBank:
         return self._bank
 
     def _patches(self, images: Sequence[Image]) -> list[tuple[NDArray[np.float32], tuple[int, int]]]:
-        """`_joined` of every image. One call for all: the backbone shares the work out by itself, and must not be called
-        from several threads at once."""
+        """`_joined` of every image; see there."""
+        # One call for all: the backbone shares the work out by itself, and two threads inside it would never come back.
         for image in images:
             check_image(image)
         if not len(images):
