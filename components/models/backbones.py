@@ -4,6 +4,7 @@ Networks that were compiled are kept by what they were made of, because a search
 """
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Self
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _BUILD: Mapping[str, Callable[..., list[Node]]] = {"efficientnet-lite0": efficientnet.build, "dino-vits14": vit.build}
 _NEEDED = {"efficientnet-lite0": efficientnet.needed, "dino-vits14": vit.needed}
 _COMPILED = 8  # of shapes, layers and precisions, in one process
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Two threads, each in the queue of a network that it had compiled for itself, have waited for each other for good."""
 
 
 class Backbone:
@@ -92,11 +96,14 @@ class Backbone:
     def features(self, images: NDArray[np.uint8]) -> list[Floats]:
         """One ``(N, C, h, w)`` a layer, C its channels, of the images ``(N, H, W, 3)``; any H and W.
 
+        Threads wait for each other here; one call of many images uses all processors.
+
         Raises:
             UnavailableError: The processor, or the CUDA device where there is one, does not compute in `precision`.
         """
         height, width = images.shape[1:3]
-        return self._network(height, width).run(images)
+        with _ONE_AT_A_TIME:
+            return _compiled(_Key(self, height, width)).run(images)
 
     @cached_property
     def _content(self) -> str:
@@ -105,9 +112,6 @@ class Backbone:
             digest.update(key.encode())
             digest.update(np.ascontiguousarray(self._arrays[key]).data)
         return digest.hexdigest()
-
-    def _network(self, height: int, width: int) -> "Network | TorchNetwork":
-        return _compiled(_Key(self, height, width))
 
     def _graph(self, height: int, width: int = 0) -> tuple[Graph, list[Node]]:
         graph = Graph(height=height, width=width or height)

@@ -6,7 +6,6 @@ put together from OpenVINO's own operations: to trace a network with torch and c
 """
 
 import os
-import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -140,10 +139,9 @@ class Network:
         }
         self._compiled = _core().compile_model(model, "CPU", options)
         self._queue = AsyncInferQueue(self._compiled, count)
-        self._lock = threading.Lock()
 
     def run(self, images: NDArray[np.uint8]) -> list[Floats]:
-        """Outputs ``(N, C, h, w)`` of the images ``(N, H, W, 3)``."""
+        """Outputs ``(N, C, h, w)`` of the images ``(N, H, W, 3)``; never from two threads at once, see `Backbone`."""
         shapes = [tuple(output.shape)[1:] for output in self._compiled.outputs]
         found = [np.empty((len(images), *shape), np.float32) for shape in shapes]
 
@@ -151,11 +149,10 @@ class Network:
             for number, array in enumerate(found):
                 array[place] = request.get_output_tensor(number).data[0]
 
-        with self._lock:
-            self._queue.set_callback(keep)
-            for place, image in enumerate(images):
-                self._queue.start_async({0: image[None]}, place)
-            self._queue.wait_all()
+        self._queue.set_callback(keep)
+        for place, image in enumerate(images):
+            self._queue.start_async({0: image[None]}, place)
+        self._queue.wait_all()
         return found
 
 

@@ -1,9 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
 from components.core.errors import ModelError, UnavailableError
-from components.models import inference, weights
+from components.models import backbones, inference, weights
 from components.models.backbones import Backbone
 from components.models.torch_network import TorchNetwork
 
@@ -120,3 +122,15 @@ def test_torch_gives_the_same_features(name, layers):
     for ours, theirs in zip(backbone.features(images), by_torch, strict=True):
         assert ours.shape == theirs.shape
         assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+def test_threads_that_come_at_once_get_the_same_bits():
+    images = pictures(8, 64, 96)
+    backbone = Backbone.installed(LITE, layers=(2, 3))
+    alone = backbone.features(images)
+    for _ in range(5):
+        backbones._compiled.cache_clear()  # so that both threads find nothing compiled
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda image: backbone.features(image[None]), images))
+        for layer, whole in enumerate(alone):
+            assert np.array_equal(np.concatenate([one[layer] for one in found]), whole)
