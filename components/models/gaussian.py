@@ -6,27 +6,22 @@ for Anomaly Detection", ICPR): one Gaussian a stage on globally averaged feature
 no maps; ours are distances to a second Gaussian a stage, of the features by place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar, Self, cast
+from typing import ClassVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from ..core.contracts import Calibration, Modality, Params, Scores
+from ..core.contracts import Scores
 from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, batches, silent
 from .backbones import Backbone
-from .bundle import read_bundle, write_bundle
-from .images import check_image, squared
-from .inference import Floats
+from .inference import Floats, Precision
+from .on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
+from .params import base
 from .params.features import GaussianParams
 
-_IMAGES_AT_ONCE = 16
-_BACKBONE = "efficientnet-lite0"
 _LEAST = 1e-12  # of a component's variance beside the largest; below it is rounding
 
 Doubles = NDArray[np.float64]
@@ -54,30 +49,18 @@ class Normal:
         return found
 
 
-class Gaussian:
+class Gaussian(OnBackbone[GaussianParams]):
     """See the module. Maps have one cell a patch of the finest stage, spread over the whole image."""
 
     name: ClassVar[str] = "gaussian"
-    modality: ClassVar[Modality] = Modality.IMAGE
-    uses_labels: ClassVar[bool] = False
-    batch_tolerance: ClassVar[float] = 1e-6
+    backbone_name: ClassVar[str] = "efficientnet-lite0"
+    parameters: ClassVar[type[base.Params]] = GaussianParams
+    noun: ClassVar[str] = "Gaussian"
 
     def __init__(self, params: GaussianParams, *, backbone: Backbone | None = None) -> None:
-        self.calibration: Calibration | None = None
-        self._params = params
-        self._backbone = backbone or Backbone.installed(_BACKBONE, layers=_layers(params), precision=params.precision)
+        super().__init__(params, backbone=backbone)
         self._pooled: list[Normal] = []
         self._places: list[Normal] = []
-
-    @property
-    def params(self) -> Params:
-        """Every parameter."""
-        return self._params.model_dump()
-
-    @property
-    def embed_size(self) -> int:
-        """E of `embed`."""
-        return sum(self._backbone.channels)
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:  # noqa: ARG002 - nothing drawn
         """Mean and covariance of the features; see `components.core.ports.Detector`. Memory does not grow with images.
@@ -89,7 +72,7 @@ class Gaussian:
             raise ModelError(f"A Gaussian cannot be fitted on {len(samples)} images.", hint="Add normal images.")
         moments = [_Moments(channels) for channels in self._backbone.channels]
         rows: list[Floats] = []
-        for batch in batches(samples, size=_IMAGES_AT_ONCE):
+        for batch in batches(samples, size=IMAGES_AT_ONCE):
             stages = self._features(cast(Sequence[Image], batch))
             for moment, stage in zip(moments, stages, strict=True):
                 moment.add(stage.transpose(0, 2, 3, 1).reshape(-1, stage.shape[1]).astype(np.float64))
@@ -106,82 +89,56 @@ class Gaussian:
     def score(self, batch: Batch) -> Scores:
         """Scores ``(N,)``, sums of the stages' distances, and maps ``(N, G, G)`` of the distances by place."""
         self._check_fitted()
-        side = self._params.image_size // self._backbone.strides[0]
+        side = self._side()
         images = cast(Sequence[Image], batch)
         scores, maps = np.empty(len(images)), np.empty((len(images), side, side), np.float32)
-        for start in range(0, len(images), _IMAGES_AT_ONCE):
-            stages = self._features(images[start : start + _IMAGES_AT_ONCE])
-            for place in range(len(stages[0])):
-                one = [stage[place] for stage in stages]
-                scores[start + place] = sum(
-                    float(normal.distance(x.mean(axis=(1, 2), dtype=np.float64)[None])[0])
-                    for normal, x in zip(self._pooled, one, strict=True)
-                )
-                maps[start + place] = self._map(one, side)
+        every = (one for part in in_parts(images) for one in zip(*self._features(part), strict=True))
+        for place, one in enumerate(every):
+            scores[place] = sum(
+                float(normal.distance(x.mean(axis=(1, 2), dtype=np.float64)[None])[0])
+                for normal, x in zip(self._pooled, one, strict=True)
+            )
+            maps[place] = self._map(one, side)
         return Scores(image=scores, maps=maps)
-
-    def explain(self, batch: Batch) -> NDArray[np.float32]:
-        """The maps of `score`."""
-        maps = self.score(batch).maps
-        assert maps is not None
-        return maps
 
     def embed(self, batch: Sequence[Image]) -> NDArray[np.float32]:
         """``(N, E)`` mean features of each image, for drift checks; needs no fit."""
         return _averages(self._features(batch)) if len(batch) else np.empty((0, self.embed_size), np.float32)
 
-    def save(self, directory: Path) -> None:
-        """See `components.models.bundle`; the backbone's weights go with it, so that the folder needs nothing else."""
-        self._check_fitted()
-        tensors = {f"backbone.{name}": tensor for name, tensor in self._backbone.tensors().items()}
-        for kind, normals in (("pooled", self._pooled), ("places", self._places)):
-            for number, normal in enumerate(normals):
-                tensors[f"{kind}.{number}.mean"] = torch.from_numpy(normal.mean)
-                tensors[f"{kind}.{number}.whitening"] = torch.from_numpy(normal.whitening)
-        write_bundle(
-            directory,
-            name=self.name,
-            params=self._params.model_dump(),
-            state={"backbone_sha256": self._backbone.digest},
-            tensors=tensors,
-            calibration=self.calibration,
-        )
+    @staticmethod
+    def _layers(params: GaussianParams) -> tuple[int, ...]:
+        return numbers(params.stages)
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """See `components.core.ports.Detector`."""
-        found = read_bundle(directory)
-        try:
-            params = GaussianParams.model_validate(found.header.params)
-            digest, layers = str(found.header.state["backbone_sha256"]), _layers(params)
-            kinds = [
-                [
-                    Normal(*(found.tensors[f"{kind}.{number}.{part}"].numpy() for part in ("mean", "whitening")))
-                    for number in range(len(layers))
-                ]
-                for kind in ("pooled", "places")
+    @staticmethod
+    def _precision(params: GaussianParams) -> Precision:
+        return params.precision
+
+    def _learned(self) -> Mapping[str, Doubles]:
+        self._check_fitted()
+        return {
+            f"{kind}.{number}.{part}": array
+            for kind, normals in (("pooled", self._pooled), ("places", self._places))
+            for number, normal in enumerate(normals)
+            for part, array in (("mean", normal.mean), ("whitening", normal.whitening))
+        }
+
+    def _restore(self, learned: Mapping[str, Doubles]) -> bool:
+        self._pooled, self._places = (
+            [
+                Normal(learned[f"{kind}.{number}.mean"], learned[f"{kind}.{number}.whitening"])
+                for number in range(len(self._backbone.layers))
             ]
-        except (KeyError, ValidationError) as error:
-            raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error
-        weights = {n.removeprefix("backbone."): t for n, t in found.tensors.items() if n.startswith("backbone.")}
-        backbone = Backbone(_BACKBONE, weights, layers=layers, digest=digest, precision=params.precision)
-        for normals in kinds:
-            for normal, channels in zip(normals, backbone.channels, strict=True):
-                if normal.mean.shape != (channels,) or normal.whitening.shape[:1] != (channels,):
-                    raise ModelError(f"{directory} has no Gaussians that fit its backbone.", hint="Restore it.")
-        detector = cls(params, backbone=backbone)
-        detector._pooled, detector._places = kinds
-        detector.calibration = found.header.calibration
-        return detector
+            for kind in ("pooled", "places")
+        )
+        return all(
+            normal.mean.shape == normal.whitening.shape[:1] == (channels,)
+            for normals in (self._pooled, self._places)
+            for normal, channels in zip(normals, self._backbone.channels, strict=True)
+        )
 
     def _check_fitted(self) -> None:
         if not self._pooled:
-            raise ModelError("This Gaussian is not fitted yet.", hint="Call fit or load first.")
-
-    def _features(self, images: Sequence[Image]) -> list[Floats]:
-        for image in images:
-            check_image(image)
-        return self._backbone.features(np.stack([squared(x, size=self._params.image_size) for x in images]))
+            raise self._not_fitted()
 
     def _normal(self, mean: Doubles, covariance: Doubles) -> Normal:
         return Normal(mean, _whitening(covariance, components=self._params.components, share=self._params.variance))
@@ -236,7 +193,3 @@ def _whitening(covariance: Doubles, *, components: str, share: float) -> Doubles
 def _averages(stages: Sequence[Floats]) -> Floats:
     """``(N, E)``."""
     return np.concatenate([stage.mean(axis=(2, 3), dtype=np.float64) for stage in stages], axis=1).astype(np.float32)
-
-
-def _layers(params: GaussianParams) -> tuple[int, ...]:
-    return tuple(int(stage) for stage in params.stages.split("-"))

@@ -62,7 +62,7 @@ DETECTORS: Mapping[str, Entry] = {
     ),
     "dino-memory": Entry(
         modality=Modality.IMAGE,
-        module="patch_memory",
+        module="dino_memory",
         cls="DinoMemory",
         params=DinoMemoryParams,
         weights=("dino-vits14",),
@@ -70,7 +70,7 @@ DETECTORS: Mapping[str, Entry] = {
     ),
     "reference": Entry(
         modality=Modality.IMAGE,
-        module="patch_memory",
+        module="dino_memory",
         cls="Reference",
         params=ReferenceParams,
         weights=("dino-vits14",),

@@ -1,0 +1,170 @@
+"""What image detectors over a frozen backbone share: how images reach it, and how it is kept with the model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from ..core.contracts import Calibration, Modality, Params, Scores
+from ..core.errors import ModelError
+from ..core.ports import Batch, Image
+from .backbones import Backbone
+from .bundle import read_bundle, write_bundle
+from .images import check_image, squared
+from .inference import Floats, Precision
+from .params import base
+
+IMAGES_AT_ONCE = 8
+_WEIGHTS = "backbone."
+
+
+class BackboneParams(Protocol):
+    """What such a detector reads of its parameters itself."""
+
+    @property
+    def image_size(self) -> int: ...  # noqa: D102 - side of the input, pixels
+
+    def model_dump(self) -> dict[str, Any]: ...  # noqa: D102 - every parameter
+
+
+P = TypeVar("P", bound=BackboneParams)
+
+
+class OnBackbone(ABC, Generic[P]):
+    """A detector over a frozen backbone; subclasses say which one, and learn, score and keep what is their own.
+
+    Attributes:
+        backbone_name: See `Backbone`.
+        parameters: Class of the parameters.
+        noun: What a person calls it.
+    """
+
+    name: ClassVar[str]
+    modality: ClassVar[Modality] = Modality.IMAGE
+    uses_labels: ClassVar[bool] = False
+    batch_tolerance: ClassVar[float] = 1e-6
+    backbone_name: ClassVar[str]
+    parameters: ClassVar[type[base.Params]]
+    noun: ClassVar[str]
+
+    def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
+        self.calibration: Calibration | None = None
+        self._params = params
+        self._backbone = backbone or Backbone.installed(
+            self.backbone_name, layers=self._layers(params), precision=self._precision(params)
+        )
+
+    @property
+    def params(self) -> Params:
+        """Every parameter."""
+        return self._params.model_dump()
+
+    @property
+    def embed_size(self) -> int:
+        """E of `embed`."""
+        return sum(self._backbone.channels)
+
+    @abstractmethod
+    def score(self, batch: Batch) -> Scores:
+        """See `components.core.ports.Detector`."""
+
+    def explain(self, batch: Batch) -> NDArray[np.float32]:
+        """The maps of `score`."""
+        maps = self.score(batch).maps
+        assert maps is not None
+        return maps
+
+    def save(self, directory: Path) -> None:
+        """See `components.models.bundle`; the backbone's weights go with it, so that the folder needs nothing else."""
+        tensors = {_WEIGHTS + name: tensor for name, tensor in self._backbone.tensors().items()}
+        write_bundle(
+            directory,
+            name=self.name,
+            params=self._params.model_dump(),
+            state={"backbone_sha256": self._backbone.digest},
+            tensors={**tensors, **{name: torch.from_numpy(array) for name, array in self._learned().items()}},
+            calibration=self.calibration,
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """See `components.core.ports.Detector`."""
+        found = read_bundle(directory)
+        weights = {n.removeprefix(_WEIGHTS): t for n, t in found.tensors.items() if n.startswith(_WEIGHTS)}
+        learned = {name: t.numpy() for name, t in found.tensors.items() if not name.startswith(_WEIGHTS)}
+        try:
+            params = cast(P, cls.parameters.model_validate(found.header.params))
+            backbone = Backbone(
+                cls.backbone_name,
+                weights,
+                layers=cls._layers(params),
+                digest=str(found.header.state["backbone_sha256"]),
+                precision=cls._precision(params),
+            )
+            detector = cls(params, backbone=backbone)
+            fits = detector._restore(learned)
+        except (KeyError, ValidationError) as error:
+            raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error
+        if not fits:
+            raise ModelError(f"{directory} has no {cls.noun} that fits its backbone.", hint="Restore it.")
+        detector.calibration = found.header.calibration
+        return detector
+
+    @staticmethod
+    @abstractmethod
+    def _layers(params: P) -> tuple[int, ...]:
+        """Layers of the backbone that are used."""
+
+    @staticmethod
+    def _precision(params: P) -> Precision:  # noqa: ARG004 - where it is a parameter, subclasses take it from there
+        """What the backbone computes in."""
+        return "f32"
+
+    @abstractmethod
+    def _learned(self) -> Mapping[str, NDArray[Any]]:
+        """What `fit` learned, by the names of a bundle's tensors.
+
+        Raises:
+            ModelError: It is not fitted.
+        """
+
+    @abstractmethod
+    def _restore(self, learned: Mapping[str, NDArray[Any]]) -> bool:
+        """Take what `_learned` gave; whether it fits the backbone.
+
+        Raises:
+            KeyError: A part is missing.
+        """
+
+    def _not_fitted(self) -> ModelError:
+        return ModelError(f"This {self.noun} is not fitted yet.", hint="Call fit or load first.")
+
+    def _side(self) -> int:
+        """Places along a side of the finest layer's grid, which maps have."""
+        return self._params.image_size // self._backbone.strides[0]
+
+    def _features(self, images: Sequence[Image]) -> list[Floats]:
+        """One ``(N, C, h, w)`` a layer, of images that are checked and made square."""
+        for image in images:
+            check_image(image)
+        return self._backbone.features(np.stack([squared(x, size=self._params.image_size) for x in images]))
+
+
+def in_parts(images: Sequence[Image], *, size: int = IMAGES_AT_ONCE) -> Iterator[Sequence[Image]]:
+    """`images` in order, at most `size` at a time: the features of all at once might not fit into memory."""
+    for start in range(0, len(images), size):
+        yield images[start : start + size]
+
+
+def numbers(joined: str) -> tuple[int, ...]:
+    """Layers as a parameter writes them.
+
+    >>> numbers("2-3")
+    (2, 3)
+    """
+    return tuple(int(part) for part in joined.split("-"))
