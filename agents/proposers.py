@@ -60,8 +60,8 @@ class KnowledgeProposer:
 
     def _prior(self, study: Study, facts: DataFacts) -> Draft | None:
         done = {proposal.proposed_by for proposal in study.proposals()}
+        default = study.space.detectors[0]
         for heuristic in self.fitting(facts)[:PRIORS]:
-            default = study.space.detectors[0]
             detector = heuristic.detector or default
             params = study.space.filled(heuristic.params, detector=detector)
             name = f"knowledge:{heuristic.id}" if detector == default else f"knowledge:{detector}:{heuristic.id}"

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from components.core.contracts import Proposal, Trial
-from components.search.portfolio import Portfolio, Space
+from components.search.portfolio import Space
 
 _NOTE = ("proposed_by", "why", "answer_sha256", "fallback", "money", "seconds_proposing")
 
@@ -60,7 +60,7 @@ def number_of(trial: FrozenTrial) -> int:
 
 def free_params(trial: FrozenTrial, *, space: Space) -> dict[str, Any]:
     """Its free parameters."""
-    return space.of_study(trial.params) if isinstance(space, Portfolio) else dict(trial.params)
+    return space.of_study(trial.params)
 
 
 def note_of(trial: FrozenTrial) -> dict[str, Any]:

@@ -79,6 +79,10 @@ class Portfolio(BaseModel):
             alternatives.append(schema)
         return {"anyOf": alternatives}
 
+    def detector_of(self, params: Params) -> str:
+        """The detector that the configuration `params` is for."""
+        return str(params.get(DETECTOR, self.detectors[0]))
+
     def choices(self, detector: str | None = None) -> dict[str, Parameter]:
         """The choice among the detectors, and once one is chosen its parameters under their names in a study."""
         names = Categorical(type="categorical", choices=self.detectors, default=self.detectors[0])

@@ -152,6 +152,24 @@ class SearchSpace(_Part):
         """A whole configuration: the free parameters `params` and the pinned ones."""
         return {**params, **self.pinned}
 
+    def detector_of(self, params: Params) -> str:  # noqa: ARG002 - there is no choice
+        """The detector that the configuration `params` is for."""
+        return self.detector
+
+    def choices(self, detector: str | None = None) -> dict[str, "Parameter"]:
+        """What is drawn before the detector is known, which is nothing, and once it is."""
+        return {} if detector is None else self.parameters
+
+    @staticmethod
+    def to_study(params: Params) -> dict[str, Any]:
+        """The configuration `params` under its names in a study."""
+        return dict(params)
+
+    @staticmethod
+    def of_study(params: Params) -> dict[str, Any]:
+        """The configuration whose names in a study `params` bears."""
+        return dict(params)
+
     def problem(self, params: Mapping[str, object]) -> str:
         """What is wrong with `params` as values of the free parameters, or ""."""
         unknown = sorted(map(shown, set(params) - set(self.parameters)))

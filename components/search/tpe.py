@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import TPESampler
 
 from components.core.seeds import derive_seed
-from components.search.portfolio import DETECTOR, Portfolio, Space
+from components.search.portfolio import Space
 from components.search.space import Categorical, IntRange, Parameter, Value
 
 STARTUP = 4
@@ -24,11 +24,8 @@ _TPE_DRAWS, _RANDOM_DRAWS = 16, 200
 
 def to_study(params: Mapping[str, Any], *, space: Space) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
     """The configuration `params` as Optuna stores it: values and their distributions."""
-    if isinstance(space, Portfolio):
-        named, parts = space.to_study(params), space.choices(params[DETECTOR])
-    else:
-        named, parts = dict(params), space.parameters
-    return named, {name: _distribution(part) for name, part in parts.items()}
+    parts = space.choices(space.detector_of(params))
+    return space.to_study(params), {name: _distribution(part) for name, part in parts.items()}
 
 
 def draws(study: optuna.Study, space: Space, *, seed: int, number: int) -> Iterator[dict[str, Value]]:
@@ -41,7 +38,7 @@ def draws(study: optuna.Study, space: Space, *, seed: int, number: int) -> Itera
                 n_startup_trials=startup,
                 multivariate=True,
                 # Detectors have parameters of their own: the estimator learns of each from the trials that have them.
-                group=isinstance(space, Portfolio),
+                group=len(space.detectors) > 1,
                 constant_liar=False,
             )
         yield space.validate_params(_sample(sampler, study, space))
@@ -59,9 +56,8 @@ def _sample(sampler: TPESampler, study: optuna.Study, space: Space) -> dict[str,
                 params[name] = sampler.sample_independent(study, probe, name, _distribution(part))
         return {name: params[name] for name in parts}
 
-    if isinstance(space, Portfolio):
-        return space.of_study(draw(space.choices(draw(space.choices())[DETECTOR])))
-    return draw(space.parameters)
+    detector = space.detector_of(draw(space.choices()))
+    return space.of_study(draw(space.choices(detector)))
 
 
 def _distribution(parameter: Parameter) -> BaseDistribution:
