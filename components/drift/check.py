@@ -56,15 +56,14 @@ def check(
     detail = _shortage(len(reference), len(current), both, least=options.min_samples, level=level)
     if not detail:
         rng = generator(seed, "drift", line, check)
-        features = _changed_constants(reference.constants, current.constants)
         if blocks is None:
-            features += _judge(both, level=level, min_effect=options.min_effect, rng=rng)
+            features = _judge(both, level=level, min_effect=options.min_effect, rng=rng)
         else:
             ignored = {**reference.ignored, **current.ignored}
             found = measure(reference, current, blocks=blocks, level=level, rng=rng, ignored=ignored)
-            features += _judge_blocks(found, blocks, min_effect=options.min_effect)
+            features = _judge_blocks(found, blocks, min_effect=options.min_effect)
             both = replace(both, ignored=ignored)
-        features.sort(key=lambda feature: (not feature.drifted, -_excess(feature)))
+        features = _worst_first([*_changed_constants(reference.constants, current.constants), *features])
         drifted = [feature for feature in features if feature.drifted]
         kind = kind_of(both, drifted, level=level, min_effect=options.min_effect, rng=rng)
         verdict = "drift" if drifted else "no drift"
@@ -91,8 +90,9 @@ def check(
     )
 
 
-def _excess(feature: DriftFeature) -> float:
-    return feature.distance / max(feature.threshold, _TIE)
+def _worst_first(features: list[DriftFeature]) -> list[DriftFeature]:
+    """Those that drifted, then the others, each by how far the distance lies above the threshold."""
+    return sorted(features, key=lambda one: (not one.drifted, -one.distance / max(one.threshold, _TIE)))
 
 
 def _shortage(old: int, new: int, both: Pool, *, least: int, level: float) -> str:

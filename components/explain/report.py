@@ -138,10 +138,7 @@ def explain_tables(
             "There is no normal training sample to explain against.", hint="Ingest normal samples."
         )
     chosen = _chosen(samples, scores, calibration, each)
-    known = {item.index for item in chosen}
-    spread = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), SUMMARY_SAMPLES)).round().astype(int))
-    more = [int(index) for index in spread if index not in known][: max(0, SUMMARY_SAMPLES - len(chosen))]
-    indices = [*(item.index for item in chosen), *more]
+    indices = _with_more(chosen, count=len(samples))
     progress("explain", 0, 2)
     explanation = explain_table(
         score,
@@ -166,6 +163,14 @@ def _chosen(samples: Samples, scores: NDArray[np.float64], calibration: Calibrat
     if not len(samples):
         raise NotEnoughDataError("There is no sample to explain.", hint="Ingest samples first.")
     return choose(scores, labels=samples.labels, calibration=calibration, each=each)
+
+
+def _with_more(chosen: Sequence[Chosen], *, count: int) -> list[int]:
+    """Indices of the chosen, then of others of `count` samples, evenly spread, for the summary."""
+    known = {item.index for item in chosen}
+    spread = np.unique(np.linspace(0, count - 1, min(count, SUMMARY_SAMPLES)).round().astype(int))
+    more = [int(index) for index in spread if index not in known][: max(0, SUMMARY_SAMPLES - len(chosen))]
+    return [*(item.index for item in chosen), *more]
 
 
 def _image(batch: Batch) -> Image:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Calibration
+from components.core.contracts import Calibration, Word
 from components.metrics.verdicts import verdict_of
 
 Reason = Literal["anomalous", "uncertain", "normal"]
@@ -19,7 +19,7 @@ class Chosen:
     index: int
     reason: Reason
     score: float
-    verdict: Literal["OK", "NG", "unsure"]
+    verdict: Word
 
 
 def choose(

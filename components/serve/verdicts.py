@@ -58,9 +58,11 @@ def verdicts(
 def flagged(found: Sequence[Verdict], calibration: Calibration, *, rate: float) -> tuple[frozenset[str], int]:
     """Ids of the verdicts that are flagged as a batch at a false-discovery rate, and the fewest that can be.
 
+    A verdict without a p-value, of a model of an earlier release, is never flagged.
+
     Raises:
         ConfigError: `rate` is not in (0, 1).
-        NotEnoughDataError: The calibration samples cannot support `rate`, or a verdict has no p-value.
+        NotEnoughDataError: The calibration samples cannot support `rate`.
     """
     fewest = fewest_discoveries(len(found), rate=rate, samples=calibration.samples)
     p = np.array([1.0 if verdict.p_value is None else verdict.p_value for verdict in found])
