@@ -17,7 +17,7 @@ from ..core.ports import Batch, Image, Progress, Samples, batches, silent
 from ..core.seeds import generator
 from ..core.subset import Subset
 from .backbones import Backbone
-from .coreset import greedy_coreset
+from .coreset import k_centres
 from .inference import Floats
 from .nearest import Bank
 from .on_backbone import IMAGES_AT_ONCE, BackboneParams, OnBackbone, in_parts
@@ -64,7 +64,7 @@ class PatchMemory(OnBackbone[P]):
         rng = generator(seed, self.stream)
         patches = self._sampled(samples, rng=rng, progress=progress)
         count = max(self._params.neighbours, round(self._params.coreset_ratio * len(patches)))
-        self._bank = Bank(patches[greedy_coreset(patches, count=count, rng=rng, progress=progress)])
+        self._bank = Bank(patches[k_centres(patches, count=count, rng=rng, progress=progress).chosen])
 
     def score(self, batch: Batch) -> Scores:
         """Scores ``(N,)`` and maps ``(N, G, G)``, G patches a side: the mean of the highest values of its map."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from components.core.errors import ModelError
-from components.models.coreset import greedy_coreset
+from components.models.coreset import k_centres
 from components.models.images import squared
 from components.models.nearest import Bank
 
@@ -61,13 +61,13 @@ def test_every_image_becomes_the_models_square():
 def test_coreset_takes_one_point_of_each_cluster():
     random = np.random.default_rng(0)
     points = np.repeat(np.arange(5), 40)[:, None] * 100 + random.normal(size=(200, 3))
-    chosen = greedy_coreset(points.astype(np.float32), count=5, rng=np.random.default_rng(1))
+    chosen = k_centres(points.astype(np.float32), count=5, rng=np.random.default_rng(1)).chosen
     assert sorted(chosen // 40) == [0, 1, 2, 3, 4]
 
 
 def test_coreset_stops_when_all_is_covered():
     points = np.repeat(np.eye(3, dtype=np.float32), 10, axis=0)
-    assert len(greedy_coreset(points, count=20, rng=np.random.default_rng(0))) == 3
+    assert len(k_centres(points, count=20, rng=np.random.default_rng(0)).chosen) == 3
 
 
 def test_nearest_neighbours_are_exact():
