@@ -6,12 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.ports import Progress, silent
-from .nearest import Bank
-
-_PROJECTED = 64
-_REPORT_EVERY = 200
+from .cells import Cells
+from .parallel import each
 
 Floats = NDArray[np.float32]
+Places = NDArray[np.intp]
+
+_ROWS = 16_384  # patches compared at once; bounds memory
+_FEWEST, _MOST = 256, 4096  # candidates of a round
+_ROOM = 8  # candidates a round for each centre that the last one gave
+_SAME = 1e-6  # of the largest squared norm: squared distances below it are rounding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,7 @@ class Coreset:
         distances: ``(P,)`` of each patch to the nearest chosen one, in the full space; 0 for these.
     """
 
-    chosen: NDArray[np.intp]
+    chosen: Places
     distances: Floats
 
     @property
@@ -35,9 +39,14 @@ class Coreset:
 def k_centres(patches: Floats, *, count: int, rng: np.random.Generator, progress: Progress = silent) -> Coreset:
     """At most `count` of the patches ``(P, C)``, each the farthest from those before it; the first at random.
 
-    At most twice the best possible radius (Gonzalez 1985). Distances are taken after a random projection to 64
-    dimensions, which keeps them within a small factor (Johnson & Lindenstrauss 1984; Roth et al. 2022, section 3.2).
-    Stops early when every patch is chosen or equal to a chosen one.
+    At most twice the best possible covering radius (Gonzalez 1985). This is the exact greedy order in the full space,
+    not in a random projection, because two things make it cheap. The farthest patches are candidates of a round: as
+    long as the farthest candidate is farther than every other patch was when the round began, it is the farthest of
+    all, since distances only shrink; so a round chooses many centres, the same as one by one, and all patches are
+    compared with them at once. And a round's centres are cut into cells, so that a patch is compared only with those
+    that the triangle inequality lets be nearer than what it has (as Elkan 2003 does for k-means).
+
+    All patches are chosen if `count` allows; else it stops early when every patch is equal to a chosen one.
 
     >>> points = np.array([[0.0], [1.0], [10.0]], np.float32)
     >>> found = k_centres(points, count=2, rng=np.random.default_rng(0))
@@ -45,38 +54,98 @@ def k_centres(patches: Floats, *, count: int, rng: np.random.Generator, progress
     (2, np.float32(0.0))
 
     Raises:
-        ValueError: There are no patches, or values that are not finite.
+        ValueError: There are no patches, values that are not finite, or `count` is not positive.
     """
-    if not len(patches) or not np.isfinite(patches).all():
-        raise ValueError(f"patches {patches.shape} to choose from must be some, and finite")
-    chosen = np.sort(_greedy(_project(patches - patches.mean(axis=0), rng), count, rng, progress))
-    distances = Bank(patches[chosen]).distances(patches, neighbours=1).astype(np.float32)
-    return Coreset(chosen=chosen, distances=distances)
-
-
-def _greedy(points: Floats, count: int, rng: np.random.Generator, progress: Progress) -> NDArray[np.intp]:
-    squares = np.einsum("pc,pc->p", points, points)
-    nearest = np.full(len(points), np.inf, np.float32)
-    chosen = [int(rng.integers(len(points)))]
-    for number in range(1, min(count, len(points))):
-        centre = points[chosen[-1]]
-        distance = points @ (-2 * centre)
-        distance += squares
-        distance += squares[chosen[-1]]
-        np.minimum(nearest, distance, out=nearest)
-        nearest[chosen[-1]] = 0
-        farthest = int(np.argmax(nearest))
-        if nearest[farthest] <= 0:
+    total = len(patches)
+    if not total or count < 1:
+        raise ValueError(f"{count} of {total} patches cannot be chosen")
+    search = _Search(patches)
+    if count >= total:
+        return Coreset(chosen=np.arange(total), distances=np.zeros(total, np.float32))
+    fresh = np.array([rng.integers(total)], np.intp)
+    chosen, room = [fresh], _FEWEST
+    search.add(fresh)
+    while (number := sum(map(len, chosen))) < count:
+        fresh = search.farthest(candidates=room, most=count - number)
+        if not len(fresh):
             break
-        chosen.append(farthest)
-        if number % _REPORT_EVERY == 0:
-            progress("choosing patches", number, count)
-    return np.array(chosen, np.intp)
+        search.add(fresh)
+        chosen.append(fresh)
+        room = min(max(_ROOM * len(fresh), _FEWEST), _MOST)
+        progress("choosing patches", number + len(fresh), count)
+    return Coreset(chosen=np.sort(np.concatenate(chosen)), distances=search.distances())
 
 
-def _project(points: Floats, rng: np.random.Generator) -> Floats:
-    if points.shape[1] <= _PROJECTED:
-        return points
-    matrix = rng.standard_normal((points.shape[1], _PROJECTED)) / np.sqrt(_PROJECTED)
-    projected: Floats = points @ matrix.astype(np.float32)
-    return projected
+class _Search:
+    """Which centre is the nearest of each patch so far."""
+
+    def __init__(self, patches: Floats) -> None:
+        self._patches = patches
+        # Around their mean the squares are small, so that their difference loses fewer digits.
+        with np.errstate(invalid="ignore"):
+            self._mean = patches.mean(axis=0)
+        self._spans = [slice(start, start + _ROWS) for start in range(0, len(patches), _ROWS)]
+        if not np.isfinite(self._mean).all():
+            raise ValueError("patches have values that are not finite")
+        self._same = _SAME * max(each(self._largest, self._spans))
+        self._squared = np.full(len(patches), np.inf, np.float32)
+        self._owner = np.zeros(len(patches), np.intp)
+
+    def add(self, fresh: Places) -> None:
+        """Compare all patches with new centres, given by their indices."""
+        cells = Cells(self._patches[fresh] - self._mean)
+
+        def compare(span: slice) -> None:
+            rows, places, squared = cells.nearer(self._patches[span] - self._mean, self._squared[span])
+            squared[squared <= self._same] = 0
+            self._squared[span][rows], self._owner[span][rows] = squared, fresh[places]
+
+        each(compare, self._spans)
+        self._squared[fresh], self._owner[fresh] = 0, fresh
+
+    def farthest(self, *, candidates: int, most: int) -> Places:
+        """The next centres in greedy order, at most `most`; none when all patches are covered."""
+        size = min(candidates, len(self._squared) - 1)
+        order = np.argpartition(self._squared, -size - 1)
+        bound, places = float(self._squared[order[-size - 1]]), np.sort(order[-size:])
+        between = self._between(places)
+        left = self._squared[places]
+        found: list[int] = []
+        while len(found) < most:
+            place = int(np.argmax(left))
+            if left[place] <= bound:
+                break
+            found.append(int(places[place]))
+            np.minimum(left, between[place], out=left)
+            left[place] = 0
+        if not found:  # the candidates are as far as the best of the others
+            place = int(np.argmax(self._squared))
+            found = [place] if self._squared[place] > 0 else []
+        return np.array(found, np.intp)
+
+    def distances(self) -> Floats:
+        """``(P,)`` of the patches to their nearest centres, by the difference, without the product's cancellation."""
+
+        def measured(span: slice) -> Floats:
+            found: Floats = np.linalg.norm(self._patches[span] - self._patches[self._owner[span]], axis=1)
+            return found
+
+        return np.concatenate(each(measured, self._spans))
+
+    def _between(self, places: Places) -> Floats:
+        """Squared distances ``(K, K)`` of K patches."""
+        points = self._patches[places] - self._mean
+        squares = np.einsum("kc,kc->k", points, points)
+        parts = [slice(start, start + _FEWEST) for start in range(0, len(points), _FEWEST)]
+
+        def apart(part: slice) -> Floats:
+            found: Floats = points[part] @ (-2 * points.T)
+            found += squares
+            found += squares[part, None]
+            return found
+
+        return np.concatenate(each(apart, parts))
+
+    def _largest(self, span: slice) -> float:
+        centred = self._patches[span] - self._mean
+        return float(np.einsum("pc,pc->p", centred, centred).max())

@@ -1,12 +1,24 @@
-"""Exact nearest neighbours in a small bank of patches."""
+"""Exact nearest neighbours in a bank of patches.
+
+A small bank is compared with as a whole, by blocked products; a large one by cells (`components.models.cells`). The
+product only finds neighbours; their distance is measured by the difference, without the product's cancellation. Of
+patches whose squared distances differ by less than the product rounds, any may be taken.
+"""
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-_CELLS = 8_000_000  # of one block of products; bounds memory
+from .cells import Cells
+from .parallel import each, processors
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
+
+_PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
+_CUT_FROM = 4096  # patches; below it the product of all is about as fast
+_QUERIES = 4096  # of one search by cells; bounds memory
 
 
 class Bank:
@@ -14,14 +26,17 @@ class Bank:
 
     Args:
         patches: Kept as they are.
+
+    Raises:
+        ValueError: There are no patches, or values that are not finite.
     """
 
     def __init__(self, patches: Floats) -> None:
+        if not len(patches) or not np.isfinite(patches).all():
+            raise ValueError(f"a bank needs patches of finite values, got {patches.shape}")
         self.patches = np.ascontiguousarray(patches, dtype=np.float32)
         # Around their mean the squares are small, so that their difference loses fewer digits.
         self._mean = self.patches.mean(axis=0)
-        self._centred = self.patches - self._mean
-        self._squares = np.einsum("mc,mc->m", self._centred, self._centred)
 
     def __len__(self) -> int:
         """M."""
@@ -37,22 +52,59 @@ class Bank:
         return found
 
     def nearest(self, queries: Floats, *, neighbours: int) -> tuple[NDArray[np.float64], Places]:
-        """Distances ``(Q, K)``, rising, and indices ``(Q, K)`` of the K nearest patches: `neighbours`, at most M."""
+        """Distances ``(Q, K)``, rising, and indices ``(Q, K)`` of the K nearest patches: `neighbours`, at most M.
+
+        The more queries a call has, the less each costs in a large bank.
+        """
         k = min(neighbours, len(self))
         if not len(queries):
             return np.empty((0, k)), np.empty((0, k), np.intp)
-        size = max(1, _CELLS // len(self))
-        found = [self._of_block(queries[start : start + size], k) for start in range(0, len(queries), size)]
+        # Made here, once, before the threads ask for it.
+        find = self._whole if self._product else self._cells.nearest
+
+        def search(some: Floats) -> tuple[NDArray[np.float64], Places]:
+            return self._measured(some, find(some - self._mean, k))
+
+        parts = min(len(queries), max(processors(), -(-len(queries) // _QUERIES)))
+        found = each(search, np.array_split(np.ascontiguousarray(queries, np.float32), parts))
         return np.concatenate([d for d, _ in found]), np.concatenate([p for _, p in found])
 
-    def _of_block(self, queries: Floats, k: int) -> tuple[NDArray[np.float64], Places]:
-        centred = queries - self._mean
-        # |q|^2 is the same for all patches of a query, so the nearest are found without it.
-        ranked = self._squares - 2 * (centred @ self._centred.T)
-        places = np.argmin(ranked, axis=1)[:, None] if k == 1 else np.argpartition(ranked, k - 1, axis=1)[:, :k]
-        # The product finds them; the difference, without its cancellation, measures them.
+    def _whole(self, centred: Floats, k: int) -> Places:
+        assert self._product is not None
+        doubled, squares = self._product
+        size = max(1, _PRODUCTS // len(self))
+        places = np.empty((len(centred), k), np.intp)
+        for start in range(0, len(centred), size):
+            # |q|^2 is the same for all patches of a query, so the nearest are found without it.
+            ranked = centred[start : start + size] @ doubled
+            ranked += squares
+            places[start : start + size] = _smallest(ranked, k)
+        return places
+
+    def _measured(self, queries: Floats, places: Places) -> tuple[NDArray[np.float64], Places]:
+        """Distances ``(Q, K)`` to the patches `places` ``(Q, K)``, both in rising order of distance."""
         distances = np.empty(places.shape)
         for column, place in enumerate(places.T):
-            distances[:, column] = np.linalg.norm((queries - self.patches[place]).astype(np.float64), axis=1)
+            apart = (queries - self.patches[place]).astype(np.float64)
+            distances[:, column] = np.sqrt(np.einsum("qc,qc->q", apart, apart))
+        if places.shape[1] == 1:
+            return distances, places
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(distances, order, 1), np.take_along_axis(places, order, 1)
+
+    @cached_property
+    def _product(self) -> tuple[Floats, Floats] | None:
+        """-2 times the patches around their mean, ``(C, M)``, and their squares; None where cells are faster."""
+        if len(self) >= _CUT_FROM:
+            return None
+        centred = self.patches - self._mean
+        return np.ascontiguousarray(-2 * centred.T), np.einsum("mc,mc->m", centred, centred)
+
+    @cached_property
+    def _cells(self) -> Cells:
+        return Cells(self.patches - self._mean)
+
+
+def _smallest(ranked: Floats, k: int) -> Places:
+    found: Places = np.argmin(ranked, axis=1)[:, None] if k == 1 else np.argpartition(ranked, k - 1, axis=1)[:, :k]
+    return found

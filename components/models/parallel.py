@@ -1,11 +1,24 @@
-"""Torch on one thread.
+"""Numeric libraries on one thread, and several items at once instead.
 
-Torch's own threads wait for each other by spinning: beside another busy process one image took seventy times as long on
-two threads as on one (2.3 s against 0.034 s).
+Torch's and BLAS' own threads wait for each other by spinning: beside another busy process one image took seventy times
+as long on two threads as on one (2.3 s against 0.034 s). Items on threads of our own never wait for each other.
 """
 
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 @contextmanager
@@ -19,3 +32,50 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """`function` of every item, in order, as many at once as there are processors for this process.
+
+    NumPy's products use one thread each meanwhile.
+    """
+    with _PRODUCTS.on_one_thread():
+        if len(items) < 2 or processors() < 2:
+            return [function(item) for item in items]
+        with ThreadPoolExecutor(min(len(items), processors())) as pool:
+            return list(pool.map(function, items))
+
+
+class _Products:
+    """The limit is the whole process's: who comes first sets it, who leaves last takes it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit: Any = None
+
+    @contextmanager
+    def on_one_thread(self) -> Iterator[None]:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if self._inside == 0:
+                    self._limit.restore_original_limits()
+
+
+_PRODUCTS = _Products()
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    import numpy as np  # loads the library that is then found
+    from threadpoolctl import ThreadpoolController
+
+    np.dot(1, 1)
+    return ThreadpoolController()

@@ -40,6 +40,7 @@ REQUIREMENTS = {
     "safetensors": "safetensors",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
+    "threadpoolctl": "threadpoolctl",
     "tifffile": "tifffile",
     "timm": "timm",
     "torch": "torch",

@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 
 from components.core.errors import ModelError
-from components.models.coreset import k_centres
 from components.models.images import squared
-from components.models.nearest import Bank
 
 
 def test_the_map_is_hot_where_the_defect_is(cases, fitted_once):
@@ -56,24 +54,3 @@ def test_every_image_becomes_the_models_square():
         assert (found == 7).all()
         assert found.flags.writeable
         assert not np.shares_memory(found, image)
-
-
-def test_coreset_takes_one_point_of_each_cluster():
-    random = np.random.default_rng(0)
-    points = np.repeat(np.arange(5), 40)[:, None] * 100 + random.normal(size=(200, 3))
-    chosen = k_centres(points.astype(np.float32), count=5, rng=np.random.default_rng(1)).chosen
-    assert sorted(chosen // 40) == [0, 1, 2, 3, 4]
-
-
-def test_coreset_stops_when_all_is_covered():
-    points = np.repeat(np.eye(3, dtype=np.float32), 10, axis=0)
-    assert len(k_centres(points, count=20, rng=np.random.default_rng(0)).chosen) == 3
-
-
-def test_nearest_neighbours_are_exact():
-    random = np.random.default_rng(0)
-    patches, queries = (random.normal(1000, 1, (n, 20)).astype(np.float32) for n in (50, 30))
-    exact = np.sort(np.linalg.norm(queries[:, None].astype(float) - patches[None], axis=2), axis=1)
-    for k in (1, 3, 50):
-        assert np.allclose(Bank(patches).distances(queries, neighbours=k), exact[:, :k].mean(axis=1), rtol=1e-4)
-    assert Bank(patches).distances(patches, neighbours=1).max() == 0
