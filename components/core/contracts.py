@@ -417,6 +417,7 @@ class ModelVersion(Record):
         code: What it was made with: commit, lock file's digest, package versions.
         request: Why the retrain was asked for, "" when a person started it.
         timings: Stage → seconds of its own work, and `total`.
+        facts: What the fit did, as the detector tells it: samples read, what was kept of them, estimate of its memory.
     """
 
     line: str
@@ -443,6 +444,7 @@ class ModelVersion(Record):
     code: dict[str, str] = {}
     request: str = ""
     timings: dict[str, float] = {}
+    facts: dict[str, float | int | str] = {}
 
 
 # ------------------------------------------------------------------------------------------------ serving

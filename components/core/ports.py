@@ -118,13 +118,13 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class LeftOut(Protocol):
-    """A detector that keeps part of what it was fitted on and can score the rest against what it kept.
+    """A detector that can score what it was fitted on as if it had not seen it.
 
     Attributes:
-        left_out_scores: ``(M,)`` float64 once fitted: of each of M normal training samples, the largest score of its
-            parts that were not kept, on the scale of `Scores.image`. Biased low against new samples, because the kept
-            parts come from the same ones; see `components.metrics.tails`. None where nothing was left out, or in a
-            detector that was loaded.
+        left_out_scores: ``(M,)`` float64 once fitted: of each of M normal training samples, its score on the scale of
+            `Scores.image` by what the detector keeps of the others. Biased against new samples, because what it keeps
+            was chosen with the sample among them; see `components.metrics.tails`. None where that cannot be told, or
+            in a detector that was loaded.
     """
 
     @property

@@ -81,8 +81,10 @@ def quantile_interval(scores: Floats, tail: Tail, *, rate: float) -> tuple[float
 def matched(left_out: Floats, scores: Floats) -> Floats | None:
     """Left-out scores of a memory bank moved and stretched to the median and mean deviation of calibration scores.
 
-    Scores of training images lie low, because the bank holds other parts of the same images. None where fewer than
-    `MATCHED` calibration scores could place them, or the two differ in shape all the same (Kolmogorov-Smirnov).
+    The bank was thinned with the image present, so that what it holds of the others covers it less well than a bank
+    made without it: these scores lie somewhat high, and are placed by those of images that no bank knew. None where
+    fewer than `MATCHED` calibration scores could place them, or the two differ in shape all the same
+    (Kolmogorov-Smirnov).
     """
     if len(scores) < MATCHED or len(left_out) < MATCHED or not np.isfinite(left_out).all() or not _spread(left_out):
         return None

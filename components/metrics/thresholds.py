@@ -41,7 +41,7 @@ def require_samples(samples: int, *, rate: float, left_out: int = 0) -> None:
     Args:
         samples: Normal calibration samples.
         rate: Declared false-alarm rate.
-        left_out: Training samples of which the detector can score what it left out; see `LeftOut`.
+        left_out: Training samples that the detector can score as if it had not seen them; see `LeftOut`.
 
     Raises:
         NotEnoughDataError: They are too few; the message says how many would do.
@@ -67,7 +67,7 @@ def calibrate(
         rate: Declared false-alarm rate in (0, 1); None: the smallest that n samples support conformally.
         method: "split": one model; "cross": each sample scored by a model fitted without its fold.
         seed: Of the bootstraps.
-        left_out: ``(M,)`` of training samples' parts that a memory bank left out, or None.
+        left_out: ``(M,)`` of training samples, by what a memory bank holds of the others, or None.
         costs: Of wrong and of unsure verdicts; None: the defaults.
 
     Raises:
@@ -117,7 +117,7 @@ def _extrapolated(
         assert left_out is not None
         moved = tails.matched(left_out, scores)
         if moved is None:
-            why = "the scores that the memory bank left out are distributed otherwise than theirs"
+            why = "the training samples, each left out in turn, have scores that are distributed otherwise than theirs"
             raise _refused(n, rate=rate, why=why)
         used = np.concatenate([scores, moved])
     tail = tails.fit_tail(used, seed=seed)

@@ -50,19 +50,20 @@ class DinoMemory(PatchMemory[DinoMemoryParams]):
     def _turns(self) -> int:
         return 4 if self._params.rotations else 1
 
-    def _distances(self, patches: Floats) -> NDArray[np.float64]:
-        """``(P,)``: 1 less the cosine; of unit vectors half the squared distance."""
-        return super()._distances(patches) ** 2 / 2
+    def _scaled(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        """1 less the cosine; of unit vectors half the squared distance."""
+        return distances**2 / 2
 
-    def _patches(self, images: Sequence[Image]) -> list[Floats]:
+    def _grids(self, images: Sequence[Image]) -> list[Floats]:
         """The blocks' features joined, each block of the same length, the whole of 1."""
-        blocks = self._features(images)
-        found = []
-        for place in range(len(images)):
-            parts = [block[place].reshape(block.shape[1], -1).T for block in blocks]
-            lengths = [np.maximum(np.linalg.norm(part, axis=1, keepdims=True), _TINY) for part in parts]
-            units = np.concatenate([part / length for part, length in zip(parts, lengths, strict=True)], axis=1)
-            found.append((units / np.sqrt(len(parts))).astype(np.float32))
+        return [self._joined(blocks) for blocks in self._features(images)]
+
+    @staticmethod
+    def _joined(blocks: Sequence[Floats]) -> Floats:
+        parts = [block.reshape(len(block), -1).T for block in blocks]
+        lengths = [np.maximum(np.linalg.norm(part, axis=1, keepdims=True), _TINY) for part in parts]
+        units = np.concatenate([part / length for part, length in zip(parts, lengths, strict=True)], axis=1)
+        found: Floats = (units / np.sqrt(len(parts))).astype(np.float32).reshape(*blocks[0].shape[1:], -1)
         return found
 
 
@@ -75,7 +76,7 @@ class Reference(DinoMemory):
 
     def __init__(self, params: ReferenceParams, *, backbone: Backbone | None = None) -> None:
         super().__init__(params, backbone=backbone)
-        self._weight = params.weight
+        self._added = params.weight
         self._abnormal: Bank | None = None
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
@@ -85,18 +86,17 @@ class Reference(DinoMemory):
         labelled = Subset(samples, np.flatnonzero(samples.labels == 1))
         found = []
         for batch in batches(labelled, size=IMAGES_AT_ONCE):
-            for patches in self._patches(cast(Sequence[Image], batch)):
-                order = np.argsort(super()._distances(patches), kind="stable")
-                found.append(patches[order[-self._top(len(order)) :]])
+            every = self._patches(cast(Sequence[Image], batch))
+            found += [patches[self._highest(self._distances(patches))] for patches in every]
         if found:
             self._abnormal = Bank(np.concatenate(found))
+            self._left_out = None  # they were scored without the labels
 
-    def _distances(self, patches: Floats) -> NDArray[np.float64]:
-        normal = super()._distances(patches)
+    def _adjusted(self, patches: Floats, normal: NDArray[np.float64]) -> NDArray[np.float64]:
         if self._abnormal is None:
             return normal
-        abnormal = self._abnormal.distances(patches, neighbours=1) ** 2 / 2
-        raised: NDArray[np.float64] = normal + self._weight * np.maximum(0, normal - abnormal)
+        abnormal = self._scaled(self._abnormal.distances(patches, neighbours=1))
+        raised: NDArray[np.float64] = normal + self._added * np.maximum(0, normal - abnormal)
         return raised
 
     def _learned(self) -> Mapping[str, Floats]:

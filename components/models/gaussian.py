@@ -17,6 +17,7 @@ from ..core.contracts import Scores
 from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, batches, silent
 from .backbones import Backbone
+from .images import over_square
 from .inference import Floats, Precision
 from .on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
 from .params import base
@@ -73,10 +74,11 @@ class Gaussian(OnBackbone[GaussianParams]):
         moments = [_Moments(channels) for channels in self._backbone.channels]
         rows: list[Floats] = []
         for batch in batches(samples, size=IMAGES_AT_ONCE):
-            stages = self._features(cast(Sequence[Image], batch))
-            for moment, stage in zip(moments, stages, strict=True):
-                moment.add(stage.transpose(0, 2, 3, 1).reshape(-1, stage.shape[1]).astype(np.float64))
-            rows.append(_averages(stages))
+            every = self._features(cast(Sequence[Image], batch))
+            for stages in every:
+                for moment, stage in zip(moments, stages, strict=True):
+                    moment.add(stage.reshape(len(stage), -1).T.astype(np.float64))
+            rows.append(_averages(every))
             progress("reading features", sum(map(len, rows)), len(samples))
         pooled = np.split(np.concatenate(rows).astype(np.float64), np.cumsum(self._backbone.channels)[:-1], axis=1)
         if all(np.ptp(stage, axis=0).max() == 0 for stage in pooled):
@@ -92,7 +94,7 @@ class Gaussian(OnBackbone[GaussianParams]):
         side = self._side()
         images = cast(Sequence[Image], batch)
         scores, maps = np.empty(len(images)), np.empty((len(images), side, side), np.float32)
-        every = (one for part in in_parts(images) for one in zip(*self._features(part), strict=True))
+        every = (one for part in in_parts(images) for one in self._features(part))
         for place, one in enumerate(every):
             scores[place] = sum(
                 float(normal.distance(x.mean(axis=(1, 2), dtype=np.float64)[None])[0])
@@ -148,8 +150,7 @@ class Gaussian(OnBackbone[GaussianParams]):
         total = np.zeros((side, side))
         for normal, stage in zip(self._places, stages, strict=True):
             distances = normal.distance(stage.reshape(len(stage), -1).T.astype(np.float64)).reshape(stage.shape[1:])
-            rows, columns = (np.arange(side) * n // side for n in (len(distances), len(distances[0])))
-            total += distances[np.ix_(rows, columns)]
+            total += over_square(distances, side=side)
         return total.astype(np.float32)
 
 
@@ -190,6 +191,7 @@ def _whitening(covariance: Doubles, *, components: str, share: float) -> Doubles
     return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
 
 
-def _averages(stages: Sequence[Floats]) -> Floats:
-    """``(N, E)``."""
-    return np.concatenate([stage.mean(axis=(2, 3), dtype=np.float64) for stage in stages], axis=1).astype(np.float32)
+def _averages(images: Sequence[Sequence[Floats]]) -> Floats:
+    """``(N, E)`` of N images' features ``(C, h, w)`` a stage."""
+    rows = [np.concatenate([stage.mean(axis=(1, 2), dtype=np.float64) for stage in stages]) for stages in images]
+    return np.stack(rows).astype(np.float32)

@@ -1,10 +1,15 @@
 """Images on their way into a backbone: checked, and scaled to its input."""
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from ..core.errors import ModelError
 from ..core.ports import Image
+
+F = TypeVar("F", np.float32, np.float64)
 
 
 def check_image(image: Image) -> None:
@@ -16,12 +21,22 @@ def check_image(image: Image) -> None:
         )
 
 
-def squared(image: Image, *, size: int) -> Image:
-    """`image` as ``(size, size, 3)``, antialiased; both sides are scaled on their own, as PatchCore's authors do.
+def scaled(image: Image, *, height: int, width: int) -> Image:
+    """`image` as ``(height, width, 3)``, antialiased; grey stays grey, because channels are scaled alike.
 
-    >>> squared(np.zeros((100, 400, 3), np.uint8), size=128).shape
+    >>> scaled(np.zeros((100, 400, 3), np.uint8), height=128, width=128).shape
     (128, 128, 3)
     """
-    if image.shape[:2] == (size, size):
+    if image.shape[:2] == (height, width):
         return image.copy()  # torch wants memory that it may write to
-    return np.array(Pictures.fromarray(image).resize((size, size), Pictures.Resampling.BILINEAR))
+    return np.array(Pictures.fromarray(image).resize((width, height), Pictures.Resampling.BILINEAR))
+
+
+def over_square(grid: NDArray[F], *, side: int) -> NDArray[F]:
+    """`grid` ``(h, w)`` as ``(side, side)``, both spread over the same whole image; values are repeated, not mixed.
+
+    >>> over_square(np.array([[1.0, 2.0]], np.float32), side=2).tolist()
+    [[1.0, 2.0], [1.0, 2.0]]
+    """
+    rows, columns = (np.arange(side) * count // side for count in grid.shape)
+    return grid[np.ix_(rows, columns)]

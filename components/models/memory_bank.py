@@ -12,12 +12,13 @@ import torch
 from torch.nn import functional
 
 from ..core.ports import Image
-from .inference import Floats
+from .inference import Floats, Precision
 from .on_backbone import numbers
 from .parallel import one_thread
 from .params import base
 from .params.images import MemoryBankParams
 from .patch_memory import PatchMemory
+from .reweighting import weight
 
 
 class MemoryBank(PatchMemory[MemoryBankParams]):
@@ -33,11 +34,22 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
     def _layers(params: MemoryBankParams) -> tuple[int, ...]:
         return numbers(params.stages)
 
-    def _patches(self, images: Sequence[Image]) -> list[Floats]:
+    @staticmethod
+    def _precision(params: MemoryBankParams) -> Precision:
+        return params.precision
+
+    def _grids(self, images: Sequence[Image]) -> list[Floats]:
         """The stages' features joined on the finest stage's grid."""
         found = self._features(images)
         with one_thread():
-            return [self._joined([stage[place] for stage in found]) for place in range(len(images))]
+            return [self._joined(stages) for stages in found]
+
+    def _weight(self, patch: Floats) -> float:
+        around = self._params.reweight
+        return weight(self._fitted(), patch, around=around + 1) if around else 1.0
+
+    def _weighs(self) -> bool:
+        return self._params.reweight > 0
 
     def _joined(self, found: Sequence[Floats]) -> Floats:
         stages = [torch.from_numpy(x)[None] for x in found]
@@ -48,6 +60,5 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
             x if x.shape[-2:] == grid else functional.interpolate(x, grid, mode="bilinear", align_corners=False)
             for x in pooled
         ]
-        joined = torch.cat(same, dim=1)[0]
-        patches: Floats = joined.flatten(1).T.contiguous().numpy()
+        patches: Floats = torch.cat(same, dim=1)[0].permute(1, 2, 0).contiguous().numpy()
         return patches

@@ -15,9 +15,10 @@ from ..core.errors import ModelError
 from ..core.ports import Batch, Image
 from .backbones import Backbone
 from .bundle import read_bundle, write_bundle
-from .images import check_image, squared
+from .images import check_image, scaled
 from .inference import Floats, Precision
 from .params import base
+from .tiling import Frame, Resize, joined
 
 IMAGES_AT_ONCE = 8
 _WEIGHTS = "backbone."
@@ -28,6 +29,12 @@ class BackboneParams(Protocol):
 
     @property
     def image_size(self) -> int: ...  # noqa: D102 - side of the input, pixels
+
+    @property
+    def resize(self) -> Resize: ...  # noqa: D102 - see `Frame`
+
+    @property
+    def tiles(self) -> int: ...  # noqa: D102 - see `Frame`
 
     def model_dump(self) -> dict[str, Any]: ...  # noqa: D102 - every parameter
 
@@ -42,6 +49,7 @@ class OnBackbone(ABC, Generic[P]):
         backbone_name: See `Backbone`.
         parameters: Class of the parameters.
         noun: What a person calls it.
+        facts: What a fit did: images read, patches seen and kept, and the like; empty before.
     """
 
     name: ClassVar[str]
@@ -54,6 +62,7 @@ class OnBackbone(ABC, Generic[P]):
 
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         self.calibration: Calibration | None = None
+        self.facts: dict[str, float | int | str] = {}
         self._params = params
         self._backbone = backbone or Backbone.installed(
             self.backbone_name, layers=self._layers(params), precision=self._precision(params)
@@ -86,7 +95,7 @@ class OnBackbone(ABC, Generic[P]):
             directory,
             name=self.name,
             params=self._params.model_dump(),
-            state={"backbone_sha256": self._backbone.digest},
+            state={"backbone_sha256": self._backbone.digest, "facts": self.facts},
             tensors={**tensors, **{name: torch.from_numpy(array) for name, array in self._learned().items()}},
             calibration=self.calibration,
         )
@@ -113,6 +122,7 @@ class OnBackbone(ABC, Generic[P]):
         if not fits:
             raise ModelError(f"{directory} has no {cls.noun} that fits its backbone.", hint="Restore it.")
         detector.calibration = found.header.calibration
+        detector.facts = found.header.state.get("facts", {})
         return detector
 
     @staticmethod
@@ -144,15 +154,45 @@ class OnBackbone(ABC, Generic[P]):
     def _not_fitted(self) -> ModelError:
         return ModelError(f"This {self.noun} is not fitted yet.", hint="Call fit or load first.")
 
-    def _side(self) -> int:
-        """Places along a side of the finest layer's grid, which maps have."""
-        return self._params.image_size // self._backbone.strides[0]
+    @property
+    def _frame(self) -> Frame:
+        given = self._params
+        multiple = self._backbone.multiple
+        return Frame(size=given.image_size, tiles=given.tiles, multiple=multiple, resize=given.resize)
 
-    def _features(self, images: Sequence[Image]) -> list[Floats]:
-        """One ``(N, C, h, w)`` a layer, of images that are checked and made square."""
+    def _side(self) -> int:
+        """Places along a side of the maps: those of the finest layer's grid along the longer side."""
+        return self._frame.side // self._backbone.strides[0]
+
+    def _features(self, images: Sequence[Image]) -> list[list[Floats]]:
+        """Of each image one ``(C, h, w)`` a layer; it is checked, scaled, cut into tiles and put together again."""
+        frame = self._frame
+        tiles: list[Image] = []
+        cuts = []
         for image in images:
             check_image(image)
-        return self._backbone.features(np.stack([squared(x, size=self._params.image_size) for x in images]))
+            height, width = frame.canvas(*image.shape[:2])
+            canvas = scaled(image, height=height, width=width)
+            cuts.append((frame.cuts(height), frame.cuts(width)))
+            tiles += [canvas[r.start : r.stop, c.start : c.stop] for r in cuts[-1][0] for c in cuts[-1][1]]
+        found = iter(self._of_shapes(tiles))
+        strides = self._backbone.strides
+        return [
+            joined([next(found) for _ in range(len(rows) * len(columns))], rows=rows, columns=columns, strides=strides)
+            for rows, columns in cuts
+        ]
+
+    def _of_shapes(self, tiles: Sequence[Image]) -> list[list[Floats]]:
+        """Features of each tile, those of one shape at once."""
+        shapes: dict[tuple[int, ...], list[int]] = {}
+        for place, tile in enumerate(tiles):
+            shapes.setdefault(tile.shape, []).append(place)
+        found: list[list[Floats]] = [[] for _ in tiles]
+        for places in shapes.values():
+            layers = self._backbone.features(np.stack([tiles[place] for place in places]))
+            for number, place in enumerate(places):
+                found[place] = [layer[number] for layer in layers]
+        return found
 
 
 def in_parts(images: Sequence[Image], *, size: int = IMAGES_AT_ONCE) -> Iterator[Sequence[Image]]:

@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 
 from ..core.contracts import Scores
 from ..core.errors import ModelError
-from ..core.ports import Batch, Image, Progress, Samples, batches, silent
+from ..core.ports import Batch, Image, Progress, Samples, silent
+from ..core.scoring import join
 from ..core.seeds import generator
-from ..core.subset import Subset
 from .backbones import Backbone
-from .coreset import k_centres
+from .coreset import Coreset, k_centres
+from .images import over_square
 from .inference import Floats
+from .left_out import left_out_scores
 from .nearest import Bank
-from .on_backbone import IMAGES_AT_ONCE, BackboneParams, OnBackbone, in_parts
+from .on_backbone import BackboneParams, OnBackbone, in_parts
+from .resampled import Halves
+from .sampling import Sampled, Share, sampled
 
 
 class _MemoryParams(BackboneParams, Protocol):
@@ -39,6 +43,8 @@ class _MemoryParams(BackboneParams, Protocol):
 
 P = TypeVar("P", bound=_MemoryParams)
 
+Doubles = NDArray[np.float64]
+
 
 class PatchMemory(OnBackbone[P]):
     """See the module. Maps have one cell a patch, spread over the whole image whatever its aspect.
@@ -52,6 +58,13 @@ class PatchMemory(OnBackbone[P]):
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         super().__init__(params, backbone=backbone)
         self._bank: Bank | None = None
+        self._halves: Halves | None = None
+        self._left_out: Doubles | None = None
+
+    @property
+    def left_out_scores(self) -> Doubles | None:
+        """See `components.core.ports.LeftOut`; None where an image gave too few patches to have a highest share."""
+        return self._left_out
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """Remember a coreset of the patches of `samples`; see `components.core.ports.Detector`.
@@ -62,39 +75,89 @@ class PatchMemory(OnBackbone[P]):
         if len(samples) == 0:
             raise ModelError(f"A {self.noun} cannot be fitted on no images.", hint="Add normal images.")
         rng = generator(seed, self.stream)
-        patches = self._sampled(samples, rng=rng, progress=progress)
-        count = max(self._params.neighbours, round(self._params.coreset_ratio * len(patches)))
-        self._bank = Bank(patches[k_centres(patches, count=count, rng=rng, progress=progress).chosen])
+        turns = self._turns()
+        share = Share.of(len(samples), most=self._params.max_patches, turns=turns)
+        shape = (self._side() ** 2, self.embed_size)
+        found = sampled(
+            samples, share=share, turns=turns, shape=shape, patches_of=self._patches, rng=rng, progress=progress
+        )
+        count = max(self._params.neighbours, round(self._params.coreset_ratio * len(found.patches)))
+        if np.ptp(found.patches, axis=0).max() == 0:
+            raise ModelError(
+                f"All {found.seen} patches of {found.read} images have the same features: there is nothing to learn.",
+                hint="Check the source.",
+            )
+        coreset = k_centres(found.patches, count=count, rng=rng, progress=progress)
+        self._remember(found.patches[coreset.chosen])
+        self._left_out = self._scores_left_out(found, coreset)
+        self.facts = self._facts_of(found, coreset, images=len(samples))
 
     def score(self, batch: Batch) -> Scores:
-        """Scores ``(N,)`` and maps ``(N, G, G)``, G patches a side: the mean of the highest values of its map."""
+        """Scores ``(N,)``, maps ``(N, G, G)``, G patches a side, and the scores' deviations ``(N,)``.
+
+        A score is the mean of the highest values of its map, times the weight that a subclass may give its highest
+        patch. Its deviation is over halves of the bank (see `resampled`), of these same highest patches.
+        """
         self._fitted()
-        side = self._side()
         images = cast(Sequence[Image], batch)
-        scores, maps = np.empty(len(images)), np.empty((len(images), side, side), np.float32)
-        # Patches of several images are looked up at once: a bank answers many at a lower price each.
-        every = (one for part in in_parts(images) for one in self._by_image(self._patches(part)))
-        for place, distances in enumerate(every):
-            scores[place] = np.sort(distances)[-self._top(len(distances)) :].mean()
-            maps[place] = distances.reshape(side, side)
-        return Scores(image=scores, maps=maps)
+        parts = [self._scores_of(self._grids(part)) for part in in_parts(images)]
+        side = self._side()
+        empty = Scores(image=np.empty(0), maps=np.empty((0, side, side), np.float32), uncertainty=np.empty(0))
+        return join([empty, *parts])
 
     def embed(self, batch: Sequence[Image]) -> NDArray[np.float32]:
         """``(N, E)`` mean patch features of each image, for drift checks; needs no fit."""
         rows = [patches.mean(axis=0) for part in in_parts(batch) for patches in self._patches(part)]
         return np.stack(rows) if rows else np.empty((0, self.embed_size), np.float32)
 
+    def _scores_of(self, grids: Sequence[Floats]) -> Scores:
+        """Of images with patches ``(h, w, E)``, all looked up at once: a bank answers many at a lower price each."""
+        patches = [grid.reshape(-1, grid.shape[2]) for grid in grids]
+        edges = np.cumsum([len(some) for some in patches])[:-1]
+        every = np.split(self._distances(np.concatenate(patches)), edges)
+        tops = [self._highest(distances) for distances in every]
+        weights = np.array([self._weight(some[top[-1]]) for some, top in zip(patches, tops, strict=True)])
+        scores = np.array([distances[top].mean() for distances, top in zip(every, tops, strict=True)])
+        spreads = self._spreads([some[top] for some, top in zip(patches, tops, strict=True)])
+        maps = [
+            over_square(distances.reshape(grid.shape[:2]).astype(np.float32), side=self._side())
+            for distances, grid in zip(every, grids, strict=True)
+        ]
+        return Scores(image=weights * scores, maps=np.stack(maps), uncertainty=weights * spreads)
+
     @abstractmethod
+    def _grids(self, images: Sequence[Image]) -> list[Floats]:
+        """Of each image the features of its patches ``(h, w, E)``."""
+
     def _patches(self, images: Sequence[Image]) -> list[Floats]:
-        """Of each image ``(G G, E)``, row by row."""
+        """Of each image ``(h w, E)``, row by row."""
+        return [grid.reshape(-1, grid.shape[2]) for grid in self._grids(images)]
 
-    def _by_image(self, every: Sequence[Floats]) -> NDArray[np.float64]:
-        """``(N, P)`` distances of N images' patches ``(P, E)``."""
-        return self._distances(np.concatenate(every)).reshape(len(every), -1)
-
-    def _distances(self, patches: Floats) -> NDArray[np.float64]:
+    def _distances(self, patches: Floats) -> Doubles:
         """How anomalous each of the patches ``(P, E)`` is, ``(P,)``."""
-        return self._fitted().distances(patches, neighbours=self._params.neighbours)
+        distances = self._fitted().distances(patches, neighbours=self._params.neighbours)
+        return self._adjusted(patches, self._scaled(distances))
+
+    def _adjusted(self, patches: Floats, normal: Doubles) -> Doubles:  # noqa: ARG002 - subclasses know more
+        """The patches' scores, from those ``(..., P)`` that the bank of normal ones gives."""
+        return normal
+
+    def _scaled(self, distances: Doubles) -> Doubles:
+        """Euclidean distances as scores."""
+        return distances
+
+    def _weight(self, patch: Floats) -> float:  # noqa: ARG002 - subclasses weigh
+        """What the score is multiplied by, from its highest patch ``(E,)``."""
+        return 1.0
+
+    def _spreads(self, every: Sequence[Floats]) -> Doubles:
+        """Standard deviation ``(N,)`` of the mean score of each image's `every` patches over halves of the bank."""
+        assert self._halves is not None
+        patches = np.concatenate(every)
+        by_half = self._halves.distances(patches, neighbours=self._params.neighbours)
+        scores = self._adjusted(patches, self._scaled(by_half))
+        parts = np.split(scores, np.cumsum([len(some) for some in every])[:-1], axis=1)
+        return np.array([part.mean(axis=1).std(ddof=1) for part in parts])
 
     def _turns(self) -> int:
         """How often each training image is read, turned by a right angle each time."""
@@ -103,24 +166,41 @@ class PatchMemory(OnBackbone[P]):
     def _top(self, count: int) -> int:
         return max(1, round(self._params.top_fraction * count))
 
-    def _sampled(self, samples: Samples, *, rng: np.random.Generator, progress: Progress) -> Floats:
-        turns, most = self._turns(), self._params.max_patches
-        chosen = np.linspace(0, len(samples) - 1, min(len(samples), most // turns)).astype(np.intp)
-        quota = max(1, most // (turns * len(chosen)))
-        kept, flat = [], True
-        for batch in batches(Subset(samples, chosen), size=IMAGES_AT_ONCE):
-            images = cast(Sequence[Image], batch)
-            flat = flat and all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
-            for turn in range(turns):
-                every = self._patches([np.rot90(image, turn) for image in images])
-                kept += [p[rng.permutation(len(p))[:quota]] if len(p) > quota else p for p in every]
-            progress("reading patches", len(kept) // turns, len(chosen))
-        if flat:
-            raise ModelError(
-                f"All {len(chosen)} images are of one flat colour each: there is nothing to learn.",
-                hint="Check the camera or the source.",
-            )
-        return np.concatenate(kept)
+    def _highest(self, distances: Doubles) -> NDArray[np.intp]:
+        """Places of the values whose mean is an image's score, rising."""
+        return np.argsort(distances, kind="stable")[-self._top(len(distances)) :]
+
+    def _remember(self, patches: Floats) -> None:
+        self._bank = Bank(patches)
+        self._halves = Halves(self._bank, seed=len(patches))
+
+    def _scores_left_out(self, found: Sampled, coreset: Coreset) -> Doubles | None:
+        """None where the share of an image's patches that was drawn is too small to hold its highest ones."""
+        whole = len(found.patches) == found.seen
+        if self._weighs() or not (whole or self._params.top_fraction * len(found.patches) / found.read >= 1):
+            return None
+        return left_out_scores(
+            self._fitted(),
+            found.images[coreset.chosen],
+            found,
+            neighbours=self._params.neighbours,
+            score=lambda distances: float((scaled := self._scaled(distances))[self._highest(scaled)].mean()),
+        )
+
+    def _weighs(self) -> bool:
+        """Whether `_weight` is ever other than 1."""
+        return False
+
+    def _facts_of(self, found: Sampled, coreset: Coreset, *, images: int) -> dict[str, float | int | str]:
+        return {
+            "images": images,
+            "images_read": found.read,
+            "patches_seen": found.seen,
+            "patches_kept": len(found.patches),
+            "sampling": "all patches" if len(found.patches) == found.seen else "as many of each image, at random",
+            "centres": len(coreset.chosen),
+            "covering_radius": round(coreset.radius, 6),
+        }
 
     def _learned(self) -> Mapping[str, Floats]:
         return {"bank": self._fitted().patches}
@@ -132,7 +212,7 @@ class PatchMemory(OnBackbone[P]):
             for bank in learned.values()
         ):
             return False
-        self._bank = Bank(normal)
+        self._remember(normal)
         return True
 
     def _fitted(self) -> Bank:

@@ -33,6 +33,7 @@ class Entry:
         baseline: Whether a search over several detectors always tries it.
         for_labels: Whether it is another detector's equal while there are no labelled anomalies to learn from.
         minutes: Expected time of one fit on two cores, of 200 images of 256 px or 10,000 rows.
+        left_out: Training samples at most that it scores as if it had not seen them; see `LeftOut`.
     """
 
     modality: Modality
@@ -43,7 +44,11 @@ class Entry:
     baseline: bool = False
     for_labels: bool = False
     minutes: float = 0.0
+    left_out: int = 0
 
+
+_LEFT_OUT = 200
+"""`left_out.IMAGES`, which this module does not import because it loads no detector's modules."""
 
 DETECTORS: Mapping[str, Entry] = {
     "memory-bank": Entry(
@@ -52,6 +57,7 @@ DETECTORS: Mapping[str, Entry] = {
         cls="MemoryBank",
         params=MemoryBankParams,
         weights=("efficientnet-lite0",),
+        left_out=_LEFT_OUT,
     ),
     "gaussian": Entry(
         modality=Modality.IMAGE,
@@ -67,6 +73,7 @@ DETECTORS: Mapping[str, Entry] = {
         params=DinoMemoryParams,
         weights=("dino-vits14",),
         minutes=0.7,
+        left_out=_LEFT_OUT,
     ),
     "reference": Entry(
         modality=Modality.IMAGE,
@@ -114,6 +121,11 @@ def portfolio(detector: str, *, modality: Modality, labels: bool) -> tuple[str, 
         and not reasons[name]
     ]
     return (default, *sorted(others, key=lambda name: not DETECTORS[name].baseline))
+
+
+def scored_left_out(name: str, *, samples: int) -> int:
+    """Of so many normal training samples, how many the detector scores as if it had not seen them."""
+    return min(samples, _entry(name).left_out)
 
 
 def baselines(detectors: Iterable[str]) -> tuple[str, ...]:

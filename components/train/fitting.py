@@ -57,7 +57,7 @@ def calibrate_split(
 ) -> Calibrated:
     """Threshold from normal `samples` that `detector` never saw; see `components.metrics.thresholds`.
 
-    Where they are too few for the rate, what a memory bank left out of its training samples joins them.
+    Where they are too few for the rate, its training samples, each scored without itself, join them.
 
     Raises:
         NotEnoughDataError: The samples cannot support `rate`; the message says how many would.

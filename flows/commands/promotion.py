@@ -118,6 +118,8 @@ def show(name: LineName, version: Version, json: Json = False) -> None:
     table("Gate", ["condition", "", "figures"], conditions, empty="The gate declares no condition.")
     console.print(f"Threshold {model.calibration.threshold:.6g}: {escape(model.calibration.guarantee)}")
     console.print(f"Parameters {escape(str(model.params))}")
+    if model.facts:
+        console.print(f"The fit {escape(str(model.facts))}")
     for event in described["history"]:
         console.print(f"  {event['time'][:16]}  {event['action']} by {event['actor']}: {escape(event['reason'])}")
 

@@ -88,7 +88,11 @@ def require_calibration(data: LineData, *, rate: float | None) -> None:
     if rate is not None:
         train = len(data.rows(Split.TRAIN, label=Label.NORMAL))
         held_out = len(data.rows(Split.CALIBRATION, label=Label.NORMAL))
-        require_samples(train + held_out if is_small(data) else held_out, rate=rate)
+        if is_small(data):
+            require_samples(train + held_out, rate=rate)
+        else:
+            scored = registry.scored_left_out(detector_name(data.line), samples=train)
+            require_samples(held_out, rate=rate, left_out=scored)
 
 
 def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: int) -> Scored:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from components.core.contracts import Calibration, ManifestColumn, Modality, ModelVersion, SearchOutcome, Split, now
 from components.core.hashing import canonical_json, sha256_file
+from components.models.bundle import read_header
 from components.register.package import build_package
 from components.samples.tables import read_table
 from flows.data import LineData
@@ -66,6 +67,7 @@ def register(
             code=provenance(),
             request=job.plan.request,
             timings=job.account(),
+            facts=read_header(detector).state.get("facts", {}),
         ),
     )
     sync_aliases(job.app, name)

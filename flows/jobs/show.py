@@ -53,6 +53,7 @@ def describe(app: Linewright, model: ModelVersion) -> dict[str, Any]:
         },
         "explanations": model.explanations,
         "timings": model.timings,
+        "facts": model.facts,
         "mlflow": {"run": model.mlflow_run, "model": model.mlflow_model, "version": model.mlflow_version},
         "history": history,
     }

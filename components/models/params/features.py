@@ -4,12 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from .base import Params
-
-Precision = Literal["f32", "bf16"]
+from .base import ImageParams
 
 
-class GaussianParams(Params):
+class GaussianParams(ImageParams):
     """Of `gaussian`."""
 
     image_size: int = Field(320, ge=64, le=1024, multiple_of=32, description="Side of the model's input, pixels")
@@ -20,10 +18,9 @@ class GaussianParams(Params):
         "all", description="Principal components kept: all, those that carry most variance, or the others alone"
     )
     variance: float = Field(0.99, gt=0, lt=1, description="Share of the variance that `principal` carries")
-    precision: Precision = Field("f32", description="Of the backbone; bf16 needs a processor that has it")
 
 
-class DinoMemoryParams(Params):
+class DinoMemoryParams(ImageParams):
     """Of `dino-memory`."""
 
     image_size: int = Field(392, ge=112, le=1022, multiple_of=14, description="Side of the model's input, pixels")
@@ -35,7 +32,6 @@ class DinoMemoryParams(Params):
         False, description="Whether training images are also read turned by 90, 180 and 270 degrees"
     )
     max_patches: int = Field(100_000, ge=1_000, description="Training patches kept at most, drawn evenly")
-    precision: Precision = Field("f32", description="Of the backbone; bf16 needs a processor that has it")
 
 
 class ReferenceParams(DinoMemoryParams):

@@ -109,7 +109,7 @@ def test_left_out_scores_join_after_they_are_matched():
     assert (found.tail.source, found.tail.samples, found.samples) == ("left out", 340, 40)
     assert found.low < 2.3263 < found.high
     other = np.concatenate([np.zeros(150), np.ones(150)]) + 0.01 * left_out  # two clumps
-    with pytest.raises(NotEnoughDataError, match="left out are distributed otherwise"):
+    with pytest.raises(NotEnoughDataError, match="left out in turn, have scores that are distributed otherwise"):
         calibrate(scores, rate=1 / 100, method="split", seed=0, left_out=other)
     with pytest.raises(NotEnoughDataError, match="there are 40"):
         calibrate(scores, rate=1 / 100, method="split", seed=0)

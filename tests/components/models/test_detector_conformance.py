@@ -17,6 +17,8 @@ from components.metrics.verdicts import verdict_of
 from components.models import registry
 
 ROOT = Path(__file__).parents[3]
+MEMORIES = {"memory-bank", "dino-memory", "reference"}
+"""Detectors that can tell how uncertain a score is by resampling what they keep."""
 
 
 def equal(one, other):
@@ -53,6 +55,17 @@ def test_scores_are_finite_one_a_sample(case, detector):
     assert scores.image.shape == (len(case.fresh),)
     assert scores.image.dtype == np.float64
     assert np.isfinite(scores.image).all()
+
+
+def test_uncertainty_is_a_deviation_a_sample_the_same_after_another_fit_of_the_same_seed(case, detector):
+    spread = detector.score(case.fresh).uncertainty
+    if spread is None:
+        assert case.name not in MEMORIES
+        return
+    assert spread.shape == (len(case.fresh),)
+    assert np.isfinite(spread).all()
+    assert (spread >= 0).all()
+    assert np.array_equal(case.fitted(seed=0).score(case.fresh).uncertainty, spread)
 
 
 def test_anomalies_score_higher(case, detector):
@@ -100,6 +113,8 @@ def test_round_trip_is_exact(case, detector, tmp_path):
     assert loaded.params == detector.params
     ours, theirs = detector.score(case.fresh), loaded.score(case.fresh)
     assert np.array_equal(ours.image, theirs.image)
+    assert (ours.uncertainty is None) == (theirs.uncertainty is None)
+    assert ours.uncertainty is None or np.array_equal(ours.uncertainty, theirs.uncertainty)
     assert (ours.maps is None) == (theirs.maps is None)
     assert ours.maps is None or np.array_equal(ours.maps, theirs.maps)
     assert np.array_equal(detector.explain(case.fresh), loaded.explain(case.fresh))

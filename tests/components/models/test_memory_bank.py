@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from components.core.errors import ModelError
-from components.models.images import squared
+from components.models.images import scaled
 
 
 def test_the_map_is_hot_where_the_defect_is(cases, fitted_once):
@@ -49,7 +49,7 @@ def test_memory_is_bounded_by_max_patches(cases, listed):
 def test_every_image_becomes_the_models_square():
     for height, width in [(100, 400), (400, 100), (128, 128)]:
         image = np.full((height, width, 3), 7, np.uint8)
-        found = squared(image, size=128)
+        found = scaled(image, height=128, width=128)
         assert found.shape == (128, 128, 3)
         assert (found == 7).all()
         assert found.flags.writeable

@@ -1,0 +1,104 @@
+"""Patches of training images, drawn so that they fit in memory however many images there are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import ModelError
+from ..core.ports import Image, Progress, Samples, batches
+from ..core.subset import Subset
+from .inference import Floats
+from .on_backbone import IMAGES_AT_ONCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """Patches of training images.
+
+    Attributes:
+        patches: ``(P, E)``.
+        images: ``(P,)`` which of the images read each comes from, from 0.
+        read: Images read.
+        seen: Patches that these have.
+    """
+
+    patches: Floats
+    images: NDArray[np.intp]
+    read: int
+    seen: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Which images are read, and how many patches each of them gives.
+
+    Attributes:
+        images: Places of the images, rising and evenly spaced.
+        quota: Patches of one image in one of its turns, drawn evenly where it has more.
+    """
+
+    images: NDArray[np.intp]
+    quota: int
+
+    @classmethod
+    def of(cls, count: int, *, most: int, turns: int = 1) -> "Share":
+        """Of `count` images, each read in `turns` turns, so that `most` patches are kept in all.
+
+        >>> share = Share.of(20_000, most=200_000)
+        >>> len(share.images), share.quota
+        (20000, 10)
+        """
+        chosen = np.linspace(0, count - 1, min(count, most // turns)).astype(np.intp)
+        return cls(images=chosen, quota=max(1, most // (turns * len(chosen))))
+
+
+def sampled(
+    samples: Samples,
+    *,
+    share: Share,
+    turns: int,
+    shape: tuple[int, int],
+    patches_of: Callable[[Sequence[Image]], list[Floats]],
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Sampled:
+    """The patches that `share` allows of `samples`, each image also turned by right angles where `turns` is 4.
+
+    Args:
+        samples: Images.
+        share: What is read of them.
+        turns: 1 or 4.
+        shape: Patches that an image has at most, and E.
+        patches_of: Patches ``(P, E)`` of each of some images.
+        rng: Draws the patches.
+        progress: Told of every batch.
+
+    Raises:
+        ModelError: All images are of one flat colour each, or a feature is not finite.
+    """
+    # Filled in place: to join parts at the end would take the memory twice. Rows that stay empty take none.
+    kept = np.empty((len(share.images) * turns * min(share.quota, shape[0]), shape[1]), np.float32)
+    origins = np.empty(len(kept), np.intp)
+    flat, filled, seen, read = True, 0, 0, 0
+    for batch in batches(Subset(samples, share.images), size=IMAGES_AT_ONCE):
+        images = cast(Sequence[Image], batch)
+        flat = flat and all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
+        for turn in range(turns):
+            for place, found in enumerate(patches_of([np.rot90(image, turn) for image in images])):
+                drawn = found[rng.permutation(len(found))[: share.quota]] if len(found) > share.quota else found
+                kept[filled : filled + len(drawn)] = drawn
+                origins[filled : filled + len(drawn)] = read + place
+                filled, seen = filled + len(drawn), seen + len(found)
+        read += len(images)
+        progress("reading patches", read, len(share.images))
+    if flat:
+        raise ModelError(
+            f"All {read} images are of one flat colour each: there is nothing to learn.",
+            hint="Check the camera or the source.",
+        )
+    if not np.isfinite(kept[:filled].sum(dtype=np.float64)):
+        raise ModelError("The backbone gave features that are not finite.", hint="Use f32, or restore its weights.")
+    return Sampled(patches=kept[:filled], images=origins[:filled], read=read, seen=seen)
