@@ -1,0 +1,208 @@
+"""The memory bank beside anomalib's Patchcore: same images, backbone, layers, size and share of patches, on the CPU.
+
+    python -m benchmarks.memory_bank --root FOLDER [--ratio 0.1] [--size 256] [--stages 2-3] [--images N]
+        [--skip-peer | --peer-picks N] [--json]
+
+FOLDER is of MVTec's shape: train/good and test/KIND. Each side runs in a process of its own, one after the other:
+
+fit_s           seconds to fit on train/good, reading and scaling its files included
+images_per_s    over all of test, reading included, the second time that it is scored
+peak_mb         most memory that the process held until then (VmHWM)
+auroc           of the images of test; nothing is chosen by it
+covering_radius largest distance of a training patch to the bank, of both sides' banks among the same features (ours)
+
+The peer's greedy takes as long for each patch that it chooses: at a ratio of 0.1 of 200 images about half an hour. With
+--peer-picks N it chooses N, the seconds of the others are extrapolated from those, and what depends on its bank is left
+out; the bank is filled up to its size, so that the speed of scoring is that of a whole one.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pictures
+
+from components.core.ports import Image
+from components.core.scoring import score_all
+from components.metrics.bootstrap import interval
+from components.metrics.ranking import auroc
+from components.models.parallel import each
+
+T = TypeVar("T")
+
+BETTER = {"fit_s": -1, "images_per_s": 1, "peak_mb": -1, "auroc": 1, "covering_radius": -1}
+"""Figures; 1: more is better, -1: less is."""
+
+
+class Files:
+    """Images of a list of files, read when asked for; a `Samples`."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        self.ids = [str(path) for path in paths]
+        self.labels: NDArray[np.int8] = np.array([path.parent.name != "good" for path in paths], dtype=np.int8)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def take(self, indices: Sequence[int]) -> list[Image]:
+        """The images at `indices`, in colour."""
+        return each(_read, [self._paths[index] for index in indices])
+
+
+def timed(act: Callable[[], T]) -> tuple[float, T]:
+    """Seconds that `act` took, and what it returned."""
+    started = time.perf_counter()
+    found = act()
+    return time.perf_counter() - started, found
+
+
+def peak_mb() -> float:
+    """Most memory that this process has held, MB of 10^6 bytes."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e6
+
+
+def auroc_of(scores: NDArray[np.float64], labels: NDArray[Any]) -> float | None:
+    """Area under the ROC curve; None where test has one class only."""
+    return interval(auroc, scores, np.asarray(labels).astype(np.int8), seed=0).value
+
+
+def ours(root: Path, *, size: int, stages: str, ratio: float) -> dict[str, Any]:
+    """Figures of ours, and the training patches and bank that radii are taken from."""
+    from components.models import registry
+
+    # As Patchcore has it: patches averaged over 3 x 3, every training patch considered.
+    params = {"image_size": size, "stages": stages, "pooling": 3, "coreset_ratio": ratio, "max_patches": 10**9}
+    detector: Any = registry.create("memory-bank", params, schema=None)
+    train = Files(sorted((root / "train" / "good").iterdir()))
+    test = Files(sorted((root / "test").glob("*/*")))
+    fit_s, _ = timed(lambda: detector.fit(train, seed=0))
+    score_all(detector, test)
+    seconds, scores = timed(lambda: score_all(detector, test).image)
+    found = {"fit_s": fit_s, "images_per_s": len(test) / seconds, "peak_mb": peak_mb()}
+    patches = [
+        p
+        for start in range(0, len(train), 8)
+        for p in detector._patches(train.take(range(len(train))[start : start + 8]))
+    ]
+    return {
+        **found,
+        "auroc": auroc_of(scores, test.labels),
+        "patches": np.concatenate(patches),
+        "bank": detector._bank.patches,
+    }
+
+
+def compare(root: Path, *, size: int, stages: str, ratio: float, picks: int, peer: bool) -> dict[str, dict[str, Any]]:
+    """Figures of each side and how many times better ours are."""
+    options = ["--size", str(size), "--stages", stages, "--ratio", str(ratio), "--peer-picks", str(picks)]
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {side: _run(side, root, options, Path(folder)) for side in ("ours", "peer")[: 1 + peer]}
+    patches = sides["ours"].pop("patches")
+    sides["ours"]["covering_radius"] = _radius(patches, sides["ours"].pop("bank"))
+    if peer:
+        chosen = sides["peer"].pop("chosen")
+        sides["peer"]["covering_radius"] = None if chosen is None else _radius(patches, patches[chosen])
+        sides["ratio"] = {name: _ratio(name, sides["ours"][name], sides["peer"][name]) for name in BETTER}
+    return sides
+
+
+def _run(side: str, root: Path, options: Sequence[str], folder: Path) -> dict[str, Any]:
+    print(f"{side}: fitting and scoring ...", file=sys.stderr, flush=True)
+    target = folder / f"{side}.npz"
+    command = [sys.executable, "-m", "benchmarks.memory_bank", "--root", str(root), *options]
+    subprocess.run([*command, "--side", side, "--out", str(target)], check=True, stdout=sys.stderr)
+    with np.load(target) as kept:
+        arrays = {name: kept[name] for name in kept.files if name != "figures"}
+        return {**json.loads(str(kept["figures"])), **arrays}
+
+
+def _keep(found: dict[str, Any], target: Path) -> None:
+    arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+    figures = {name: value for name, value in found.items() if name not in arrays}
+    np.savez(target, figures=np.array(json.dumps(figures)), **arrays)
+
+
+def _radius(patches: NDArray[np.float32], bank: NDArray[np.float32]) -> float:
+    from components.models.nearest import Bank
+
+    return float(Bank(bank).distances(patches, neighbours=1).max())
+
+
+def _ratio(name: str, one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return None
+    return one / other if BETTER[name] > 0 else other / one
+
+
+def _read(path: Path) -> Image:
+    return np.asarray(Pictures.open(path).convert("RGB"))
+
+
+def _view(root: Path, *, images: int, folder: Path) -> Path:
+    """The same folder with the first training images only, by links."""
+    view = folder / root.name
+    for kind in [root / "train" / "good", *sorted((root / "test").iterdir())]:
+        place = view / kind.relative_to(root)
+        place.mkdir(parents=True)
+        paths = sorted(kind.iterdir())
+        for path in paths[:images] if images and kind.parent.name == "train" else paths:
+            (place / path.name).symlink_to(path.resolve())
+    return view
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="folder with train/good and test/KIND")
+    parser.add_argument("--ratio", type=float, default=0.1, help="share of the training patches that is kept")
+    parser.add_argument("--size", type=int, default=256, help="side of the images, pixels")
+    parser.add_argument("--stages", default="2-3", choices=["2-3", "3", "3-4", "2-3-4"], help="of the backbone")
+    parser.add_argument("--images", type=int, default=0, help="of train/good at most; 0: all")
+    parser.add_argument("--skip-peer", action="store_true", help="ours alone")
+    parser.add_argument("--peer-picks", type=int, default=0, help="extrapolate the peer's greedy from so many picks")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--side", choices=["ours", "peer"], help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the table, or one JSON object."""
+    given = _arguments()
+    same = {"size": given.size, "ratio": given.ratio}
+    if given.side == "ours":
+        return _keep(ours(given.root, stages=given.stages, **same), given.out)
+    if given.side == "peer":
+        from benchmarks.patchcore_peer import run
+
+        numbers = [int(stage) for stage in given.stages.split("-")]
+        return _keep(run(given.root, stages=numbers, picks=given.peer_picks, **same), given.out)
+    with tempfile.TemporaryDirectory() as folder:
+        root = _view(given.root, images=given.images, folder=Path(folder))
+        found = compare(root, stages=given.stages, picks=given.peer_picks, peer=not given.skip_peer, **same)
+    if given.json:
+        print(json.dumps(found))
+        return None
+    print(f"{'':<17}" + "".join(f"{side:>10}" for side in found))
+    for name in BETTER:
+        print(f"{name:<17}" + "".join(f"{_shown(side[name]):>10}" for side in found.values()))
+    if given.peer_picks and not given.skip_peer:
+        print(f"The peer's fit_s is extrapolated from {given.peer_picks} picks.")
+    return None
+
+
+if __name__ == "__main__":
+    main()

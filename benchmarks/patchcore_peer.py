@@ -1,0 +1,154 @@
+"""anomalib's Patchcore on a folder of MVTec's shape, on the CPU, with the weights that this machine has.
+
+`benchmarks.memory_bank` runs it in a process of its own. It sees what ours sees: the same backbone and layers, pixels
+scaled as the backbone wants, the same image size and share of patches; the rest is anomalib's own.
+"""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.models.weights import find_weights, read_weights
+
+_NAME = "tf_efficientnet_lite0"
+_LAYERS = ("blocks.0", "blocks.1", "blocks.2", "blocks.4", "blocks.6")  # timm's names of the stages
+_BATCH = 32  # anomalib's default
+
+
+class Peer:
+    """Patchcore, its data and its engine.
+
+    Args:
+        root: Folder with train/good and test/KIND.
+        size: Side of the images, pixels.
+        stages: Of the backbone.
+        ratio: Share of the patches that is kept.
+        picks: Choose only so many patches by k-centre greedy, and fill the bank to its size with evenly spaced ones;
+            0: no limit. The seconds that the other picks would have taken are then in `seconds_left_out`.
+        folder: For what the engine writes.
+    """
+
+    def __init__(self, root: Path, *, size: int, stages: Sequence[int], ratio: float, picks: int, folder: Path) -> None:
+        from anomalib.engine import Engine
+        from anomalib.models import Patchcore
+        from anomalib.pre_processing import PreProcessor
+        from torchvision.transforms.v2 import Compose, Normalize, Resize
+
+        use_local_weights(folder)
+        scaled = Compose([Resize((size, size), antialias=True), Normalize([0.5] * 3, [0.5] * 3)])
+        self._data = _data(root)
+        self._model: Any = Patchcore(
+            backbone=_NAME,
+            layers=[_LAYERS[stage] for stage in stages],
+            coreset_sampling_ratio=ratio,
+            pre_processor=PreProcessor(transform=scaled),
+            evaluator=False,
+            visualizer=False,
+        )
+        self._engine = Engine(
+            accelerator="cpu", devices=1, logger=False, default_root_dir=folder, enable_progress_bar=False,
+            enable_model_summary=False, limit_val_batches=0,
+        )  # fmt: skip
+        self.seconds_left_out = 0.0
+        if picks:
+            self._limit(picks)
+
+    def fit(self) -> None:
+        """Remember a coreset of the patches of train/good."""
+        self._engine.fit(self._model, datamodule=self._data)
+
+    def scores(self) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Scores ``(N,)`` and whether each is an anomaly, of all of test."""
+        batches: Any = self._engine.predict(self._model, datamodule=self._data, return_predictions=True)
+        scores = np.concatenate([batch.pred_score.numpy().ravel() for batch in batches])
+        return scores.astype(np.float64), np.concatenate([batch.gt_label.numpy().ravel() for batch in batches])
+
+    def chosen(self, paths: Sequence[Path]) -> NDArray[np.intp]:
+        """Which patches of the images, in their order and row by row, are in the bank."""
+        import torch
+        from anomalib.data.utils import read_image
+
+        from components.models.nearest import Bank
+
+        network = self._model.model
+        network.train()
+        network.feature_extractor.eval()
+        with torch.no_grad():
+            for start in range(0, len(paths), _BATCH):
+                images = [read_image(path, as_tensor=True) for path in paths[start : start + _BATCH]]
+                network(torch.stack([self._model.pre_processor.transform(image) for image in images]))
+        every = torch.vstack(network.embedding_store).numpy()
+        return Bank(every).nearest(network.memory_bank.numpy(), neighbours=1)[1][:, 0]
+
+    def _limit(self, picks: int) -> None:
+        from anomalib.models.components import KCenterGreedy
+        from anomalib.models.image.patchcore import torch_model
+
+        peer = self
+
+        class Limited(KCenterGreedy):  # type: ignore[misc]
+            """Stops after some picks; each costs the same."""
+
+            def select_coreset_idxs(self) -> list[int]:
+                whole, self.coreset_size = self.coreset_size, min(picks, self.coreset_size)
+                self.times: list[float] = []
+                found: list[int] = super().select_coreset_idxs()
+                each = (self.times[-1] - self.times[0]) / max(1, len(self.times) - 1)
+                peer.seconds_left_out = each * (whole - len(found))
+                rest = np.setdiff1d(np.arange(self.n_observations), found)
+                return found + rest[np.linspace(0, len(rest) - 1, whole - len(found)).astype(int)].tolist()
+
+            def update_distances(self, cluster_center: Any) -> None:
+                super().update_distances(cluster_center)
+                self.times.append(time.perf_counter())
+
+        torch_model.KCenterGreedy = Limited
+
+
+def use_local_weights(folder: Path) -> None:
+    """Let timm take the backbone's weights from a file, written below `folder`, where it would download them."""
+    import torch
+    from safetensors.torch import save_file
+    from timm.models import _registry
+
+    tensors, _ = read_weights("efficientnet-lite0", find_weights("efficientnet-lite0"))
+    path = folder / f"{_NAME}.safetensors"
+    save_file({name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in tensors.items()}, path)
+    for name, entry in _registry._model_pretrained_cfgs.items():
+        if name.startswith(_NAME):
+            entry.file, entry.url, entry.hf_hub_id = str(path), "", None
+
+
+def _data(root: Path) -> Any:
+    from anomalib.data import Folder
+
+    kinds = sorted(path.name for path in (root / "test").iterdir() if path.name != "good")
+    return Folder(
+        name=root.name, root=root, normal_dir="train/good", normal_test_dir="test/good",
+        abnormal_dir=[f"test/{kind}" for kind in kinds], val_split_mode="none",
+        train_batch_size=_BATCH, eval_batch_size=_BATCH, num_workers=0,
+    )  # fmt: skip
+
+
+def run(root: Path, *, size: int, stages: Sequence[int], ratio: float, picks: int) -> dict[str, Any]:
+    """Figures of the peer, and `chosen`; see `benchmarks.memory_bank`."""
+    from benchmarks.memory_bank import auroc_of, peak_mb, timed
+
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Peer(root, size=size, stages=stages, ratio=ratio, picks=picks, folder=Path(folder))
+        fit_s, _ = timed(peer.fit)
+        peer.scores()
+        seconds, (scores, labels) = timed(peer.scores)
+        peak = peak_mb()
+        return {
+            "fit_s": fit_s + peer.seconds_left_out,
+            "images_per_s": len(scores) / seconds,
+            "peak_mb": peak,
+            "auroc": None if picks else auroc_of(scores, labels),
+            "chosen": None if picks else peer.chosen(sorted((root / "train" / "good").iterdir())),
+        }
