@@ -131,6 +131,21 @@ class LeftOut(Protocol):
     def left_out_scores(self) -> NDArray[np.float64] | None: ...  # noqa: D102 - see the class
 
 
+@runtime_checkable
+class Foreseen(Protocol):
+    """A detector that can say how much memory a fit will take.
+
+    Attributes:
+        memory_depends_on: Parameters that make it less when they are lowered.
+    """
+
+    memory_depends_on: ClassVar[tuple[str, ...]]
+
+    def memory_needed(self, samples: Samples) -> float:
+        """Bytes at the peak of a fit, beyond what the process has when it starts; an estimate, one sample is read."""
+        ...
+
+
 class ObjectStore(Protocol):
     """Files below one root: a folder or an S3 prefix. Keys are POSIX paths relative to the root."""
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _BUILD: Mapping[str, Callable[..., list[Node]]] = {"efficientnet-lite0": efficientnet.build, "dino-vits14": vit.build}
 _NEEDED = {"efficientnet-lite0": efficientnet.needed, "dino-vits14": vit.needed}
-_COMPILED = 8  # of shapes, layers and precisions, in one process
+COMPILED = 8
+"""Networks that are kept compiled in one process: of shapes, layers and precisions."""
 
 _ONE_AT_A_TIME = threading.Lock()
 """Two threads, each in the queue of a network that it had compiled for itself, have waited for each other for good."""
@@ -132,7 +133,7 @@ class _Key:
         return hash(self._values)
 
 
-@lru_cache(maxsize=_COMPILED)
+@lru_cache(maxsize=COMPILED)
 def _compiled(key: _Key) -> "Network | TorchNetwork":
     from .torch_network import TorchNetwork, has_cuda
 

@@ -85,6 +85,7 @@ class Gaussian(OnBackbone[GaussianParams]):
             raise ModelError(
                 f"All {len(samples)} images are alike: there is nothing to learn.", hint="Check the source."
             )
+        self.facts = {"images": len(samples), "images_read": len(samples)}
         self._pooled = [self._normal(*_shrunk(stage)) for stage in pooled]
         self._places = [self._normal(*moment.result()) for moment in moments]
 
@@ -137,6 +138,10 @@ class Gaussian(OnBackbone[GaussianParams]):
             for normals in (self._pooled, self._places)
             for normal, channels in zip(normals, self._backbone.channels, strict=True)
         )
+
+    def _learned_bytes(self, images: int) -> float:
+        """Averages of every image, and a few matrices of each stage."""
+        return 16.0 * images * self.embed_size + sum(6 * 8.0 * channels**2 for channels in self._backbone.channels)
 
     def _check_fitted(self) -> None:
         if not self._pooled:

@@ -18,6 +18,7 @@ from .sampling import Sampled
 IMAGES = 200
 """Of more training images, so many evenly spaced ones are scored: a tail needs no more, and time stays bounded."""
 
+_AT_ONCE = 16  # images; bounds memory
 _SPARE = 8  # nearest centres beyond those asked for, in case some are the image's own
 
 Doubles = NDArray[np.float64]
@@ -47,10 +48,15 @@ def left_out_scores(
     if len(np.unique(origins)) < 2:
         return None
     chosen = np.unique(np.linspace(0, sampled.read - 1, min(sampled.read, IMAGES)).astype(np.intp))
-    rows = np.flatnonzero(np.isin(sampled.images, chosen))
-    images = sampled.images[rows]
-    distances = distances_to_others(bank, sampled.patches[rows], images=images, origins=origins, neighbours=neighbours)
-    return np.array([score(distances[images == image]) for image in chosen])
+    found = []
+    for part in np.array_split(chosen, -(-len(chosen) // _AT_ONCE)):
+        rows = np.flatnonzero(np.isin(sampled.images, part))
+        images = sampled.images[rows]
+        distances = distances_to_others(
+            bank, sampled.patches[rows], images=images, origins=origins, neighbours=neighbours
+        )
+        found += [score(distances[images == image]) for image in part]
+    return np.array(found)
 
 
 def distances_to_others(bank: Bank, patches: Floats, *, images: Places, origins: Places, neighbours: int) -> Doubles:

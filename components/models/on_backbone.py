@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
-from ..core.ports import Batch, Image
-from .backbones import Backbone
+from ..core.ports import Batch, Image, Samples
+from .backbones import COMPILED, Backbone
 from .bundle import read_bundle, write_bundle
 from .images import check_image, scaled
 from .inference import Floats, Precision
 from .params import base
+from .preflight import network_bytes, reading_bytes
 from .tiling import Frame, Resize, joined
 
 IMAGES_AT_ONCE = 8
@@ -59,6 +60,7 @@ class OnBackbone(ABC, Generic[P]):
     backbone_name: ClassVar[str]
     parameters: ClassVar[type[base.Params]]
     noun: ClassVar[str]
+    memory_depends_on: ClassVar[tuple[str, ...]] = ("image_size", "tiles")
 
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         self.calibration: Calibration | None = None
@@ -81,6 +83,15 @@ class OnBackbone(ABC, Generic[P]):
     @abstractmethod
     def score(self, batch: Batch) -> Scores:
         """See `components.core.ports.Detector`."""
+
+    def memory_needed(self, samples: Samples) -> float:
+        """See `components.core.ports.Foreseen`."""
+        (image,) = cast(Sequence[Image], samples.take([0]))
+        frame, channels, stride = self._frame, self.embed_size, self._backbone.strides[0]
+        pixels = image.shape[0] * image.shape[1]
+        shapes = COMPILED if frame.resize == "fit" else 1
+        read = reading_bytes(images=IMAGES_AT_ONCE, pixels=pixels, frame=frame, channels=channels, stride=stride)
+        return network_bytes(self.backbone_name, frame=frame, shapes=shapes) + read + self._learned_bytes(len(samples))
 
     def explain(self, batch: Batch) -> NDArray[np.float32]:
         """The maps of `score`."""
@@ -124,6 +135,10 @@ class OnBackbone(ABC, Generic[P]):
         detector.calibration = found.header.calibration
         detector.facts = found.header.state.get("facts", {})
         return detector
+
+    @abstractmethod
+    def _learned_bytes(self, images: int) -> float:
+        """What learning from so many images takes, besides reading them."""
 
     @staticmethod
     @abstractmethod

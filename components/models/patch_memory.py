@@ -23,6 +23,7 @@ from .inference import Floats
 from .left_out import left_out_scores
 from .nearest import Bank
 from .on_backbone import BackboneParams, OnBackbone, in_parts
+from .preflight import memory_bytes
 from .resampled import Halves
 from .sampling import Sampled, Share, sampled
 
@@ -54,6 +55,7 @@ class PatchMemory(OnBackbone[P]):
     """
 
     stream: ClassVar[str]
+    memory_depends_on: ClassVar[tuple[str, ...]] = ("max_patches", "coreset_ratio", "image_size", "tiles")
 
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         super().__init__(params, backbone=backbone)
@@ -81,7 +83,7 @@ class PatchMemory(OnBackbone[P]):
         found = sampled(
             samples, share=share, turns=turns, shape=shape, patches_of=self._patches, rng=rng, progress=progress
         )
-        count = max(self._params.neighbours, round(self._params.coreset_ratio * len(found.patches)))
+        count = self._centres_of(len(found.patches))
         if np.ptp(found.patches, axis=0).max() == 0:
             raise ModelError(
                 f"All {found.seen} patches of {found.read} images have the same features: there is nothing to learn.",
@@ -90,7 +92,7 @@ class PatchMemory(OnBackbone[P]):
         coreset = k_centres(found.patches, count=count, rng=rng, progress=progress)
         self._remember(found.patches[coreset.chosen])
         self._left_out = self._scores_left_out(found, coreset)
-        self.facts = self._facts_of(found, coreset, images=len(samples))
+        self.facts = self._facts_of(found, coreset, samples=samples)
 
     def score(self, batch: Batch) -> Scores:
         """Scores ``(N,)``, maps ``(N, G, G)``, G patches a side, and the scores' deviations ``(N,)``.
@@ -191,16 +193,26 @@ class PatchMemory(OnBackbone[P]):
         """Whether `_weight` is ever other than 1."""
         return False
 
-    def _facts_of(self, found: Sampled, coreset: Coreset, *, images: int) -> dict[str, float | int | str]:
+    def _facts_of(self, found: Sampled, coreset: Coreset, *, samples: Samples) -> dict[str, float | int | str]:
         return {
-            "images": images,
+            "images": len(samples),
             "images_read": found.read,
             "patches_seen": found.seen,
             "patches_kept": len(found.patches),
             "sampling": "all patches" if len(found.patches) == found.seen else "as many of each image, at random",
             "centres": len(coreset.chosen),
             "covering_radius": round(coreset.radius, 6),
+            "memory_estimate_mb": round(self.memory_needed(samples) / 1e6),
         }
+
+    def _learned_bytes(self, images: int) -> float:
+        turns, most = self._turns(), self._params.max_patches
+        share = Share.of(images, most=most, turns=turns)
+        patches = len(share.images) * turns * min(share.quota, self._side() ** 2)
+        return memory_bytes(patches=patches, channels=self.embed_size, centres=self._centres_of(patches))
+
+    def _centres_of(self, patches: int) -> int:
+        return max(self._params.neighbours, round(self._params.coreset_ratio * patches))
 
     def _learned(self) -> Mapping[str, Floats]:
         return {"bank": self._fitted().patches}

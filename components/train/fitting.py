@@ -13,6 +13,7 @@ from components.core.seeds import derive_seed, generator
 from components.core.subset import Subset, normal_only
 from components.metrics.thresholds import calibrate
 from components.models import registry
+from components.train.preflight import require_memory
 
 FOLDS = 5
 """Models that cross-conformal calibration fits beside the final one."""
@@ -34,13 +35,15 @@ def fit(
 
     Raises:
         NotEnoughDataError: No normal sample is left.
-        ModelError: The detector cannot learn from these samples.
+        ModelError: The detector cannot learn from these samples, or it would take more memory than there is.
     """
     detector = registry.create(name, params, schema=schema)
     normal = normal_only(samples)
     if len(normal) == 0:
         raise NotEnoughDataError("There is no normal sample to train on.", hint="Add normal samples to the source.")
-    detector.fit(samples if detector.uses_labels else normal, seed=seed, progress=progress)
+    used = samples if detector.uses_labels else normal
+    require_memory(detector, used)
+    detector.fit(used, seed=seed, progress=progress)
     return detector
 
 

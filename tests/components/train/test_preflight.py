@@ -1,0 +1,90 @@
+"""Memory is estimated before a fit, and refused with the figures where there is not enough."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.core.errors import ModelError
+from components.models import registry
+from components.train import fitting, preflight
+
+ROOT = Path(__file__).parents[3]
+
+_PEAK = """
+import json, resource, sys
+import numpy as np, psutil
+from components.models import coreset, registry
+
+class Noise:
+    ids, labels = [str(n) for n in range(25)], np.zeros(25, np.int8)
+    def __len__(self):
+        return 25
+    def take(self, indices):
+        return [np.random.default_rng(i).integers(0, 255, (64, 64, 3)).astype(np.uint8) for i in indices]
+
+detector = registry.create("memory-bank", json.loads(sys.argv[1]), schema=None)
+needed = detector.memory_needed(Noise())
+before = psutil.Process().memory_info().rss
+detector.fit(Noise(), seed=0)
+print(json.dumps([needed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before]))
+"""
+
+
+class Blank:
+    """So many images, of which one is ever looked at."""
+
+    def __init__(self, count: int, side: int = 256) -> None:
+        self.ids, self.labels, self._side = ["0" * 64] * count, np.zeros(count, np.int8), side
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices):
+        assert len(indices) == 1
+        return [np.zeros((self._side, self._side, 3), np.uint8) for _ in indices]
+
+
+def test_the_estimate_is_near_the_peak_of_a_process():
+    params = json.dumps({"image_size": 384, "stages": "2-3", "coreset_ratio": 0.002})
+    arguments = [sys.executable, "-c", _PEAK, params]
+    printed = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    needed, peak = json.loads(printed)
+    assert 1 / 1.5 < needed / peak < 1.5
+
+
+@pytest.mark.parametrize("name", ["memory-bank", "gaussian", "dino-memory", "reference"])
+def test_20_000_images_of_256_pixels_fit_in_8_gb_by_default(name):
+    assert registry.create(name, {}, schema=None).memory_needed(Blank(20_000)) < 8e9
+
+
+def test_more_of_everything_needs_more():
+    def needed(count: int = 500, side: int = 256, **params) -> float:
+        return registry.create("memory-bank", params, schema=None).memory_needed(Blank(count, side))
+
+    assert needed(20_000) == needed(40_000)  # what is kept is bounded
+    assert needed(100) < needed() < needed(max_patches=1_000_000, count=5_000)
+    assert needed() < needed(coreset_ratio=0.2)
+    assert needed() < needed(image_size=512)
+    assert needed() < needed(tiles=2)
+    assert needed() < needed(side=2_000)
+
+
+def test_a_fit_that_would_not_fit_is_refused_before_it_starts(monkeypatch):
+    monkeypatch.setattr(preflight, "free_memory", lambda: 0.2e9)
+    with pytest.raises(ModelError, match=r"needs about \d\.\d\d GB of memory, 0\.20 GB are free\. Lower max_patches"):
+        fitting.fit("memory-bank", params={}, schema=None, samples=Blank(5_000), seed=0)
+
+
+def test_a_control_groups_limit_counts(monkeypatch, tmp_path):
+    monkeypatch.setattr(preflight, "_GROUP", tmp_path)
+    whole = preflight.free_memory()
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("900000\n")
+    (tmp_path / "memory.stat").write_text("anon 500000\nfile 400000\n")
+    assert preflight.free_memory() == 500_000 < whole
+    (tmp_path / "memory.max").write_text("max\n")
+    assert preflight.free_memory() > 500_000
