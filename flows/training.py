@@ -60,9 +60,9 @@ def carry_out(plan: RetrainPlan) -> ModelVersion:
         outcome = stage(searching.search)(job)
         calibration = stage(stages.train)(job, outcome)
         judged = stage(stages.judge)(job)
-        explanations = stage(explaining.explain)(job)
+        explained = stage(explaining.explain)(job)
         model = stage(registering.register)(
-            job, outcome=outcome, calibration=calibration, judged=judged, explanations=explanations
+            job, outcome=outcome, calibration=calibration, judged=judged, explained=explained
         )
     registering.settle_request(plan, model)
     return model

@@ -358,7 +358,7 @@ class SearchOutcome(Record):
 
 
 class Condition(Record):
-    """One declared condition of a gate, with its figures."""
+    """One declared condition of a gate, or one check of an explanation, with its figures."""
 
     name: str
     status: Literal["met", "failed", "unmeasured"]
@@ -414,6 +414,7 @@ class ModelVersion(Record):
         trainer: Actor who started the retrain.
         mlflow_run, mlflow_model, mlflow_version: Where MLflow keeps it.
         explanations: Artifact path in the MLflow run → SHA-256.
+        checks: Whether these explanations can be trusted; a failed one is kept and shown, it does not stop a candidate.
         code: What it was made with: commit, lock file's digest, package versions.
         request: Why the retrain was asked for, "" when a person started it.
         timings: Stage → seconds of its own work, and `total`.
@@ -441,6 +442,7 @@ class ModelVersion(Record):
     mlflow_model: str
     mlflow_version: int
     explanations: dict[str, str] = {}
+    checks: tuple[Condition, ...] = ()
     code: dict[str, str] = {}
     request: str = ""
     timings: dict[str, float] = {}

@@ -59,6 +59,21 @@ class DriftOptions(_Section):
     )
 
 
+class ExplainOptions(_Section):
+    """What Shapley values of a table line cost, and how far they may be off before their check fails."""
+
+    evaluations: int = Field(256, ge=16, le=100_000, description="Coalitions of columns a sample; at least 4 a column")
+    cell_evaluations: int = Field(
+        2048,
+        ge=16,
+        le=1_000_000,
+        description="Coalitions of sensors and time blocks a window, about; at least one pair",
+    )
+    max_error: float = Field(
+        0.1, gt=0, le=1, description="Share by which values may differ between seeds and from exact ones"
+    )
+
+
 class Schedules(_Section):
     """Cron lines (UTC) for `linewright up`; empty: not scheduled."""
 
@@ -96,6 +111,7 @@ class LineConfig(_Section):
     )
     costs: Costs = Costs()
     drift: DriftOptions = DriftOptions()
+    explain: ExplainOptions = ExplainOptions()
     schedule: Schedules = Schedules()
     gates: dict[str, float | bool] = Field({}, description="Replaces entries of gates.yaml for this line")
 

@@ -10,13 +10,12 @@ import numpy as np
 
 from components.core.ports import Image
 from components.explain.overlays import COLDEST, Map, Scale, overlay
-from components.explain.pictures import new_figure, save_figure, save_image
+from components.explain.pictures import new_figure, save_figure, save_image, shrink
 from components.explain.selection import Chosen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LONGEST_SIDE = 640
 _COLOURS = {"OK": "#1a7f37", "NG": "#c0281c", "unsure": "#9a6700"}
 _PANEL, _BOX, _GAP, _SHAPES = 3.4, 320, 6, (0.4, 1.25)
 """Inches of a panel of two pictures; pixels of one picture's box, between two; least and most height over width."""
@@ -51,7 +50,7 @@ def write_overlays(
     counts: dict[str, int] = {}
     for number, (image, item) in enumerate(zip(images, chosen, strict=True)):
         counts[item.reason] = counts.get(item.reason, 0) + 1
-        small = _shrink(image)
+        small = shrink(image)
         heat = overlay(small, maps[number], low=scale.low, high=scale.high, outline=scale.threshold)
         name = f"{item.reason}-{counts[item.reason]}.png"
         save_image(np.concatenate([small, heat], axis=1), directory / name)
@@ -73,14 +72,6 @@ def write_overlays(
     index = json.dumps({"colours": colours, "samples": entries}, indent=1, ensure_ascii=False)
     (directory / "index.json").write_text(index + "\n", encoding="utf-8")
     save_figure(_sheet(pairs, entries, scale), directory / "sheet.png")
-
-
-def _shrink(image: Image) -> Image:
-    from PIL import Image as Pillow
-
-    picture = Pillow.fromarray(np.ascontiguousarray(image))
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Pillow.Resampling.LANCZOS)
-    return np.asarray(picture)
 
 
 def _sheet(pairs: Sequence[tuple[Image, Image]], entries: Sequence[dict[str, Any]], scale: Scale) -> "Figure":

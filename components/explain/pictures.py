@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
+LONGEST_SIDE = 640
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -38,3 +39,12 @@ def save_image(image: Image, path: Path) -> Path:
 
     Pillow.fromarray(np.ascontiguousarray(image)).save(path, format="PNG")
     return path
+
+
+def shrink(image: Image) -> Image:
+    """`image` ``(H, W, 3)``, at most `LONGEST_SIDE` pixels long."""
+    from PIL import Image as Pillow
+
+    picture = Pillow.fromarray(np.ascontiguousarray(image))
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Pillow.Resampling.LANCZOS)
+    return np.asarray(picture)

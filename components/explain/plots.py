@@ -10,7 +10,7 @@ from components.explain.pictures import new_figure, save_figure
 from components.explain.shapley import TableExplanation
 
 MOST_COLUMNS = 15
-_RAISES, _LOWERS, _INK = "#c0281c", "#2f6fb0", "#444444"
+RAISES, LOWERS, INK = "#c0281c", "#2f6fb0", "#444444"
 
 
 def bar_plot(explanation: TableExplanation, *, sample: int, title: str, path: Path) -> Path:
@@ -26,14 +26,14 @@ def bar_plot(explanation: TableExplanation, *, sample: int, title: str, path: Pa
     order = np.argsort(-np.abs(values), kind="stable")
     shown, rest = order[:MOST_COLUMNS], order[MOST_COLUMNS:]
     lengths = [float(values[index]) for index in shown]
-    names = [f"{_short(explanation.features[index])} = {_number(means[index])}" for index in shown]
+    names = [f"{short(explanation.features[index])} = {_number(means[index])}" for index in shown]
     if len(rest):
         lengths.append(float(values[rest].sum()))
         names.append(f"{len(rest)} other columns")
     figure = new_figure(8.0, 1.5 + 0.34 * len(lengths))
     axes = figure.add_subplot()
     places = np.arange(len(lengths))
-    axes.barh(places, lengths, color=[_RAISES if length > 0 else _LOWERS for length in lengths], height=0.7)
+    axes.barh(places, lengths, color=[RAISES if length > 0 else LOWERS for length in lengths], height=0.7)
     for place, length in zip(places, lengths, strict=True):
         side = "left" if length >= 0 else "right"
         axes.annotate(
@@ -44,18 +44,18 @@ def bar_plot(explanation: TableExplanation, *, sample: int, title: str, path: Pa
             ha=side,
             va="center",
             fontsize=8,
-            color=_INK,
+            color=INK,
         )
     axes.set_yticks(places, names, fontsize=9)
     axes.invert_yaxis()
     axes.margins(x=0.16)
-    axes.axvline(0, color=_INK, linewidth=0.8)
+    axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_xlabel(
         f"share of the score: {explanation.base:.3g} (normal) → {explanation.scores[sample]:.3g} (this sample)",
         fontsize=9,
     )
     axes.set_title(title, fontsize=11, loc="left")
-    _plain(axes)
+    plain(axes)
     return save_figure(figure, path)
 
 
@@ -80,12 +80,12 @@ def summary_plot(explanation: TableExplanation, *, title: str, path: Path) -> Pa
         dots = axes.scatter(
             values[~unknown], heights[~unknown], s=14, c=ranks[~unknown], cmap="viridis", vmin=0, vmax=1, linewidths=0
         )
-    axes.set_yticks(np.arange(len(order)), [_short(explanation.features[index]) for index in order], fontsize=9)
+    axes.set_yticks(np.arange(len(order)), [short(explanation.features[index]) for index in order], fontsize=9)
     axes.set_ylim(len(order) - 0.4, -0.6)
-    axes.axvline(0, color=_INK, linewidth=0.8, zorder=0)
+    axes.axvline(0, color=INK, linewidth=0.8, zorder=0)
     axes.set_xlabel("share of the score; to the right: more anomalous", fontsize=9)
     axes.set_title(title, fontsize=11, loc="left")
-    _plain(axes)
+    plain(axes)
     bar = figure.colorbar(dots, ax=axes, fraction=0.03, pad=0.02, ticks=[0, 1])
     bar.ax.set_yticklabels(["low", "high"], fontsize=8)
     bar.set_label("value of the column", fontsize=8, labelpad=-12)
@@ -113,7 +113,8 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
-def _plain(axes: Any) -> None:
+def plain(axes: Any) -> None:
+    """Axes of horizontal bars or dots: no frame, vertical lines only."""
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.7)
@@ -124,7 +125,7 @@ def _number(value: float) -> str:
     return "missing" if np.isnan(value) else f"{value:.4g}"
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """A column's name; "$" would start a formula."""
     text = name if len(name) <= 32 else f"{name[:31]}…"
     return text.replace("$", r"\$")

@@ -60,14 +60,29 @@ def verdict_of(score: float, calibration: Calibration, *, uncertainty: float = 0
         uncertainty: Standard deviation of the score.
     """
     above = score > calibration.threshold
-    interval = (calibration.high - calibration.threshold) if above else (calibration.threshold - calibration.low)
     wrong = calibration.costs.false_alarm if above else calibration.costs.miss
     chance = calibration.costs.unsure / wrong
     if chance < 0.5:
-        half = math.hypot(interval, NINETY_FIVE * uncertainty) * NormalDist().inv_cdf(1 - chance) / NINETY_FIVE
+        half = _half(score, calibration, uncertainty) * NormalDist().inv_cdf(1 - chance) / NINETY_FIVE
         if half > 0 and abs(score - calibration.threshold) <= half:
             return "unsure"
     return "NG" if above else "OK"
+
+
+def clearness_of(score: float, calibration: Calibration, *, uncertainty: float = 0.0) -> float:
+    """How clear of the threshold a score is: its distance in halves of the 95 % interval that `verdict_of` judges by.
+
+    Below 1 the interval reaches across; infinite where there is no interval at all.
+    """
+    half = _half(score, calibration, uncertainty)
+    return abs(score - calibration.threshold) / half if half > 0 else math.inf
+
+
+def _half(score: float, calibration: Calibration, uncertainty: float) -> float:
+    """Half the 95 % interval between score and threshold, on the side that the score lies on."""
+    above = score > calibration.threshold
+    interval = (calibration.high - calibration.threshold) if above else (calibration.threshold - calibration.low)
+    return math.hypot(interval, NINETY_FIVE * uncertainty)
 
 
 def severity_of(score: float, calibration: Calibration) -> Severity | None:

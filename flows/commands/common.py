@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.core.contracts import Metric
+from components.core.contracts import Condition, Metric
 from components.core.errors import LinewrightError
 from components.settings import default_home
 
@@ -89,6 +89,13 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
     for row in rows:
         grid.add_row(*row)
     console.print(grid)
+
+
+def print_conditions(title: str, conditions: Sequence[Condition], *, empty: str) -> None:
+    """A row each: whether it is met, and its figures."""
+    rows = [[item.name, coloured(item.status), escape(item.detail)] for item in conditions]
+    if rows or empty:
+        table(title, ["condition", "", "figures"], rows, empty=empty)
 
 
 def figure(metric: Metric | None, *, digits: int = 3) -> str:

@@ -16,6 +16,7 @@ from flows.commands.common import (
     console,
     figure,
     open_workspace,
+    print_conditions,
     print_json,
     table,
 )
@@ -137,7 +138,9 @@ def retrain(
     with bars():
         model = run_retrain(plan)
     if json:
-        print_json({"line": name, "version": model.version, "changed": True, "gate": model.gate.status})
+        checks = {check.name: check.status for check in model.checks}
+        gate = model.gate.status
+        print_json({"line": name, "version": model.version, "changed": True, "gate": gate, "checks": checks})
     else:
         print_candidate(model)
 
@@ -158,8 +161,8 @@ def print_candidate(model: "ModelVersion") -> None:
         for name, metric in model.evaluation.metrics.items()
     ]
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "candidate", "champion"], rows, empty="")
-    conditions = [[item.name, coloured(item.status), escape(item.detail)] for item in model.gate.conditions]
-    table("Gate", ["condition", "", "figures"], conditions, empty="The gate declares no condition.")
+    print_conditions("Gate", model.gate.conditions, empty="The gate declares no condition.")
+    print_conditions("Checks of the explanations", model.checks, empty="")
     rate = model.calibration.false_alarm_rate
     console.print(f"False-alarm budget {rate:.3%}: {escape(model.calibration.guarantee)}")
     flag = {"met": "", "unmeasured": " --accept-unmeasured", "failed": " --override"}[model.gate.status]

@@ -16,6 +16,7 @@ from flows.commands.common import (
     console,
     figure,
     open_workspace,
+    print_conditions,
     print_json,
     table,
 )
@@ -114,8 +115,8 @@ def show(name: LineName, version: Version, json: Json = False) -> None:
     rows = [[key, figure(metric), escape(metric.note)] for key, metric in model.evaluation.metrics.items()]
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "value", ""], rows, empty="")
     gate = current_gate(app, model)
-    conditions = [[item.name, coloured(item.status), escape(item.detail)] for item in gate.conditions]
-    table("Gate", ["condition", "", "figures"], conditions, empty="The gate declares no condition.")
+    print_conditions("Gate", gate.conditions, empty="The gate declares no condition.")
+    print_conditions("Checks of the explanations", model.checks, empty="")
     console.print(f"Threshold {model.calibration.threshold:.6g}: {escape(model.calibration.guarantee)}")
     console.print(f"Parameters {escape(str(model.params))}")
     if model.facts:

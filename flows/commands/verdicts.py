@@ -91,4 +91,6 @@ def explain(
         table("SHAP values (higher pushes towards anomalous)", ["feature", "share of the score"], rows, empty="")
     for item in found.get("checks", []):
         console.print(f"  {item}")
-    console.print(f"Picture: {found['picture']}", soft_wrap=True)
+    for key in ("picture", "time_picture"):
+        if key in found:
+            console.print(f"Picture: {found[key]}", soft_wrap=True)

@@ -5,22 +5,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from components.core.contracts import Calibration, ManifestColumn, Modality, Scores, Verdict
 from components.core.errors import SourceError, UnknownVersionError
 from components.core.hashing import sha256_bytes
 from components.core.lines import LineConfig
 from components.core.ports import Detector, Windows
+from components.explain.agreement import conditions
+from components.explain.deletion import Deletion, deletion
 from components.explain.overlays import anchored_scale, overlay
 from components.explain.pictures import save_image
 from components.explain.plots import bar_plot
 from components.explain.shapley import explain_table, pick_background
+from components.explain.timeline import CELLS, Timeline, explain_timeline
+from components.explain.timeline_plot import timeline_plot
 from components.metrics.verdicts import answers
 from components.samples.images import decode_image
 from components.samples.tables import encode_cells, read_table
 from components.samples.windows import cut
 from flows.data import LineData
-from flows.jobs.explaining import background
+from flows.jobs.explaining import background, normal_images
 from flows.jobs.models import champion_of, load_model
 from flows.wiring import Linewright
 
@@ -41,7 +46,7 @@ def explain_subject(app: Linewright, line: LineConfig, subject: str) -> dict[str
     folder.mkdir(parents=True, exist_ok=True)
     picture = folder / f"explain-{subject[:32]}-v{model.version}.png"
     if line.modality is Modality.IMAGE:
-        found = _image(line, detector, model.calibration, content, picture)
+        found = _image(data, detector, model.calibration, content, picture, seed=model.seed)
     else:
         found = _table(data, detector, content, bounds, picture, seed=model.seed)
     scores: Scores = found.pop("scores")
@@ -93,20 +98,44 @@ def _content(
             hint=f"linewright score {data.line.name} PATH --json prints both.",
         )
     row = rows.iloc[0]
-    return newest.read(row[ManifestColumn.FILE]), row[ManifestColumn.PATH], (row["start"], row["end"])
+    return newest.read(row[ManifestColumn.FILE]), row[ManifestColumn.PATH], (int(row["start"]), int(row["end"]))
 
 
 def _image(
-    line: LineConfig, detector: Detector, calibration: Calibration, content: bytes, picture: Path
+    data: LineData, detector: Detector, calibration: Calibration, content: bytes, picture: Path, *, seed: int
 ) -> dict[str, Any]:
-    image = decode_image(content, line.image)
+    image = decode_image(content, data.line.image)
     heat = detector.explain([image])[0]
     scale = anchored_scale(calibration.threshold, background=float(np.median(heat)))
     drawn = overlay(image, heat, low=scale.low, high=scale.high, outline=scale.threshold)
     save_image(np.concatenate([image, drawn], axis=1), picture)
     top = np.unravel_index(int(heat.argmax()), heat.shape)
     where = [round((place + 0.5) / size, 3) for place, size in zip(top, heat.shape, strict=True)]
-    return {"scores": detector.score([image]), "hottest": {"row": where[0], "column": where[1]}}
+    normal = normal_images(data, but=[sha256_bytes(content)], seed=seed)
+    test = None
+    if normal is not None:
+        test = deletion(detector, image, heat, normal=normal, threshold=calibration.threshold, seed=seed)
+    return {
+        "scores": detector.score([image]),
+        "hottest": {"row": where[0], "column": where[1]},
+        "deletion": None if test is None else _deleted(test),
+        "checks": [_words(test)],
+    }
+
+
+def _deleted(test: Deletion) -> dict[str, Any]:
+    return {"marked_filled": test.marked, "random_filled": list(test.random), "marked_area": test.area}
+
+
+def _words(test: Deletion | None) -> str:
+    """One image is no evidence of a model's maps, so it gets figures and no verdict."""
+    if test is None:
+        return "deletion test: unmeasured, the map marks nothing or there is no normal image to fill regions from"
+    others = ", ".join(f"{score:.4g}" for score in test.random)
+    return (
+        f"deletion test: the score is {test.score:.4g}, with normal content in the marked {test.area:.1%} of the image "
+        f"{test.marked:.4g}, in random regions of that shape {others}"
+    )
 
 
 def _table(
@@ -114,26 +143,42 @@ def _table(
 ) -> dict[str, Any]:
     assert data.schema is not None
     values = encode_cells(read_table(content), data.schema)
+    values[np.isinf(values)] = np.nan  # as the verdict was made
     if bounds[1] > len(values):
         raise SourceError(f"Rows {bounds[0]} to {bounds[1]} are not in the file any more.", hint="Score it again.")
     window: Windows = cut(values, np.array([bounds]), window=data.schema.window)
-    found = explain_table(
-        lambda windows: detector.score(windows).image,
-        window,
-        pick_background(background(data, seed=seed), seed=seed),
-        [column.name for column in data.schema.features],
-        seed=seed,
-    )
-    bar_plot(found, sample=0, title=f"rows {bounds[0]} to {bounds[1]}", path=picture)
+    usual, options = pick_background(background(data, seed=seed), seed=seed), data.line.explain
+    names, title = [column.name for column in data.schema.features], f"rows {bounds[0]} to {bounds[1]}"
+
+    def score(windows: Windows) -> NDArray[np.float64]:
+        return detector.score(windows).image
+
+    found = explain_table(score, window, usual, names, seed=seed, evaluations=options.evaluations)
+    bar_plot(found, sample=0, title=title, path=picture)
+    checks = [*conditions(found.checks, name="shapley", players="columns", limit=options.max_error)]
+    over_time: dict[str, Any] = {}
+    if data.schema.window > 1:
+        evaluations = options.cell_evaluations
+        course = explain_timeline(
+            score, window, usual, names, by_column=found.values, seed=seed, evaluations=evaluations
+        )
+        drawn = timeline_plot(course, window=0, title=title, path=picture.with_name(f"{picture.stem}-time.png"))
+        checks += conditions(course.checks, name="shapley_over_time", players=CELLS, limit=options.max_error)
+        over_time = {"time_picture": str(drawn), "blocks": _blocks(course, first=bounds[0])}
     shap = pd.Series(found.values[0], index=list(found.features)).sort_values(key=abs, ascending=False)
     return {
         "scores": detector.score(window),
         "base": found.base,
         "rows": list(bounds),
         "shap": [{"feature": name, "value": float(value)} for name, value in shap.items()],
-        "checks": [
-            f"two seeds disagree by {found.checks.seed_disagreement:.2%}",
-            f"differs from exact Shapley values of {found.checks.exact_players} columns by "
-            f"{found.checks.exact_disagreement:.2%}",
-        ],
+        "checks": [f"{check.name} {check.status}: {check.detail}" for check in checks],
+        **over_time,
     }
+
+
+def _blocks(course: Timeline, *, first: int) -> list[dict[str, Any]]:
+    """Each block's rows in the file and its Shapley value, for the one window that was explained."""
+    return [
+        {"rows": [first + start, first + end], "value": float(value)}
+        for (start, end), value in zip(course.bounds, course.blocks[0], strict=True)
+    ]

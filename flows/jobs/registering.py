@@ -12,6 +12,7 @@ from components.models.bundle import read_header
 from components.register.package import build_package
 from components.samples.tables import read_table
 from flows.data import LineData
+from flows.jobs.explaining import Explained
 from flows.jobs.modelling import CALIBRATION_FILE, configured
 from flows.jobs.plan import ROOT, RetrainPlan, code_digest
 from flows.jobs.promote import sync_aliases
@@ -28,7 +29,7 @@ def register(
     outcome: SearchOutcome,
     calibration: Calibration,
     judged: Judged,
-    explanations: dict[str, str],
+    explained: Explained,
 ) -> ModelVersion:
     """Log the model, register it, and make it a candidate. Every step finds what a killed try of it left."""
     tracker, name = job.app.tracker, job.line.name
@@ -63,7 +64,8 @@ def register(
             mlflow_run=job.run_id,
             mlflow_model=logged.model_id,
             mlflow_version=number,
-            explanations=explanations,
+            explanations=explained.files,
+            checks=explained.checks,
             code=provenance(),
             request=job.plan.request,
             timings=job.account(),

@@ -52,6 +52,7 @@ def describe(app: Linewright, model: ModelVersion) -> dict[str, Any]:
             "trials": len(model.search.trials),
         },
         "explanations": model.explanations,
+        "checks": [item.model_dump() for item in model.checks],
         "timings": model.timings,
         "facts": model.facts,
         "mlflow": {"run": model.mlflow_run, "model": model.mlflow_model, "version": model.mlflow_version},

@@ -67,6 +67,8 @@ def check_whole(app: Linewright, line: str, *, retrains: int) -> None:
     assert len(versions) == retrains
     assert client.get_registered_model(line).aliases == {"candidate": models[0].mlflow_version}
     for model in models:
+        assert "checks.json" in model.explanations
+        assert len(model.checks) == 4
         trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == model.mlflow_run]
         done = [run for run in trials if run.info.status == "FINISHED"]
         assert len(done) == len(model.search.trials)

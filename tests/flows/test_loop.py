@@ -13,6 +13,7 @@ pytestmark = pytest.mark.server
 
 VERDICT = {"verdict_id", "sample", "path", "score", "threshold", "verdict", "uncertainty", "model_version",
            "p_value", "severity"}  # fmt: skip
+SHAPLEY = {"shapley_seeds", "shapley_exact", "shapley_over_time_seeds", "shapley_over_time_exact"}
 
 
 def covered(verdicts: Iterable[dict[str, Any]]) -> set[int]:
@@ -34,7 +35,10 @@ def test_an_ingest_of_nothing_new_makes_no_version(story, linewright):
 
 
 def test_retrain_makes_candidates(story):
-    assert story["retrain"].json == [{"line": "pump", "version": 1, "changed": True, "gate": "met"}]
+    (made,) = story["retrain"].json
+    checks = made.pop("checks")
+    assert made == {"line": "pump", "version": 1, "changed": True, "gate": "met"}
+    assert set(checks) == SHAPLEY
     (found,) = story["candidates"].json
     assert {key: found[key] for key in ("line", "version", "status")} == {
         "line": "pump",
@@ -61,6 +65,9 @@ def test_show_says_all_of_a_version(story):
     assert set(conditions.values()) <= {"met", "failed", "unmeasured"}
     assert [event["action"] for event in found["history"]] == ["register"]
     assert found["looks"] == 1
+    assert {item["name"]: item["status"] for item in found["checks"]} == story["retrain"].json[0]["checks"]
+    assert all(item["value"] <= item["limit"] for item in found["checks"] if item["status"] == "met")
+    assert {"checks.json", "cells.parquet", "blocks.parquet"} <= set(found["explanations"])
     assert found["champion_metrics"] is None
     assert set(second["champion_metrics"]) == set(second["metrics"])
     assert second["gate"]["status"] == story["retrain 2"].json[0]["gate"]
@@ -100,6 +107,10 @@ def test_explain_adds_up(story):
     assert total == pytest.approx(found["score"], abs=1e-3)
     assert found["score"] == max(verdict["score"] for verdict in story["score"].json)
     assert Path(found["picture"]).is_file()
+    assert Path(found["time_picture"]).is_file()
+    assert sum(block["value"] for block in found["blocks"]) == pytest.approx(found["score"] - found["base"], abs=1e-3)
+    assert [found["blocks"][0]["rows"][0], found["blocks"][-1]["rows"][1]] == found["rows"]
+    assert {check.split()[0] for check in found["checks"]} == SHAPLEY
 
 
 def test_lineage_leads_from_a_verdict_to_the_source_file(story):
@@ -171,6 +182,9 @@ def test_normal_images_alone_are_enough(texture, linewright):
     assert explained["score"] == pytest.approx(verdicts[0]["score"])
     assert shown["calibration"]["method"] == "cross"
     assert shown["metrics"]["image_auroc"]["value"] is None
+    assert [item["name"] for item in shown["checks"]] == ["heat_map_deletion"]
+    assert explained["deletion"]["marked_filled"] < explained["score"]
+    assert explained["checks"][0].startswith("deletion test: the score is")
 
 
 def test_a_csv_column_more_is_no_matter_for_score(story, linewright, tmp_path):

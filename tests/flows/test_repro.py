@@ -30,6 +30,8 @@ def test_metrics_equal_the_flows_and_repeat(story, linewright, tmp_path):
     assert found[0] == found[1]
     metrics = {name: metric["value"] for name, metric in shown["metrics"].items() if name != "latency_ms"}
     assert json.loads(found[0]) == metrics
+    repro.explain(params, build=tmp_path / "one")
+    assert json.loads((tmp_path / "one" / "explanations" / "checks.json").read_text()) == shown["checks"]
     first, second = (tmp_path / name / "model" / "calibration_scores.json" for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
 

@@ -1,20 +1,8 @@
 import numpy as np
 import pytest
 
-from components.explain.exact import exact_shapley
+from components.explain.agreement import conditions
 from components.explain.shapley import explain_table, pick_background
-
-
-def test_glove_game_by_hand() -> None:
-    # One right glove (0), two left ones (1, 2); a pair is worth 1: (2/3, 1/6, 1/6).
-    values = exact_shapley(lambda who: (who[:, 0] & (who[:, 1] | who[:, 2])).astype(float), 3)
-    assert values == pytest.approx([2 / 3, 1 / 6, 1 / 6])
-
-
-@pytest.mark.parametrize("players", [0, 11])
-def test_exact_refuses_other_sizes(players: int) -> None:
-    with pytest.raises(ValueError, match="players"):
-        exact_shapley(lambda who: who[:, 0].astype(float), players)
 
 
 def _linear(weights: np.ndarray):
@@ -53,6 +41,16 @@ def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
     assert many.seed_disagreement < few.seed_disagreement / 2
     # Additivity is perfect even where the values are not: it proves nothing.
     assert few.additivity_residual < 1e-9
+    limit = (few.exact_disagreement + many.exact_disagreement) / 2
+    assert [check.status for check in conditions(many, name="shapley", players="columns", limit=limit)] == ["met"] * 2
+    seeds, exact = conditions(few, name="shapley", players="columns", limit=limit)
+    assert (exact.name, exact.status, exact.value, exact.limit) == (
+        "shapley_exact",
+        "failed",
+        few.exact_disagreement,
+        limit,
+    )
+    assert f"{few.seed_disagreement:.2%}" in seeds.detail
 
 
 def test_same_seed_same_values_and_numpy_is_left_alone() -> None:
@@ -76,6 +74,8 @@ def test_single_column_constant_score_and_missing_values() -> None:
     flat = explain_table(lambda w: np.ones(len(w)), np.ones((2, 1, 3)), np.zeros((3, 1, 3)), list("abc"), seed=0)
     assert np.abs(flat.values).max() < 1e-12
     assert flat.checks.seed_disagreement < 1e-9
+    checks = conditions(flat.checks, name="shapley", players="columns", limit=0.1)
+    assert {check.status for check in checks} == {"unmeasured"}
 
 
 def test_wide_tables_get_enough_evaluations() -> None:

@@ -1,0 +1,121 @@
+"""How far estimated Shapley values can be trusted: between seeds, and beside exact ones of small games."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.contracts import Condition
+from components.core.seeds import derive_seed
+from components.explain.exact import ValueFunction, exact_shapley
+from components.explain.games import restricted
+from components.explain.kernel import kernel_shapley
+
+EXACT_PLAYERS = 8
+_CHECKED = 5
+_EXACT_SAMPLES = 3
+_NOTHING = 1e-9
+"""Values whose sum is this small beside the scores are rounding errors: there is nothing to compare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How far the values can be trusted; 0 is best for each.
+
+    Attributes:
+        seed_disagreement: Sum of absolute differences between two seeds over the sum of absolute values.
+        exact_disagreement: The same between estimated and exact values, in a game of at most 8 players (the others stay
+            as they are in the sample), with as many evaluations a player as the explanation itself had.
+        exact_players: Players in that game.
+        additivity_residual: Largest |base + sum of values - score| over the largest |score - base|. The method makes it
+            0 whatever the values are worth: it proves nothing.
+        enumerated: Whether every coalition was evaluated, so that two seeds cannot differ.
+        moved: Whether the score moves at all; where it does not, nothing was measured.
+    """
+
+    seed_disagreement: float
+    exact_disagreement: float
+    exact_players: int
+    additivity_residual: float
+    enumerated: bool
+    moved: bool
+
+
+def agreement(
+    games: Sequence[ValueFunction],
+    values: NDArray[np.float64],
+    *,
+    base: float,
+    scores: NDArray[np.float64],
+    seed: int,
+    evaluations: int,
+) -> Agreement:
+    """Compare `values` with those of another seed (first 5 games) and with exact ones (first 3, 8 players).
+
+    Args:
+        games: N games of P players.
+        values: ``(N, P)`` estimated with `evaluations` coalitions each.
+        base: Worth of nobody.
+        scores: ``(N,)`` worth of all.
+        seed: Of the coalitions drawn here.
+        evaluations: As `values` had.
+    """
+    count = values.shape[1]
+    again = [
+        kernel_shapley(game, count, evaluations=evaluations, seed=derive_seed(seed, "again", number))
+        for number, game in enumerate(games[:_CHECKED])
+    ]
+    players = min(count, EXACT_PLAYERS)
+    share = max(2 * players, evaluations * players // count)
+    exact, kernel = [], []
+    for number, game in enumerate(games[:_EXACT_SAMPLES]):
+        kept = np.sort(np.argsort(-np.abs(values[number]), kind="stable")[:players])
+        small = restricted(game, kept, count)
+        exact.append(exact_shapley(small, players))
+        kernel.append(kernel_shapley(small, players, evaluations=share, seed=derive_seed(seed, "small", number)))
+    largest = float(np.abs(scores - base).max())
+    return Agreement(
+        seed_disagreement=relative(values[: len(again)], np.stack(again)),
+        exact_disagreement=relative(np.stack(exact), np.stack(kernel)),
+        exact_players=players,
+        additivity_residual=float(np.abs(base + values.sum(axis=1) - scores).max()) / max(largest, 1e-300),
+        enumerated=evaluations >= 2**count - 2,
+        moved=stirs(values, np.array([base]), scores),
+    )
+
+
+def conditions(found: Agreement, *, name: str, players: str, limit: float) -> tuple[Condition, Condition]:
+    """Whether the values agree between seeds and with exact ones, within `limit`; `players` says what they are of.
+
+    Unmeasured where the score moves with nothing.
+    """
+    seeds = f"two seeds disagree by {found.seed_disagreement:.2%} of the values' sum"
+    if found.enumerated:
+        seeds = f"every coalition of {players} was evaluated: two seeds cannot differ"
+    exact = (
+        f"in a game of {found.exact_players} {players} the values differ from exact Shapley values by "
+        f"{found.exact_disagreement:.2%}"
+    )
+    return (
+        _judged(f"{name}_seeds", found.seed_disagreement, limit=limit, detail=seeds, moved=found.moved),
+        _judged(f"{name}_exact", found.exact_disagreement, limit=limit, detail=exact, moved=found.moved),
+    )
+
+
+def _judged(name: str, value: float, *, limit: float, detail: str, moved: bool) -> Condition:
+    if not moved:
+        return Condition(name=name, status="unmeasured", limit=limit, detail="the score moves with no value at all")
+    status = "met" if value <= limit else "failed"
+    return Condition(name=name, status=status, value=value, limit=limit, detail=detail)
+
+
+def stirs(values: NDArray[np.float64], base: NDArray[np.float64], scores: NDArray[np.float64]) -> bool:
+    """Whether `values` are more than the rounding errors of scores."""
+    return bool(np.abs(values).sum() > _NOTHING * max(float(np.abs(base).max()), float(np.abs(scores).max()), 1e-300))
+
+
+def relative(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Sum of absolute differences over the sum of absolute values of `first`; 0 where both are 0."""
+    total = float(np.abs(first).sum())
+    return float(np.abs(first - second).sum()) / total if total > 0 else float(np.abs(second).sum() > 0)
