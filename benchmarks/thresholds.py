@@ -6,10 +6,13 @@ PATH is a folder of MVTec's shape, or a table: a CSV or Parquet file, a folder o
 ingested, split and calibrated as a line of the same settings would be; the sealed test split is scored once.
 
 A rate counts as held, or as broken, only where its 95 % interval (Clopper-Pearson) is narrower than ten points; else it
-is inconclusive. Broken: the whole interval lies above the declared rate. Samples of a run follow each other and count
-for less than as many independent ones: `n` is divided by 1 + 2 times the sum of the autocorrelations of the scores'
-ranks, in order of time, up to the first pair that is not positive (Geyer 1992), which gives `n_eff`; the interval is
-that of the observed rate at `n_eff`.
+is inconclusive. Broken: the whole interval lies above the declared rate, and so many alarms have a chance below 2.5 %
+(`chance`) though the guarantee holds, which it does on average over calibration sets, not for each. Alarms above the
+declared rate that one calibration set may well give are inconclusive.
+
+Samples of a run follow each other and count for less than as many independent ones: `n` is divided by 1 + 2 times the
+sum of the autocorrelations of the scores' ranks, in order of time, up to the first pair that is not positive (after
+Geyer 1992), which gives `n_eff`; intervals are those of the observed rate at `n_eff`, of recall as of false alarms.
 """
 
 import argparse
@@ -21,16 +24,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import beta, rankdata
+from scipy.stats import beta, betabinom, rankdata
 
 from components.adapters.objects import open_store
 from components.core.budgets import parse_rate
-from components.core.contracts import DatasetVersion, ManifestColumn, Modality, Split, now
+from components.core.contracts import Calibration, DatasetVersion, ManifestColumn, Modality, Split, now
 from components.core.errors import LinewrightError
 from components.core.hashing import sha256_file
 from components.core.lines import LineConfig
 from components.core.scoring import score_all
 from components.ingest.collect import collect
+from components.metrics.conformal import rank_of
 from components.metrics.verdicts import answers
 from components.settings import ObjectSettings
 from components.version.splits import assign_splits
@@ -39,6 +43,9 @@ from flows.jobs import modelling
 
 WIDE = 0.1
 """An interval that is not narrower decides nothing."""
+
+UNLIKELY = 0.025
+"""A smaller chance of so many alarms is taken for a broken rate."""
 
 SHARES = {"train": 0.4, "calibration": 0.25, "validation": 0.05, "test": 0.3}
 
@@ -72,12 +79,34 @@ def rate_of(alarms: NDArray[np.bool_], *, size: float) -> dict[str, float | None
     return {"value": value, "low": low, "high": high}
 
 
-def ruling(found: dict[str, float | None], *, declared: float) -> str:
+def chance_of(alarms: NDArray[np.bool_], limits: Calibration, *, size: float, calibrated: float) -> float:
+    """Chance of as many alarms or more where the rate is held on average over calibration sets.
+
+    The rate of one split-conformal threshold is Beta distributed, so alarms are beta-binomial (Vovk 2012, "Conditional
+    validity of inductive conformal predictors", proposition 2). For the other rules that is a stand-in.
+
+    Args:
+        alarms: ``(N,)`` of normal samples.
+        limits: The calibration.
+        size: How many independent samples N are worth.
+        calibrated: The same of the calibration samples.
+    """
+    share = limits.false_alarm_rate
+    if limits.rule == "conformal":
+        share = 1 - rank_of(share, samples=limits.samples) / (limits.samples + 1)
+    above = share * (calibrated + 1)
+    hits = round(float(alarms.mean()) * size) if len(alarms) else 0
+    return float(betabinom.sf(hits - 1, round(size), above, calibrated + 1 - above))
+
+
+def ruling(found: dict[str, float | None], *, declared: float, chance: float) -> str:
     """held, broken or inconclusive."""
     low, high = found["low"], found["high"]
     if low is None or high is None or high - low >= WIDE:
         return "inconclusive"
-    return "broken" if low > declared else "held"
+    if low <= declared:
+        return "held"
+    return "broken" if chance < UNLIKELY else "inconclusive"
 
 
 def measure(root: Path, *, rate: float | None, window: int, detector: str, seed: int) -> dict[str, Any]:
@@ -93,7 +122,9 @@ def measure(root: Path, *, rate: float | None, window: int, detector: str, seed:
     normal = labels == 0
     alarms = scores.image > limits.threshold
     ordered = data.line.modality is Modality.TABLE and data.schema is not None and data.schema.block_rows > 1
-    size = effective_size(scores.image[normal]) if ordered else float(normal.sum())
+    worth = effective_size if ordered else _each
+    size, own = worth(scores.image[normal]), worth(_in_order(data, calibrated.scores))
+    chance = chance_of(alarms[normal], limits, size=size, calibrated=own)
     said = [answer.word for answer in answers(scores.image, limits, uncertainty=scores.uncertainty)]
     observed = rate_of(alarms[normal], size=size)
     return {
@@ -103,11 +134,22 @@ def measure(root: Path, *, rate: float | None, window: int, detector: str, seed:
         "false_alarm_rate": observed,
         "n": int(normal.sum()),
         "n_eff": round(size, 1),
-        "held": ruling(observed, declared=limits.false_alarm_rate),
-        "recall": rate_of(alarms[~normal], size=float((~normal).sum())),
+        "chance": chance,
+        "held": ruling(observed, declared=limits.false_alarm_rate, chance=chance),
+        "recall": rate_of(alarms[~normal], size=worth(scores.image[~normal])),
         "anomalies": int((~normal).sum()),
         "unsure": said.count("unsure") / max(1, len(said)),
     }
+
+
+def _each(scores: NDArray[np.float64]) -> float:
+    return float(len(scores))
+
+
+def _in_order(data: LineData, scores: dict[str, float]) -> NDArray[np.float64]:
+    """Calibration scores in order of time."""
+    rows = data.manifest.sort_values([ManifestColumn.PATH, ManifestColumn.START])
+    return np.array([scores[name] for name in rows[ManifestColumn.SAMPLE] if name in scores])
 
 
 def ingested(root: Path, *, window: int, detector: str, folder: Path) -> LineData:
@@ -158,7 +200,7 @@ def main() -> None:
     if not given.json:
         print(
             f"{'data':<16}{'rule':<22}{'cal.':>6}{'declared %':>11}  {'false alarms % [95 %]':<24}{'n':>6}"
-            f"{'n_eff':>8}  {'':<13}{'recall % [95 %]':<24}{'unsure %':>9}"
+            f"{'n_eff':>8}{'chance':>8}  {'':<13}{'recall % [95 %]':<24}{'unsure %':>9}"
         )
     for root in given.root:
         try:
@@ -178,7 +220,7 @@ def _print(name: str, row: dict[str, Any]) -> None:
         return
     print(
         f"{name:<16}{row['rule']:<22}{row['calibration']:>6}{100 * row['declared']:>11.3g}  "
-        f"{_shown(row['false_alarm_rate']):<24}{row['n']:>6}{row['n_eff']:>8g}  {row['held']:<13}"
+        f"{_shown(row['false_alarm_rate']):<24}{row['n']:>6}{row['n_eff']:>8g}{row['chance']:>8.3f}  {row['held']:<13}"
         f"{_shown(row['recall']):<24}{100 * row['unsure']:>9.2f}",
         flush=True,
     )

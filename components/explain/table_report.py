@@ -47,8 +47,8 @@ def explain_tables(
 
     Writes `<reason>-<n>.png` for each chosen window, `summary.png`, `values.parquet` (a row a window, with its score,
     base and a column a feature), `means.parquet`, `index.json` and `checks.json`. Where windows have several rows, the
-    most anomalous and the most uncertain get `<reason>-<n>-time.png` too, and `blocks.parquet` and `cells.parquet` hold
-    a row for each of their time blocks, and for each block and sensor.
+    most anomalous get `<reason>-<n>-time.png` too, and `blocks.parquet` and `cells.parquet` hold a row for each of
+    their time blocks, and for each block and sensor.
 
     Args:
         samples: N windows.
@@ -79,17 +79,13 @@ def explain_tables(
     usual = pick_background(background, seed=seed)
     explanation = explain_table(score, windows, usual, features, seed=seed, evaluations=allowed.evaluations)
     progress("explain", 1, 3)
+    # Others have less of a moment to find; `linewright explain` looks for it in any of them.
+    few = sum(item.reason == "anomalous" for item in chosen)
     timeline = None
     if windows.shape[1] > 1:
-        few = sum(item.reason != "normal" for item in chosen)  # who looks normal has no moment to find
+        by_column, evaluations = explanation.values[:few], allowed.cell_evaluations
         timeline = explain_timeline(
-            score,
-            windows[:few],
-            usual,
-            features,
-            by_column=explanation.values[:few],
-            seed=seed,
-            evaluations=allowed.cell_evaluations,
+            score, windows[:few], usual, features, by_column=by_column, seed=seed, evaluations=evaluations
         )
     progress("explain", 2, 3)
     directory.mkdir(parents=True, exist_ok=True)
@@ -102,7 +98,7 @@ def explain_tables(
     notes = [*(f"{check.name}: {check.status}, {check.detail}." for check in checks), _ADDITIVITY]
     _write_values(explanation, samples=ids, directory=directory)
     if timeline is not None:
-        _write_timeline(timeline, samples=ids[: len(timeline.blocks)], directory=directory)
+        _write_timeline(timeline, samples=ids[:few], directory=directory)
     index = json.dumps({"checks": figures, "notes": notes, "samples": entries}, indent=1, ensure_ascii=False)
     (directory / "index.json").write_text(index + "\n", encoding="utf-8")
     progress("explain", 3, 3)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.thresholds import effective_size, measure, rate_of, ruling
+from benchmarks.thresholds import chance_of, effective_size, measure, rate_of, ruling
+from components.testing.records import a_calibration
 
 
 def test_independent_scores_count_in_full_and_repeated_ones_once():
@@ -17,10 +18,24 @@ def test_independent_scores_count_in_full_and_repeated_ones_once():
 def test_an_interval_by_hand():
     found = rate_of(np.zeros(36, dtype=bool), size=36)
     assert found["high"] == pytest.approx(1 - 0.025 ** (1 / 36))  # Clopper and Pearson without a hit
-    assert ruling(found, declared=0.05) == "held"
-    assert ruling(rate_of(np.zeros(20, dtype=bool), size=20), declared=0.05) == "inconclusive"
-    assert ruling(rate_of(np.arange(1000) < 100, size=1000), declared=0.05) == "broken"
-    assert ruling(rate_of(np.empty(0, dtype=bool), size=0), declared=0.05) == "inconclusive"
+    assert ruling(found, declared=0.05, chance=0.9) == "held"
+    assert ruling(rate_of(np.zeros(20, dtype=bool), size=20), declared=0.05, chance=0.9) == "inconclusive"
+    many = rate_of(np.arange(1000) < 100, size=1000)
+    assert ruling(many, declared=0.05, chance=0.01) == "broken"
+    assert ruling(many, declared=0.05, chance=0.2) == "inconclusive"
+    assert ruling(rate_of(np.empty(0, dtype=bool), size=0), declared=0.05, chance=1.0) == "inconclusive"
+
+
+def test_one_calibration_set_may_give_more_alarms_than_declared():
+    # The largest of 19 scores is the threshold for 5 %. Of many new samples the share above it is Beta(1, 19): above
+    # 10 % with a chance of 0.9 ** 19 = 0.135, so 10 % of 10,000 breaks nothing; with 1,999 scores it would.
+    alarms = np.arange(10_000) < 1_000
+    few = a_calibration(false_alarm_rate=0.05, samples=19)
+    assert chance_of(alarms, few, size=10_000, calibrated=19) == pytest.approx(0.9**19, rel=0.02)
+    many = a_calibration(false_alarm_rate=0.05, samples=1_999)
+    assert chance_of(alarms, many, size=10_000, calibrated=1_999) < 1e-6
+    assert chance_of(alarms, many, size=10_000, calibrated=20) > 0.1
+    assert chance_of(np.zeros(50, bool), few, size=50, calibrated=19) == 1.0
 
 
 def test_a_table_from_file_to_ruling(tmp_path):

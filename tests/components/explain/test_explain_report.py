@@ -210,7 +210,7 @@ def test_table_folder(tmp_path: Path) -> None:
     assert any("proves nothing" in note for note in found.notes)
     names = ["shapley_seeds", "shapley_exact", "shapley_over_time_seeds", "shapley_over_time_exact"]
     assert [(check.name, check.status, check.limit) for check in found.checks] == [(name, "met", 0.1) for name in names]
-    assert {"anomalous-1-time.png", "uncertain-1-time.png", "checks.json"} <= set(found.files)
+    assert {"anomalous-1-time.png", "checks.json"} <= set(found.files)
     blocks, cells = (pd.read_parquet(tmp_path / "x" / f"{name}.parquet") for name in ("blocks", "cells"))
     first = blocks["sample"] == blocks["sample"].iloc[0]
     assert blocks[first][["block", "start", "end"]].to_numpy().tolist() == [[n, n, n + 1] for n in range(4)]
