@@ -146,6 +146,15 @@ class Foreseen(Protocol):
         ...
 
 
+@runtime_checkable
+class Portable(Protocol):
+    """A detector that may be loaded where its own precision is not computed in."""
+
+    def prove_f32(self, samples: Samples) -> None:
+        """Compare, once calibrated, its verdicts on `samples` with those in f32; what is found is saved with it."""
+        ...
+
+
 class ObjectStore(Protocol):
     """Files below one root: a folder or an S3 prefix. Keys are POSIX paths relative to the root."""
 

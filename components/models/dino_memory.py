@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..core.ports import Image, Progress, Samples, batches, silent
 from ..core.subset import Subset, normal_only
 from .backbones import Backbone
-from .inference import Floats, Precision
+from .inference import Floats
 from .nearest import Bank
 from .on_backbone import IMAGES_AT_ONCE, numbers
 from .params import base
@@ -42,10 +42,6 @@ class DinoMemory(PatchMemory[DinoMemoryParams]):
     @staticmethod
     def _layers(params: DinoMemoryParams) -> tuple[int, ...]:
         return numbers(params.blocks)
-
-    @staticmethod
-    def _precision(params: DinoMemoryParams) -> Precision:
-        return params.precision
 
     def _turns(self) -> int:
         return 4 if self._params.rotations else 1

@@ -18,7 +18,7 @@ from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, batches, silent
 from .backbones import Backbone
 from .images import over_square
-from .inference import Floats, Precision
+from .inference import Floats
 from .on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
 from .params import base
 from .params.features import GaussianParams
@@ -111,10 +111,6 @@ class Gaussian(OnBackbone[GaussianParams]):
     @staticmethod
     def _layers(params: GaussianParams) -> tuple[int, ...]:
         return numbers(params.stages)
-
-    @staticmethod
-    def _precision(params: GaussianParams) -> Precision:
-        return params.precision
 
     def _learned(self) -> Mapping[str, Doubles]:
         self._check_fitted()

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 from ..core.ports import Image
-from .inference import Floats, Precision
+from .inference import Floats
 from .on_backbone import numbers
 from .parallel import one_thread
 from .params import base
@@ -33,10 +33,6 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
     @staticmethod
     def _layers(params: MemoryBankParams) -> tuple[int, ...]:
         return numbers(params.stages)
-
-    @staticmethod
-    def _precision(params: MemoryBankParams) -> Precision:
-        return params.precision
 
     def _grids(self, images: Sequence[Image]) -> list[Floats]:
         """The stages' features joined on the finest stage's grid."""

@@ -12,12 +12,14 @@ from pydantic import ValidationError
 
 from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
-from ..core.ports import Batch, Image, Samples
+from ..core.ports import Batch, Image, Progress, Samples, silent
+from ..core.scoring import score_all
 from .backbones import COMPILED, Backbone
 from .bundle import read_bundle, write_bundle
 from .images import check_image, scaled
 from .inference import Floats, Precision
 from .params import base
+from .precision import Proof, compared, usable_precision
 from .preflight import network_bytes, reading_bytes
 from .tiling import Frame, Resize, joined
 
@@ -36,6 +38,9 @@ class BackboneParams(Protocol):
 
     @property
     def tiles(self) -> int: ...  # noqa: D102 - see `Frame`
+
+    @property
+    def precision(self) -> Precision: ...  # noqa: D102 - what the backbone computes in
 
     def model_dump(self) -> dict[str, Any]: ...  # noqa: D102 - every parameter
 
@@ -65,9 +70,10 @@ class OnBackbone(ABC, Generic[P]):
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         self.calibration: Calibration | None = None
         self.facts: dict[str, float | int | str] = {}
+        self._proof: Proof | None = None
         self._params = params
         self._backbone = backbone or Backbone.installed(
-            self.backbone_name, layers=self._layers(params), precision=self._precision(params)
+            self.backbone_name, layers=self._layers(params), precision=params.precision
         )
 
     @property
@@ -79,6 +85,10 @@ class OnBackbone(ABC, Generic[P]):
     def embed_size(self) -> int:
         """E of `embed`."""
         return sum(self._backbone.channels)
+
+    @abstractmethod
+    def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
+        """See `components.core.ports.Detector`."""
 
     @abstractmethod
     def score(self, batch: Batch) -> Scores:
@@ -106,7 +116,11 @@ class OnBackbone(ABC, Generic[P]):
             directory,
             name=self.name,
             params=self._params.model_dump(),
-            state={"backbone_sha256": self._backbone.digest, "facts": self.facts},
+            state={
+                "backbone_sha256": self._backbone.digest,
+                "facts": self.facts,
+                "f32": None if self._proof is None else self._proof.model_dump(),
+            },
             tensors={**tensors, **{name: torch.from_numpy(array) for name, array in self._learned().items()}},
             calibration=self.calibration,
         )
@@ -117,14 +131,16 @@ class OnBackbone(ABC, Generic[P]):
         found = read_bundle(directory)
         weights = {n.removeprefix(_WEIGHTS): t for n, t in found.tensors.items() if n.startswith(_WEIGHTS)}
         learned = {name: t.numpy() for name, t in found.tensors.items() if not name.startswith(_WEIGHTS)}
+        state = found.header.state
         try:
             params = cast(P, cls.parameters.model_validate(found.header.params))
+            proof = Proof.model_validate(state["f32"]) if state.get("f32") else None
             backbone = Backbone(
                 cls.backbone_name,
                 weights,
                 layers=cls._layers(params),
-                digest=str(found.header.state["backbone_sha256"]),
-                precision=cls._precision(params),
+                digest=str(state["backbone_sha256"]),
+                precision=usable_precision(params.precision, proof=proof, noun=cls.noun),
             )
             detector = cls(params, backbone=backbone)
             fits = detector._restore(learned)
@@ -133,8 +149,18 @@ class OnBackbone(ABC, Generic[P]):
         if not fits:
             raise ModelError(f"{directory} has no {cls.noun} that fits its backbone.", hint="Restore it.")
         detector.calibration = found.header.calibration
-        detector.facts = found.header.state.get("facts", {})
+        detector.facts, detector._proof = state.get("facts", {}), proof
         return detector
+
+    def prove_f32(self, samples: Samples) -> None:
+        """See `components.core.ports.Portable`."""
+        if self._params.precision == "f32" or self.calibration is None:
+            return
+        one = self._backbone
+        backbone = Backbone(one.name, one.tensors(), layers=one.layers, digest=one.digest, precision="f32")
+        twin = type(self)(self._params, backbone=backbone)
+        twin._restore(self._learned())
+        self._proof = compared(score_all(self, samples), score_all(twin, samples), self.calibration)
 
     @abstractmethod
     def _learned_bytes(self, images: int) -> float:
@@ -144,11 +170,6 @@ class OnBackbone(ABC, Generic[P]):
     @abstractmethod
     def _layers(params: P) -> tuple[int, ...]:
         """Layers of the backbone that are used."""
-
-    @staticmethod
-    def _precision(params: P) -> Precision:  # noqa: ARG004 - where it is a parameter, subclasses take it from there
-        """What the backbone computes in."""
-        return "f32"
 
     @abstractmethod
     def _learned(self) -> Mapping[str, NDArray[Any]]:

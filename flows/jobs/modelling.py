@@ -17,6 +17,7 @@ from components.models import registry
 from components.samples.sets import ImageSamples
 from components.search.portfolio import DETECTOR
 from components.train.fitting import SMALL, Calibrated, calibrate_cross, calibrate_split, fit
+from components.train.precision import prove_precision
 from flows.data import LineData, SampleSet
 from flows.progress import report
 
@@ -40,6 +41,8 @@ def train(data: LineData, *, params: Params, seed: int, rate: float | None, fold
     """Fit and calibrate a detector, and keep it in `folder`/detector with its calibration scores beside it."""
     detector, calibrated = fit_and_calibrate(data, params=params, seed=derive_seed(seed, "train"), rate=rate)
     detector.calibration = calibrated.calibration
+    seen = data.samples(data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL))
+    prove_precision(detector, samples=seen, scores=calibrated.scores)
     detector.save(folder / "detector")
     text = json.dumps(calibrated.scores, sort_keys=True)
     (folder / CALIBRATION_FILE).write_text(text, encoding="utf-8")
