@@ -1,30 +1,40 @@
 """DeepSAD for tables: normal samples are drawn to a centre, labelled anomalies pushed away from it.
 
 Source: Ruff et al. 2020, "Deep semi-supervised anomaly detection", equation 7. Without labels it is Deep SVDD (Ruff et
-al. 2018). The score is the distance to the centre.
+al. 2018). The paper's score is the distance to the centre; ours is its mean with the distances to remembered normal
+samples in the network's input, which know what a centre cannot: that normal samples lie in several places.
+`sad_network` says what is computed, `sad_training` how it is trained and how that departs from the paper.
 """
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.contracts import Calibration, Modality, Scores, TableSchema
 from ..core.errors import ModelError
-from ..core.ports import Batch, Progress, Samples, Windows, silent
-from ..core.seeds import derive_seed, generator
+from ..core.ports import Batch, Progress, Samples, silent
+from ..core.seeds import derive_seed
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
+from .on_table import occlusion, training_windows
 from .parallel import one_thread
 from .params.tables import DeepSADParams
+from .sad_network import Decoder, Members, Scorer, View
+from .sad_training import draw_masks, pretrain, train
 
-_NEAR_ZERO = 0.1
-"""Coordinates of the centre are kept so far from 0, where a bias-free network could collapse (Ruff et al. 2018)."""
-_EPSILON = 1e-6
+HELD_OUT = 0.1
+"""Share of the normal training samples that stops the training and says what is usual."""
+
+TRUSTED = 0.9
+"""Share of the normal training samples, those nearest to the centre, that may be remembered: the others may be unknown
+anomalies, which would vouch for each other."""
+
+PASSES = 16
+"""Stochastic passes that the uncertainty is taken over."""
 
 
 class DeepSAD:
@@ -39,8 +49,7 @@ class DeepSAD:
         self._params, self._schema = params, schema
         self.calibration: Calibration | None = None
         self._encoder: TableEncoder | None = None
-        self._network: nn.Sequential | None = None
-        self._centre: Tensor | None = None
+        self._scorer: Scorer | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -49,91 +58,82 @@ class DeepSAD:
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """See `Detector.fit`; labelled anomalies among `samples` are learned from."""
-        windows, labels = self._read(samples, seed)
+        windows, labels = training_windows(samples, limit=self._params.max_samples, seed=seed)
         self._encoder = TableEncoder.fit(windows[labels == 0], self._schema)
-        data = torch.from_numpy(self._encoder.encode(windows)).float()
+        features = torch.from_numpy(self._encoder.encode(windows))
         anomalous = torch.from_numpy(labels == 1)
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, "deepsad"))
-            encoder, decoder = self._build(data.shape[1])
-            self._pretrain(encoder, decoder, data[~anomalous], progress)
-            self._centre = _centre(encoder, data[~anomalous])
-            self._train(encoder, data, anomalous, progress)
-        self._network = encoder.double().eval()
+            self._scorer = self._trained(features[~anomalous], features[anomalous], progress)
 
-    def _read(self, samples: Samples, seed: int) -> tuple[Windows, NDArray[np.int8]]:
-        labels = np.asarray(samples.labels)
-        if not (labels == 0).any():
-            raise ModelError(f"There is no normal sample among {len(labels)}.", hint="Add normal samples.")
-        chosen = np.arange(len(labels))
-        if len(chosen) > self._params.max_samples:
-            chosen = np.sort(generator(seed, "sample").choice(chosen, self._params.max_samples, replace=False))
-        return cast(Windows, samples.take(cast(Sequence[int], chosen))), labels[chosen]
-
-    def _build(self, features: int) -> tuple[nn.Sequential, nn.Sequential]:
-        hidden, latent = self._params.hidden, self._params.latent_dim
-        encoder = nn.Sequential(
-            nn.Linear(features, hidden, bias=False), nn.LeakyReLU(), nn.Linear(hidden, latent, bias=False)
+    def _trained(self, normal: Tensor, anomalous: Tensor, progress: Progress) -> Scorer:
+        params = self._params
+        view = View.of(normal)
+        seen = view(normal)[torch.randperm(len(normal))]
+        size = max(1, round(HELD_OUT * len(seen)))
+        held, kept = view.inputs(seen[:size]), view.inputs(seen[size:])
+        members, decoder = self._built(kept.shape[1])
+        pretrain(members, decoder, normal=kept.float(), held=held.float(), params=params, progress=progress)
+        centre = train(
+            members,
+            normal=kept.float(),
+            anomalous=view.inputs(view(anomalous)).float(),
+            held=held.float(),
+            params=params,
+            progress=progress,
         )
-        decoder = nn.Sequential(nn.Linear(latent, hidden), nn.LeakyReLU(), nn.Linear(hidden, features))
-        return encoder, decoder
+        masks = [draw_masks(members, 1, rate=params.dropout)[:, 0] for _ in range(PASSES if params.dropout else 0)]
+        members.double()
+        centre = centre.double()
+        usual = torch.stack([_usual(one) for one in _distances(members, centre, held)])
+        mean = (_distances(members, centre, kept) / usual[:, None]).mean(dim=0)
+        remembered = seen[size:][mean <= torch.quantile(mean, TRUSTED)][: params.memory]
+        near = view.nearest(seen[:size], remembered, neighbours=params.neighbours)
+        parts = {
+            "centre": centre,
+            "usual_distance": usual,
+            "remembered": remembered,
+            "usual_near": torch.stack([_usual(one) for one in near.T]),
+            "masks": torch.stack(masks).double() if masks else torch.empty(0, dtype=torch.double),
+        }
+        return Scorer(view, members, parts=parts, neighbours=params.neighbours).requires_grad_(False).eval()
 
-    def _pretrain(self, encoder: nn.Module, decoder: nn.Module, data: Tensor, progress: Progress) -> None:
-        both = nn.Sequential(encoder, decoder)
-        optimizer = torch.optim.AdamW(both.parameters(), lr=self._params.learning_rate)
-        for epoch in range(self._params.pretrain_epochs):
-            for batch in self._batches(len(data)):
-                optimizer.zero_grad()
-                nn.functional.mse_loss(both(data[batch]), data[batch]).backward()
-                optimizer.step()
-            progress("pre-training", epoch + 1, self._params.pretrain_epochs)
-
-    def _train(self, encoder: nn.Module, data: Tensor, anomalous: Tensor, progress: Progress) -> None:
-        assert self._centre is not None
-        rate, decay = self._params.learning_rate, self._params.weight_decay
-        optimizer = torch.optim.AdamW(encoder.parameters(), lr=rate, weight_decay=decay)
-        for epoch in range(self._params.epochs):
-            for batch in self._batches(len(data)):
-                distance = (encoder(data[batch]) - self._centre).square().sum(dim=1)
-                loss = torch.where(anomalous[batch], self._params.eta / (distance + _EPSILON), distance).mean()
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            progress("training", epoch + 1, self._params.epochs)
-
-    def _batches(self, count: int) -> Iterator[Tensor]:
-        yield from torch.randperm(count).split(self._params.batch_size)
+    def _built(self, inputs: int) -> tuple[Members, Decoder]:
+        shape = {
+            "members": self._params.seeds,
+            "inputs": inputs,
+            "hidden": self._params.hidden,
+            "latent": self._params.latent_dim,
+        }
+        return Members(**shape), Decoder(**shape)
 
     def score(self, batch: Batch) -> Scores:
-        """See `Detector.score`; distances to the centre, in double precision so that batches do not matter."""
-        encoder, network, centre = self._fitted()
-        data = torch.from_numpy(encoder.encode(cast(Windows, batch)))
+        """See `Detector.score`; in double precision, so that batches do not matter. A usual sample scores about 1."""
+        assert isinstance(batch, np.ndarray)
+        encoder, scorer = self._fitted()
         with torch.inference_mode():
-            distance = (network(data) - centre.double()).square().sum(dim=1).sqrt()
+            scores, spread = scorer(torch.from_numpy(encoder.encode(batch)))
         # Rounding to single precision takes away what the order of additions left in the last digits.
-        return Scores(image=distance.float().double().numpy())
+        return Scores(
+            image=scores.float().double().numpy(),
+            uncertainty=spread.float().double().numpy() if len(scorer.masks) else None,
+        )
 
     def explain(self, batch: Batch) -> NDArray[np.float32]:
         """``(N, W, D)``: by how much the score falls when a column takes its training median, shared over its rows."""
-        windows = cast(Windows, batch)
-        encoder, _, _ = self._fitted()
-        full = self.score(windows).image
-        shares = np.zeros(windows.shape, dtype=np.float32)
-        for place in range(windows.shape[2]):
-            usual = windows.copy()
-            usual[:, :, place] = encoder.medians[place]
-            shares[:, :, place] = ((full - self.score(usual).image) / windows.shape[1])[:, None]
-        return shares
+        assert isinstance(batch, np.ndarray)
+        encoder, _ = self._fitted()
+        return occlusion(lambda windows: self.score(windows).image, batch, usual=encoder.medians)
 
     def save(self, directory: Path) -> None:
         """See `Detector.save`."""
-        encoder, network, centre = self._fitted()
+        encoder, scorer = self._fitted()
         write_bundle(
             directory,
             name=self.name,
             params=self.params,
             state={"encoder": encoder.model_dump(mode="json")},
-            tensors={"centre": centre, **{f"network.{key}": value for key, value in network.state_dict().items()}},
+            tensors=scorer.state_dict(),
             calibration=self.calibration,
         )
 
@@ -141,28 +141,35 @@ class DeepSAD:
     def load(cls, directory: Path) -> "DeepSAD":
         """See `Detector.load`."""
         bundle = read_bundle(directory)
+        tensors = bundle.tensors
         try:
             encoder = TableEncoder.model_validate(bundle.header.state["encoder"])
             detector = cls(DeepSADParams.model_validate(bundle.header.params), schema=encoder.table)
-            network, _ = detector._build(len(encoder.centre))
-            weights = {key[8:]: value for key, value in bundle.tensors.items() if key.startswith("network.")}
-            network.double().load_state_dict(weights)
-            detector._centre = bundle.tensors["centre"]
+            view = View(tensors["view.mean"], tensors["view.whitening"])
+            members, _ = detector._built(sum(view.whitening.shape))
+            scorer = Scorer(view, members.double(), parts=tensors, neighbours=detector._params.neighbours)
+            scorer.load_state_dict(tensors)
         except (KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error
-        detector._encoder, detector._network = encoder, network.eval()
+        detector._encoder, detector._scorer = encoder, scorer.requires_grad_(False).eval()
         detector.calibration = bundle.header.calibration
         return detector
 
-    def _fitted(self) -> tuple[TableEncoder, nn.Sequential, Tensor]:
-        if self._encoder is None or self._network is None or self._centre is None:
+    def _fitted(self) -> tuple[TableEncoder, Scorer]:
+        if self._encoder is None or self._scorer is None:
             raise ModelError(f"{self.name} is not fitted.", hint="Call fit first.")
-        return self._encoder, self._network, self._centre
+        return self._encoder, self._scorer
 
 
-def _centre(encoder: nn.Module, data: Tensor) -> Tensor:
-    with torch.inference_mode():
-        centre = encoder(data).mean(dim=0)
-    sign = torch.where(centre < 0, -1.0, 1.0)
-    centre = torch.where(centre.abs() < _NEAR_ZERO, _NEAR_ZERO * sign, centre)
-    return centre.clone()
+def _distances(members: Members, centre: Tensor, inputs: Tensor) -> Tensor:
+    """``(S, N)``."""
+    with torch.no_grad():
+        found: Tensor = (members(inputs) - centre).square().sum(dim=2).sqrt()
+    return found
+
+
+def _usual(values: Tensor) -> Tensor:
+    """Median of ``(N,)``, or their mean where most are 0, or 1 where all are."""
+    found = values.median()
+    found = found if found > 0 else values.mean()
+    return found if found > 0 else torch.ones_like(found)

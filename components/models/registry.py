@@ -18,7 +18,7 @@ from .bundle import read_header
 from .params.base import Params
 from .params.features import DinoMemoryParams, GaussianParams, ReferenceParams
 from .params.images import MemoryBankParams
-from .params.tables import DeepSADParams
+from .params.tables import BaselineParams, DeepSADParams, IsolationForestParams, LOFParams, NeighbourParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,12 @@ DETECTORS: Mapping[str, Entry] = {
         minutes=0.7,
     ),
     "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", params=DeepSADParams),
+    "ecod": Entry(modality=Modality.TABLE, module="baselines", cls="ECOD", params=BaselineParams, baseline=True),
+    "isolation-forest": Entry(
+        modality=Modality.TABLE, module="baselines", cls="IsolationForest", params=IsolationForestParams, baseline=True
+    ),
+    "knn": Entry(modality=Modality.TABLE, module="baselines", cls="KNN", params=NeighbourParams, baseline=True),
+    "lof": Entry(modality=Modality.TABLE, module="baselines", cls="LOF", params=LOFParams, baseline=True),
 }
 
 _DEFAULTS = {Modality.IMAGE: "memory-bank", Modality.TABLE: "deepsad"}

@@ -37,6 +37,7 @@ REQUIREMENTS = {
     "PIL": "pillow",
     "pyarrow": "pyarrow",
     "pydantic": "pydantic",
+    "pyod": "pyod",
     "safetensors": "safetensors",
     "scipy": "scipy",
     "sklearn": "scikit-learn",

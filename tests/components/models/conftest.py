@@ -24,10 +24,15 @@ QUICK: dict[str, dict[str, Any]] = {
     "gaussian": {"image_size": 64},
     "dino-memory": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
     "reference": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
-    "deepsad": {"epochs": 10, "pretrain_epochs": 5, "batch_size": 32},
+    "deepsad": {"epochs": 10, "pretrain_epochs": 5, "seeds": 2},
+    "ecod": {},
+    "isolation-forest": {"trees": 30, "subsample": 64},
+    "knn": {},
+    "lof": {},
 }
 
 IMAGES = ("memory-bank", "gaussian", "dino-memory", "reference")
+TABLES = ("deepsad", "ecod", "isolation-forest", "knn", "lof")
 
 
 class Listed:
@@ -104,6 +109,13 @@ def broken(windows: np.ndarray) -> np.ndarray:
     return found
 
 
+def broken_everywhere(windows: np.ndarray) -> np.ndarray:
+    """The same with nothing as it was: a detector that adds up columns lets no single one outvote the others."""
+    found = np.full_like(windows, 40.0)
+    found[:, :, 2] = -1
+    return found
+
+
 @pytest.fixture(scope="session")
 def cases() -> dict[str, Case]:
     images, table = stripes(1, 9), rows(1, 40)
@@ -113,18 +125,17 @@ def cases() -> dict[str, Case]:
         "anomalous": spotted(images),
         "flat": [np.full((64, 64, 3), 7, np.uint8)] * 4,
     }
-    return {
-        **{name: Case(name, params=QUICK[name], **pictures) for name in IMAGES},
-        "deepsad": Case(
-            "deepsad",
-            normal=rows(0, 300),
-            fresh=table,
-            anomalous=broken(table),
-            flat=np.full((50, 1, 3), 1.0),
-            schema=SCHEMA,
-            params=QUICK["deepsad"],
-        ),
+    tables: dict[str, Any] = {
+        "normal": rows(0, 300),
+        "fresh": table,
+        "anomalous": broken(table),
+        "flat": np.full((50, 1, 3), 1.0),
+        "schema": SCHEMA,
     }
+    given = {**dict.fromkeys(IMAGES, pictures), **dict.fromkeys(TABLES, tables)}
+    for name in ("ecod", "isolation-forest"):
+        given[name] = {**tables, "anomalous": broken_everywhere(table)}
+    return {name: Case(name, params=QUICK[name], **data) for name, data in given.items()}
 
 
 @pytest.fixture(params=list(registry.DETECTORS))

@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+import torch
 
 from components.core.errors import ModelError
+from components.models import registry
+from components.models.sad_network import Members, Scorer, View
 
 
 def test_labelled_anomalies_are_pushed_away(cases, listed, make_rows):
@@ -48,3 +51,65 @@ def test_nothing_but_missing_values_is_refused(cases, listed):
 def test_nothing_but_anomalies_is_refused(cases, listed, make_rows):
     with pytest.raises(ModelError, match="no normal sample"):
         cases["deepsad"].make().fit(listed(make_rows(0, 20), [1] * 20), seed=0)
+
+
+def test_without_labels_it_is_its_unsupervised_self(cases, listed, make_rows):
+    normal = make_rows(0, 120)
+    scores = []
+    for eta in (0.5, 50.0):
+        detector = cases["deepsad"].make(eta=eta)
+        detector.fit(listed(normal), seed=0)
+        scores.append(detector.score(normal).image)
+    assert np.array_equal(*scores)
+
+
+def test_a_usual_sample_scores_about_one(fitted_once, make_rows):
+    assert 0.7 < np.median(fitted_once("deepsad").score(make_rows(3, 200)).image) < 1.5
+
+
+def test_uncertainty_is_that_of_stored_masks(cases, fitted_once, tmp_path):
+    detector, fresh = fitted_once("deepsad"), cases["deepsad"].fresh
+    spread = detector.score(fresh).uncertainty
+    assert (spread > 0).all()
+    assert (spread < detector.score(fresh).image).all()
+    alone = [detector.score(fresh[place : place + 1]).uncertainty[0] for place in range(5)]
+    np.testing.assert_allclose(alone, spread[:5], rtol=1e-6)
+    detector.save(tmp_path / "model")
+    assert np.array_equal(registry.load(tmp_path / "model").score(fresh).uncertainty, spread)
+
+
+def test_the_spread_is_that_of_the_passes_by_hand():
+    # One network, one hidden unit; of two masks one doubles it and one silences it: distances 2 and 0 of 1 usual.
+    members = Members(members=1, inputs=2, hidden=1, latent=1).double()
+    members.first.data = torch.tensor([[[1.0], [0.0]]]).double()
+    members.second.data = torch.ones(1, 1, 1).double()
+    view = View(torch.zeros(1).double(), torch.zeros(1, 1).double())
+    parts = {
+        "centre": torch.zeros(1, 1, 1),
+        "usual_distance": torch.ones(1),
+        "remembered": torch.zeros(1, 3),
+        "usual_near": torch.ones(3),
+        "masks": torch.tensor([[[2.0]], [[0.0]]]),
+    }
+    scorer = Scorer(view, members, parts={name: part.double() for name, part in parts.items()}, neighbours=1)
+    scores, spread = scorer(torch.sinh(torch.ones(1, 1)).double())
+    # The centre is 1 away, and the remembered zero is sinh(1), 1 and, since nothing is whitened, 0 away.
+    assert scores.item() == pytest.approx((1 + np.sinh(1) + 1 + 0) / 4)
+    assert spread.item() == pytest.approx(1 / 4)
+
+
+def test_without_dropout_the_uncertainty_is_unknown(cases, listed, make_rows):
+    detector = cases["deepsad"].make(dropout=0.0)
+    detector.fit(listed(make_rows(0, 60)), seed=0)
+    assert detector.score(make_rows(1, 5)).uncertainty is None
+
+
+def test_unknown_anomalies_in_training_do_not_become_normal(cases, listed, make_rows):
+    odd = make_rows(2, 40)
+    odd[:, :, 1] += np.random.default_rng(0).normal(0, 6, odd.shape[:2])
+    detector = cases["deepsad"].make()
+    detector.fit(listed(np.concatenate([make_rows(0, 360), odd])), seed=0)
+    fresh = make_rows(1, 100)
+    faulty = fresh.copy()
+    faulty[:, :, 1] += 6
+    assert np.median(detector.score(faulty).image) > np.quantile(detector.score(fresh).image, 0.9)

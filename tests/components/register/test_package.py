@@ -24,7 +24,7 @@ from components.core.errors import ModelError
 from components.core.hashing import folder_hashes
 from components.core.lines import LineConfig
 from components.core.ports import Batch, Detector
-from components.metrics.verdicts import verdict_of
+from components.metrics.verdicts import answers
 from components.models import registry
 from components.register.package import PACKAGE, REQUIREMENTS, SHIPPED, build_package, requirements
 from components.register.verify import load_verified
@@ -81,6 +81,7 @@ class Trained:
     raw: pd.DataFrame
     example: pd.DataFrame
     scores: NDArray[np.float64]
+    uncertainty: NDArray[np.float64] | None
     bounds: NDArray[np.int64] | None
 
 
@@ -105,9 +106,9 @@ def trained_on_images(folder: Path) -> Trained:
     line = LineConfig(name="surface", modality=Modality.IMAGE, source="x")
     detector = registry.create(registry.default_detector(line.modality), {}, schema=None)
     detector.fit(Held(images[:6]), seed=1)
-    scores = detector.score(images[6:]).image
+    scores = detector.score(images[6:])
     raw = pd.DataFrame({"image": [encoded(image) for image in images[6:]]})
-    return saved(folder, Trained(line, None, detector, folder, raw, raw.head(1), scores, None))
+    return saved(folder, Trained(line, None, detector, folder, raw, raw.head(1), scores.image, scores.uncertainty, None))
 
 
 def trained_on_tables(folder: Path) -> Trained:
@@ -136,8 +137,8 @@ def trained_on_tables(folder: Path) -> Trained:
     windows = cut(encode(frame, schema), bounds, window=4)
     detector = registry.create(registry.default_detector(line.modality), {}, schema=schema)
     detector.fit(Held(windows[:150]), seed=1)
-    scores = detector.score(windows).image
-    return saved(folder, Trained(line, schema, detector, folder, frame, frame.head(4), scores, bounds))
+    scores = detector.score(windows)
+    return saved(folder, Trained(line, schema, detector, folder, frame, frame.head(4), scores.image, scores.uncertainty, bounds))
 
 
 def saved(folder: Path, trained: Trained) -> Trained:
@@ -171,7 +172,8 @@ def test_plain_mlflow_scores_as_the_detector_does(trained: Trained, tmp_path: Pa
     made = trained.detector.calibration
     assert made is not None
     assert set(found["threshold"]) == {made.threshold}
-    assert list(found["verdict"]) == [verdict_of(float(one), made) for one in trained.scores]
+    said = answers(trained.scores, made, uncertainty=trained.uncertainty)
+    assert list(found["verdict"]) == [answer.word for answer in said]
     assert set(found["verdict"]) == {"OK", "NG", "unsure"}
     if trained.bounds is not None:
         assert np.array_equal(found[["start", "end"]], trained.bounds)

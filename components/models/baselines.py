@@ -1,0 +1,221 @@
+"""Cheap detectors of tables, learned by PyOD: `ecod`, `isolation-forest`, `knn` and `lof`.
+
+Each keeps what was learned as arrays and scores with them; `pyod_fit` says what they are. A sample's score depends on
+the training samples and on itself alone.
+"""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from ..core.contracts import Calibration, Modality, Scores, TableSchema
+from ..core.contracts import Params as Values
+from ..core.errors import ModelError
+from ..core.ports import Batch, Progress, Samples, silent
+from ..core.seeds import derive_seed
+from . import pyod_fit
+from .bundle import read_bundle, write_bundle
+from .encoding import TableEncoder
+from .on_table import occlusion, training_windows
+from .params.tables import BaselineParams, IsolationForestParams, LOFParams, NeighbourParams
+from .pyod_fit import Arrays, Rows
+
+P = TypeVar("P", bound=BaselineParams)
+
+_TINY = 1e-10
+"""Keeps densities of repeated rows finite, as scikit-learn does."""
+
+
+class Baseline(ABC, Generic[P]):
+    """What the four share; a subclass learns arrays from rows and scores rows with them."""
+
+    name: ClassVar[str]
+    modality: ClassVar[Modality] = Modality.TABLE
+    uses_labels: ClassVar[bool] = False
+    batch_tolerance: ClassVar[float] = 1e-9
+    parameters: ClassVar[type[BaselineParams]]
+    arrays: ClassVar[frozenset[str]]
+
+    def __init__(self, params: P, *, schema: TableSchema) -> None:
+        self._params, self._schema = params, schema
+        self.calibration: Calibration | None = None
+        self._encoder: TableEncoder | None = None
+        self._learned: Arrays = {}
+
+    @property
+    def params(self) -> Values:
+        """Every parameter."""
+        return self._params.model_dump()
+
+    def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
+        """See `Detector.fit`."""
+        windows, labels = training_windows(samples, limit=self._params.max_samples, seed=seed)
+        self._encoder = TableEncoder.fit(windows[labels == 0], self._schema)
+        progress("fitting", 0, 1)
+        self._learned = self._learn(self._encoder.encode(windows[labels == 0]), derive_seed(seed, self.name))
+        self._prepare()
+        progress("fitting", 1, 1)
+
+    def score(self, batch: Batch) -> Scores:
+        """See `Detector.score`."""
+        assert isinstance(batch, np.ndarray)
+        encoder = self._fitted()
+        if len(batch) == 0:
+            return Scores(image=np.empty(0))
+        return Scores(image=self._distances(encoder.encode(batch)))
+
+    def explain(self, batch: Batch) -> NDArray[np.float32]:
+        """``(N, W, D)``: by how much the score falls when a column takes its training median, shared over its rows."""
+        assert isinstance(batch, np.ndarray)
+        return occlusion(lambda windows: self.score(windows).image, batch, usual=self._fitted().medians)
+
+    def save(self, directory: Path) -> None:
+        """See `Detector.save`."""
+        import torch
+
+        encoder = self._fitted()
+        write_bundle(
+            directory,
+            name=self.name,
+            params=self.params,
+            state={"encoder": encoder.model_dump(mode="json")},
+            tensors={key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in self._learned.items()},
+            calibration=self.calibration,
+        )
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """See `Detector.load`."""
+        bundle = read_bundle(directory)
+        broken = ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.")
+        try:
+            encoder = TableEncoder.model_validate(bundle.header.state["encoder"])
+            params = cls.parameters.model_validate(bundle.header.params)
+        except (KeyError, ValidationError) as error:
+            raise broken from error
+        if set(bundle.tensors) != cls.arrays:
+            raise broken
+        detector = cls(params, schema=encoder.table)  # type: ignore[arg-type] # `parameters` is P's own class
+        detector._encoder = encoder
+        detector._learned = {key: tensor.numpy() for key, tensor in bundle.tensors.items()}
+        detector._prepare()
+        detector.calibration = bundle.header.calibration
+        return detector
+
+    @abstractmethod
+    def _learn(self, rows: Rows, seed: int) -> Arrays:
+        """The arrays named in `arrays` from training `rows` ``(N, F)``, N at least 2."""
+
+    @abstractmethod
+    def _distances(self, rows: Rows) -> NDArray[np.float64]:
+        """Scores ``(M,)`` of `rows` ``(M, F)``, M at least 1."""
+
+    def _prepare(self) -> None:
+        """What is derived from the arrays once for many scores; nothing here."""
+
+    def _fitted(self) -> TableEncoder:
+        if self._encoder is None:
+            raise ModelError(f"{self.name} is not fitted.", hint="Call fit first.")
+        return self._encoder
+
+
+class ECOD(Baseline[BaselineParams]):
+    """Tail probabilities of each feature, as if independent (Li et al. 2022, "ECOD", equations 4 to 6).
+
+    A sample joins the training samples for its own distribution functions, so that none is 0; PyOD lets a whole batch
+    join, and takes the skewness of both together.
+    """
+
+    name: ClassVar[str] = "ecod"
+    parameters: ClassVar[type[BaselineParams]] = BaselineParams
+    arrays: ClassVar[frozenset[str]] = frozenset({"sorted", "skewness"})
+
+    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+        return pyod_fit.ecod(rows)
+
+    def _distances(self, rows: Rows) -> NDArray[np.float64]:
+        columns, skewness = self._learned["sorted"], self._learned["skewness"]
+        count = len(columns)
+        left, right = np.empty(rows.shape), np.empty(rows.shape)
+        for place in range(rows.shape[1]):
+            left[:, place] = np.searchsorted(columns[:, place], rows[:, place], side="right") + 1
+            right[:, place] = count - np.searchsorted(columns[:, place], rows[:, place], side="left") + 1
+        left, right = -np.log(left / (count + 1)), -np.log(right / (count + 1))
+        skewed = np.where(skewness < 0, left, np.where(skewness > 0, right, left + right))
+        total: NDArray[np.float64] = np.maximum(np.maximum(left, right), skewed).sum(axis=1)
+        return total
+
+
+class IsolationForest(Baseline[IsolationForestParams]):
+    """How few random cuts part a sample from others (Liu, Ting & Zhou 2008, equation 2); between 0 and 1."""
+
+    name: ClassVar[str] = "isolation-forest"
+    parameters: ClassVar[type[BaselineParams]] = IsolationForestParams
+    arrays: ClassVar[frozenset[str]] = frozenset(
+        {"root", "left", "right", "feature", "limit", "path", "usual", "depth"}
+    )
+
+    def _learn(self, rows: Rows, seed: int) -> Arrays:
+        chosen = self._params
+        return pyod_fit.isolation_forest(rows, trees=chosen.trees, subsample=chosen.subsample, seed=seed)
+
+    def _prepare(self) -> None:
+        kinds = ("root", "left", "right", "feature")
+        self._whole = {key: self._learned[key].astype(np.int64) for key in kinds}
+
+    def _distances(self, rows: Rows) -> NDArray[np.float64]:
+        left, right, feature = (self._whole[key] for key in ("left", "right", "feature"))
+        limit, usual = self._learned["limit"], float(self._learned["usual"][0])
+        # Trees compare single-precision values, as they did when they were grown.
+        values = rows.astype(np.float32)
+        samples = np.arange(len(rows))[:, None]
+        node = np.repeat(self._whole["root"][None, :], len(rows), axis=0)
+        for _ in range(int(self._learned["depth"][0])):
+            node = np.where(values[samples, feature[node]] <= limit[node], left[node], right[node])
+        found: NDArray[np.float64] = 2.0 ** (-self._learned["path"][node].mean(axis=1) / usual)
+        return found
+
+
+class KNN(Baseline[NeighbourParams]):
+    """Distance to the k-th nearest training sample (Ramaswamy, Rastogi & Shim 2000)."""
+
+    name: ClassVar[str] = "knn"
+    parameters: ClassVar[type[BaselineParams]] = NeighbourParams
+    arrays: ClassVar[frozenset[str]] = frozenset({"rows"})
+
+    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+        return pyod_fit.knn(rows, neighbours=self._neighbours(len(rows)))
+
+    def _prepare(self) -> None:
+        from sklearn.neighbors import BallTree
+
+        self._tree = BallTree(self._learned["rows"])
+
+    def _neighbours(self, rows: int) -> int:
+        return min(self._params.neighbours, rows - 1)
+
+    def _distances(self, rows: Rows) -> NDArray[np.float64]:
+        distances, _ = self._tree.query(rows, k=self._neighbours(len(self._learned["rows"])))
+        found: NDArray[np.float64] = distances[:, -1]
+        return found
+
+
+class LOF(KNN):
+    """How much sparser it is around a sample than around its neighbours (Breunig et al. 2000, definition 7)."""
+
+    name: ClassVar[str] = "lof"
+    parameters: ClassVar[type[BaselineParams]] = LOFParams
+    arrays: ClassVar[frozenset[str]] = frozenset({"rows", "reach", "density"})
+
+    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+        return pyod_fit.lof(rows, neighbours=self._neighbours(len(rows)))
+
+    def _distances(self, rows: Rows) -> NDArray[np.float64]:
+        distances, near = self._tree.query(rows, k=self._neighbours(len(self._learned["rows"])))
+        reach = np.maximum(distances, self._learned["reach"][near])
+        found: NDArray[np.float64] = self._learned["density"][near].mean(axis=1) * (reach.mean(axis=1) + _TINY)
+        return found

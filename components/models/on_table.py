@@ -1,0 +1,42 @@
+"""What the detectors of tables share: which training windows they take, and where a score comes from."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import ModelError
+from ..core.ports import Samples, Windows
+from ..core.seeds import generator
+
+
+def training_windows(samples: Samples, *, limit: int, seed: int) -> tuple[Windows, NDArray[np.int8]]:
+    """``(N, W, D)`` windows and their labels ``(N,)``; where there are more than `limit`, drawn evenly by `seed`.
+
+    Raises:
+        ModelError: There is no normal sample, or a single one.
+    """
+    labels = np.asarray(samples.labels)
+    normal = int((labels == 0).sum())
+    if normal < 2:
+        found = "no normal sample" if normal == 0 else "one normal sample"
+        raise ModelError(f"There is {found} among {len(labels)}.", hint="Add normal samples.")
+    chosen = np.arange(len(labels))
+    if len(chosen) > limit:
+        chosen = np.sort(generator(seed, "sample").choice(chosen, limit, replace=False))
+    windows = samples.take([int(index) for index in chosen])
+    assert isinstance(windows, np.ndarray)
+    return windows, labels[chosen]
+
+
+def occlusion(
+    score: Callable[[Windows], NDArray[np.float64]], windows: Windows, *, usual: tuple[float, ...]
+) -> NDArray[np.float32]:
+    """``(N, W, D)``: by how much `score` falls when a column takes its `usual` value, shared over its rows."""
+    full = score(windows)
+    shares = np.zeros(windows.shape, dtype=np.float32)
+    for place, value in enumerate(usual):
+        changed = windows.copy()
+        changed[:, :, place] = value
+        shares[:, :, place] = ((full - score(changed)) / windows.shape[1])[:, None]
+    return shares

@@ -1,0 +1,145 @@
+"""What DeepSAD computes, as torch modules: features in, score and its spread out. An export takes them as they are.
+
+Shapes: N samples, F features, K whitened ones, U = F + K inputs, S networks side by side, H hidden units, L latent
+ones, M remembered samples, T masks.
+"""
+
+import torch
+from torch import Tensor, nn
+
+LEAK = 0.1
+"""Slope of the activation below 0."""
+
+FLOOR = 0.1
+"""Of the mean variance, added to each component's before whitening: directions without any must not drown others."""
+
+MOST_COMPONENTS = 512
+
+
+class View(nn.Module):
+    """Standardised features ``(N, F)`` seen in three ways, ``(N, 2 F + K)``: plain, squashed by arcsinh, and whitened.
+
+    The plain ones tell how far off a column is, the squashed ones keep one broken column from drowning the others, the
+    whitened ones show what breaks the usual relations between columns. The networks take the last two, `inputs`.
+    """
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, mean: Tensor, whitening: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("whitening", whitening)
+
+    @classmethod
+    def of(cls, features: Tensor) -> "View":
+        """Learn mean and components from ``(N, F)``; covariance shrunk as Ledoit & Wolf (2004) do."""
+        from sklearn.covariance import ledoit_wolf
+
+        squashed = torch.asinh(features)
+        mean = squashed.mean(dim=0)
+        covariance = torch.from_numpy(ledoit_wolf((squashed - mean).numpy(), assume_centered=True)[0])
+        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = values[-MOST_COMPONENTS:].clamp(min=0), vectors[:, -MOST_COMPONENTS:]
+        return cls(mean, vectors / (values + FLOOR * values.mean()).sqrt())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        squashed = torch.asinh(features)
+        return torch.cat([features, squashed, (squashed - self.mean) @ self.whitening], dim=1)
+
+    def inputs(self, seen: Tensor) -> Tensor:
+        """``(N, U)`` of ``(N, 2 F + K)``: what the networks take."""
+        return seen[:, len(self.mean) :]
+
+    def nearest(self, seen: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
+        """``(N, 3)``: each way of seeing, the distance of ``(N, 2 F + K)`` to the k-th nearest of ``(M, 2 F + K)``."""
+        cuts = [len(self.mean), 2 * len(self.mean)]
+        pairs = zip(seen.tensor_split(cuts, dim=1), remembered.tensor_split(cuts, dim=1), strict=True)
+        return torch.stack([_nearest(one, others, neighbours=neighbours) for one, others in pairs], dim=1)
+
+
+class Members(nn.Module):
+    """S networks of one shape that never meet, without biases, which would let them collapse (Ruff et al. 2018)."""
+
+    def __init__(self, *, members: int, inputs: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.first = nn.Parameter(_uniform(members, inputs, hidden))
+        self.second = nn.Parameter(_uniform(members, hidden, latent))
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``(S, N, L)`` of ``(N, U)``; `mask` ``(S, 1 or N, H)`` multiplies the hidden units."""
+        hidden = nn.functional.leaky_relu(torch.matmul(inputs, self.first), LEAK)
+        found: Tensor = torch.bmm(hidden if mask is None else hidden * mask, self.second)
+        return found
+
+
+class Decoder(nn.Module):
+    """``(S, N, U)`` of ``(S, N, L)``, for the pre-training alone."""
+
+    def __init__(self, *, members: int, inputs: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.first, self.first_bias = nn.Parameter(_uniform(members, latent, hidden)), _zeros(members, hidden)
+        self.second, self.second_bias = nn.Parameter(_uniform(members, hidden, inputs)), _zeros(members, inputs)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """See the class."""
+        hidden = nn.functional.leaky_relu(torch.bmm(latent, self.first) + self.first_bias, LEAK)
+        found: Tensor = torch.bmm(hidden, self.second) + self.second_bias
+        return found
+
+
+class Scorer(nn.Module):
+    """Features ``(N, F)`` become scores ``(N,)`` and their standard deviations ``(N,)``, 0 without masks.
+
+    score = (mean over members of |phi(u) - c| / usual_distance + sum over three ways of seeing of the distance to the
+    k-th nearest remembered sample / usual_near) / 4: each part is divided by what it is for a usual sample, so that
+    they count alike and 1 is usual. The deviation is that of T passes, each under masks of its own that are stored:
+    Monte Carlo dropout (Gal & Ghahramani 2016) whose answer does not change from call to call.
+    """
+
+    centre: Tensor
+    usual_distance: Tensor
+    remembered: Tensor
+    usual_near: Tensor
+    masks: Tensor
+
+    def __init__(self, view: View, members: Members, *, parts: dict[str, Tensor], neighbours: int) -> None:
+        super().__init__()
+        self.view, self.members, self.neighbours = view, members, neighbours
+        for name in ("centre", "usual_distance", "remembered", "usual_near", "masks"):
+            self.register_buffer(name, parts[name])
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        seen = self.view(features)
+        inputs = self.view.inputs(seen)
+        near = self.view.nearest(seen, self.remembered, neighbours=self.neighbours) / self.usual_near
+        score = (self._distance(inputs, None) + near.sum(dim=1)) / 4
+        if len(self.masks) == 0:
+            return score, torch.zeros_like(score)
+        passes = torch.stack([self._distance(inputs, mask[:, None]) for mask in self.masks])
+        return score, passes.std(dim=0, correction=0) / 4
+
+    def _distance(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
+        distance = (self.members(inputs, mask) - self.centre).square().sum(dim=2).sqrt()
+        found: Tensor = (distance / self.usual_distance[:, None]).mean(dim=0)
+        return found
+
+
+def _nearest(inputs: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
+    """Distance ``(N,)`` of ``(N, U)`` to the k-th nearest of ``(M, U)``."""
+    squares = inputs.square().sum(dim=1)[:, None] + remembered.square().sum(dim=1) - 2 * inputs @ remembered.T
+    found: Tensor = squares.topk(min(neighbours, len(remembered)), dim=1, largest=False).values[:, -1]
+    distance: Tensor = found.clamp(min=0).sqrt()
+    return distance
+
+
+def _uniform(members: int, inputs: int, outputs: int) -> Tensor:
+    """Weights of variance 1 / inputs: outputs vary as much as inputs do."""
+    spread: Tensor = (torch.rand(members, inputs, outputs) * 2 - 1) * (3 / inputs) ** 0.5
+    return spread
+
+
+def _zeros(members: int, outputs: int) -> nn.Parameter:
+    return nn.Parameter(torch.zeros(members, 1, outputs))

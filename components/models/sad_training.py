@@ -1,0 +1,166 @@
+"""How DeepSAD's networks are trained: an autoencoder first, then equation 7 of Ruff et al. 2020.
+
+Departures from the paper, each for tables of a few hundred to some ten thousand rows: distances are divided by their
+median before training, so that `eta` means the same for any data; the largest tenth of a batch's normal distances
+counts as its border only, since unknown anomalies are among them; a few labelled anomalies weigh as if they were a
+twentieth of the samples; the learning rate falls along a cosine; training stops when held-out samples no longer gain,
+and the best weights are kept.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from ..core.ports import Progress
+from .params.tables import DeepSADParams
+from .sad_network import Decoder, Members
+
+TRUSTED = 0.9
+"""Quantile of a batch's normal distances beyond which they pull no further: ten percent may be unknown anomalies."""
+
+ANOMALIES = 32
+"""Labelled anomalies in a batch at most; they are drawn anew for each."""
+
+LEAST_SHARE = 0.05
+"""Of all samples that labelled anomalies count as, however few they are."""
+
+LEAST_STEPS, MOST_STEPS = 8, 100
+"""Steps of an epoch: small sets get smaller batches, large ones larger ones than `batch_size`."""
+
+PATIENCE = 8
+"""Epochs without a gain on held-out samples before training stops."""
+
+_EPSILON = 1e-6
+
+
+def pretrain(
+    members: Members, decoder: Decoder, *, normal: Tensor, held: Tensor, params: DeepSADParams, progress: Progress
+) -> None:
+    """Let `members` learn to reconstruct normal inputs ``(N, U)``, judged on `held` ``(V, U)``."""
+
+    def loss(batch: Tensor, mask: Tensor | None) -> Tensor:
+        # The root makes a row that is far off count once, not by its square.
+        errors = (decoder(members(batch, mask)) - batch).square().mean(dim=2)
+        total: Tensor = (errors + _EPSILON).sqrt().mean(dim=1).sum()
+        return total
+
+    _descend(
+        [*members.parameters(), *decoder.parameters()],
+        steps=lambda: (loss(batch, _mask(members, len(batch), params)) for batch in _batches(normal, params)),
+        judge=lambda: loss(held, None),
+        epochs=params.pretrain_epochs,
+        total=_steps(len(normal), params),
+        params=params,
+        progress=lambda epoch: progress("pre-training", epoch, params.pretrain_epochs),
+    )
+
+
+def train(
+    members: Members,
+    *,
+    normal: Tensor,
+    anomalous: Tensor,
+    held: Tensor,
+    params: DeepSADParams,
+    progress: Progress,
+) -> Tensor:
+    """Draw `normal` to a centre and push `anomalous` away; the centre ``(S, 1, L)``."""
+    with torch.no_grad():
+        latent = members(normal)
+        centre: Tensor = latent.median(dim=1, keepdim=True).values
+        usual = (latent - centre).square().sum(dim=2).median(dim=1, keepdim=True).values.clamp(min=_EPSILON)
+    share = max(len(anomalous) / (len(normal) + len(anomalous)), LEAST_SHARE)
+
+    def distances(batch: Tensor, mask: Tensor | None) -> Tensor:
+        found: Tensor = (members(batch, mask) - centre).square().sum(dim=2) / usual
+        return found
+
+    def loss(batch: Tensor, others: Tensor, mask: Tensor | None) -> Tensor:
+        found = distances(torch.cat([batch, others]), mask)
+        near, far = found[:, : len(batch)], found[:, len(batch) :]
+        border = torch.quantile(near.detach(), TRUSTED, dim=1, keepdim=True)
+        drawn = torch.minimum(near, border).mean(dim=1)
+        if len(others):
+            drawn = (1 - share) * drawn + params.eta * share * (1 / (far + _EPSILON)).mean(dim=1)
+        total: Tensor = drawn.sum()
+        return total
+
+    def steps() -> Iterator[Tensor]:
+        for batch in _batches(normal, params):
+            others = _drawn(anomalous)
+            yield loss(batch, others, _mask(members, len(batch) + len(others), params))
+
+    _descend(
+        list(members.parameters()),
+        steps=steps,
+        judge=lambda: loss(held, anomalous, None),
+        epochs=params.epochs,
+        total=_steps(len(normal), params),
+        params=params,
+        progress=lambda epoch: progress("training", epoch, params.epochs),
+    )
+    return centre
+
+
+def _descend(
+    parameters: list[nn.Parameter],
+    *,
+    steps: Callable[[], Iterator[Tensor]],
+    judge: Callable[[], Tensor],
+    epochs: int,
+    total: int,
+    params: DeepSADParams,
+    progress: Callable[[int], None],
+) -> None:
+    """Follow the gradients of what `steps` yields; `parameters` end at the epoch that `judge` liked best."""
+    optimizer = torch.optim.AdamW(parameters, lr=params.learning_rate, weight_decay=params.weight_decay)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, epochs * total))
+    best, kept, since = float("inf"), [one.detach().clone() for one in parameters], 0
+    for epoch in range(epochs):
+        for loss in steps():
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+        progress(epoch + 1)
+        with torch.no_grad():
+            found = float(judge())
+        since += 1
+        if found < best:
+            best, kept, since = found, [one.detach().clone() for one in parameters], 0
+        if since >= PATIENCE:
+            break
+    with torch.no_grad():
+        for one, value in zip(parameters, kept, strict=True):
+            one.copy_(value)
+
+
+def _size(count: int, params: DeepSADParams) -> int:
+    return max(-(-count // MOST_STEPS), min(params.batch_size, -(-count // LEAST_STEPS)))
+
+
+def _steps(count: int, params: DeepSADParams) -> int:
+    return -(-count // _size(count, params))
+
+
+def _batches(rows: Tensor, params: DeepSADParams) -> Iterator[Tensor]:
+    for chosen in torch.randperm(len(rows)).split(_size(len(rows), params)):
+        yield rows[chosen]
+
+
+def _drawn(anomalous: Tensor) -> Tensor:
+    """Some of the labelled anomalies ``(A, U)``; without any nothing is drawn, so that all is as if there were none."""
+    if len(anomalous) <= ANOMALIES:
+        return anomalous
+    return anomalous[torch.randperm(len(anomalous))[:ANOMALIES]]
+
+
+def _mask(members: Members, rows: int, params: DeepSADParams) -> Tensor | None:
+    return draw_masks(members, rows, rate=params.dropout) if params.dropout else None
+
+
+def draw_masks(members: Members, rows: int, *, rate: float) -> Tensor:
+    """``(S, rows, H)``: hidden units switched off with probability `rate`, the others scaled up to make good for it."""
+    kept = torch.rand(len(members.first), rows, members.first.shape[2]) >= rate
+    return kept.float() / (1 - rate)
