@@ -39,11 +39,11 @@ Found = dict[str, dict[str, float]]
 
 
 class Table:
-    """Rows in memory as `Samples`."""
+    """Windows in memory as `Samples`."""
 
-    def __init__(self, rows: Rows, labels: NDArray[np.int8]) -> None:
-        self._windows, self.labels = rows[:, None, :], labels
-        self.ids = [str(number) for number in range(len(rows))]
+    def __init__(self, windows: Windows, labels: NDArray[np.int8]) -> None:
+        self._windows, self.labels = windows, labels
+        self.ids = [str(number) for number in range(len(windows))]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -109,7 +109,7 @@ def ours(rows: Rows, labels: NDArray[np.int8], *, setting: str, seed: int) -> Fo
         given = np.concatenate([np.zeros(len(normal), np.int8), np.ones(len(labelled), np.int8)])
         detector = registry.create("deepsad", {}, schema=schema)
         started = time.perf_counter()
-        detector.fit(Table(rows[np.concatenate([normal, labelled])], given), seed=seed)
+        detector.fit(Table(rows[np.concatenate([normal, labelled])][:, None, :], given), seed=seed)
         fitted = time.perf_counter()
         scores = detector.score(rows[test][:, None, :]).image
         found[f"DeepSAD {name}"] = _row(scores, labels[test], fitted - started, time.perf_counter() - fitted)

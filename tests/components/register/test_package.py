@@ -108,7 +108,9 @@ def trained_on_images(folder: Path) -> Trained:
     detector.fit(Held(images[:6]), seed=1)
     scores = detector.score(images[6:])
     raw = pd.DataFrame({"image": [encoded(image) for image in images[6:]]})
-    return saved(folder, Trained(line, None, detector, folder, raw, raw.head(1), scores.image, scores.uncertainty, None))
+    return saved(
+        folder, Trained(line, None, detector, folder, raw, raw.head(1), scores.image, scores.uncertainty, None)
+    )
 
 
 def trained_on_tables(folder: Path) -> Trained:
@@ -138,7 +140,9 @@ def trained_on_tables(folder: Path) -> Trained:
     detector = registry.create(registry.default_detector(line.modality), {}, schema=schema)
     detector.fit(Held(windows[:150]), seed=1)
     scores = detector.score(windows)
-    return saved(folder, Trained(line, schema, detector, folder, frame, frame.head(4), scores.image, scores.uncertainty, bounds))
+    return saved(
+        folder, Trained(line, schema, detector, folder, frame, frame.head(4), scores.image, scores.uncertainty, bounds)
+    )
 
 
 def saved(folder: Path, trained: Trained) -> Trained:
