@@ -17,6 +17,8 @@ LAST_GROUP = (0, 1, 2, 4, 6)
 MEAN = DEVIATION = (0.5, 0.5, 0.5)
 
 _GROUP_STRIDES = (1, 2, 2, 2, 1, 2, 1)
+_BLOCKS = (1, 2, 2, 3, 3, 4, 1)
+"""Of each group."""
 _EPSILON = 1e-3
 
 
@@ -24,6 +26,22 @@ def needed(layers: tuple[int, ...]) -> tuple[str, ...]:
     """How the names of the tensors begin that the layers need."""
     groups = LAST_GROUP[max(layers)] + 1
     return ("conv_stem.", "bn1.", *(f"blocks.{group}." for group in range(groups)))
+
+
+def names() -> list[str]:
+    """Of the whole network's tensors, in timm's order; to ask timm would load it and torchvision."""
+    first, others = ("dw", "pw"), ("pw", "dw", "pwl")
+    found = _names("conv_stem", "bn1")
+    for group, count in enumerate(_BLOCKS):
+        for block in range(count):
+            for number, kind in enumerate(others if group else first, start=1):
+                found += _names(f"blocks.{group}.{block}.conv_{kind}", f"blocks.{group}.{block}.bn{number}")
+    return [*found, *_names("conv_head", "bn2"), "classifier.weight", "classifier.bias"]
+
+
+def _names(convolution: str, norm: str) -> list[str]:
+    kept = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    return [f"{convolution}.weight", *(f"{norm}.{name}" for name in kept)]
 
 
 def build(graph: Graph, tensors: Mapping[str, Floats], *, layers: tuple[int, ...]) -> list[Node]:

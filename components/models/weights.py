@@ -113,16 +113,14 @@ def read_weights(name: str, path: Path) -> tuple[Mapping[str, Floats], str]:
 
 
 def _names(architecture: str) -> list[str]:
+    if architecture == efficientnet.ARCHITECTURE:
+        return efficientnet.names()
     import timm
     import torch
 
     # On the meta device no value is drawn: the process's random state is not touched.
     with torch.device("meta"):
-        return list(timm.create_model(architecture, pretrained=False, num_classes=_classes(architecture)).state_dict())
-
-
-def _classes(architecture: str) -> int:
-    return 1000 if architecture == efficientnet.ARCHITECTURE else 0
+        return list(timm.create_model(architecture, pretrained=False, num_classes=0).state_dict())
 
 
 def _from_torch(path: Path, architecture: str) -> dict[str, Floats]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from components.core.errors import ModelError, UnavailableError
-from components.models import backbones, inference, weights
+from components.models import backbones, efficientnet, inference, weights
 from components.models.backbones import Backbone
 from components.models.torch_network import TorchNetwork
 
@@ -49,6 +49,14 @@ def test_features_are_those_of_the_network_in_torch(name, layers, size, channels
     for ours, theirs in zip(backbone.features(images), timm_layers(name, images[0], layers), strict=True):
         assert ours.shape == theirs.shape
         assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+def test_names_are_those_of_timm_in_its_order():
+    import timm
+
+    with torch.device("meta"):
+        model = timm.create_model(efficientnet.ARCHITECTURE, pretrained=False)
+    assert efficientnet.names() == list(model.state_dict())
 
 
 def test_dino_weights_give_what_their_onnx_file_gives():
