@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.panel import Panel
-
 from components.core.contracts import Modality, ModelVersion
 from components.core.errors import WorkspaceError
 from components.core.lines import LineConfig, declare_line
@@ -128,4 +126,6 @@ def _farewell(app: Linewright, waiting: list[ModelVersion], *, seconds: float) -
         f'  .venv/bin/linewright approve {first.line} {first.version} --accept-unmeasured --reason "follows the light"',
         f"  .venv/bin/linewright score {first.line} {app.home / 'sources' / first.line / 'test'}",
     ]
-    console.print(Panel("\n".join(lines), title="What to try next", title_align="left"), soft_wrap=True)
+    console.rule("[bold]What to try next[/]", align="left")
+    # No frame: it would cut commands that are longer than a line of the terminal.
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)

@@ -1,6 +1,7 @@
 """The drift flow: a verdict, and what the line's file says must follow from it."""
 
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow, tags
 
@@ -11,39 +12,49 @@ from flows.runtime.events import emit_drift
 from flows.runtime.server import prefect_api, up_is_running
 from flows.wiring import Linewright
 
+Follows = Literal["nothing", "event", "request", "retrain"]
+"""What a verdict leads to: an event for `linewright up`, a stored request, or a retrain at once."""
+
+
+def what_follows(verdict: str, *, action: str, up: bool) -> Follows:
+    """What a verdict leads to on a line whose drift action is `action`; `up`: `linewright up` runs."""
+    if verdict != "drift" or action == "off":
+        return "nothing"
+    if up:
+        return "event"
+    return "retrain" if action == "on" else "request"
+
 
 @flow(name="drift", persist_result=False)
-def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> DriftOutcome:
+def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> tuple[DriftOutcome, Follows]:
     """Compare the newest samples of `line` with its champion's; ask for a retrain where that is wanted."""
     app = Linewright.open(Path(home))
     outcome = check_drift(app, line, actor=actor)
-    action = app.line(line).drift.action
-    if outcome.report.verdict == "drift" and action != "off":
-        reason = f"drift check {outcome.check_id}: {outcome.report.kind}"
-        app.records.requests.request_retrain(line, reason=reason, drift_check=outcome.check_id, actor=actor)
-        if up_is_running(app.settings):
-            emit_drift(line, check=f"{line} drift check {outcome.check_id}", detail=outcome.report.detail)
-    return outcome
+    report = outcome.report
+    follows = what_follows(report.verdict, action=app.line(line).drift.action, up=up_is_running(app.settings))
+    if follows != "nothing":
+        app.records.requests.request_retrain(line, reason=_reason(outcome), drift_check=outcome.check_id, actor=actor)
+    if follows == "event":
+        emit_drift(line, check=f"{line} drift check {outcome.check_id}", detail=report.detail)
+    return outcome, follows
 
 
 def run_drift(app: Linewright, name: str, *, actor: str) -> tuple[DriftOutcome, str]:
-    """Run the flow now; return what it found and one sentence on what follows.
-
-    With `linewright up` running, a positive verdict is an event that an automation turns into a retrain. Without it a
-    line whose action is "ask" has a stored request, and one whose action is "on" is retrained at once. "off": nothing.
-    """
+    """Run the flow now, and the retrain where one follows at once; what it found, and one sentence on what follows."""
     with prefect_api(app.settings), tags(TAG, line_tag(name)):
-        outcome = drift_flow(str(app.home), name, actor)
-    action = app.line(name).drift.action
-    if outcome.report.verdict != "drift" or action == "off":
-        return outcome, ""
-    if up_is_running(app.settings):
+        outcome, follows = drift_flow(str(app.home), name, actor)
+    if follows == "event":
         return outcome, "A retrain is starting on the running server: linewright status"
-    if action == "ask":
+    if follows == "request":
         return outcome, f"A retrain is asked for: linewright retrain {name}"
+    if follows == "nothing":
+        return outcome, ""
     from flows.jobs.plan import plan_retrain
     from flows.training import run_retrain
 
-    reason = f"drift check {outcome.check_id}: {outcome.report.kind}"
-    model = run_retrain(plan_retrain(app, name, budget=None, seed=None, actor=actor, request=reason))
+    model = run_retrain(plan_retrain(app, name, budget=None, seed=None, actor=actor, request=_reason(outcome)))
     return outcome, f"Retrained at once: candidate v{model.version}"
+
+
+def _reason(outcome: DriftOutcome) -> str:
+    return f"drift check {outcome.check_id}: {outcome.report.kind}"

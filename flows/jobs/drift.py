@@ -26,8 +26,11 @@ from flows.jobs.models import champion_of, load_model
 from flows.progress import report as tell
 from flows.wiring import Linewright
 
-MOST_SAMPLES = 2_000
-"""Samples of each side that a check reads; the newest are kept, and the report says how many were compared."""
+MOST_IMAGES = 2_000
+"""Images of each side that a check reads; the newest are kept, and the report says how many were compared."""
+
+MOST_CELLS = 25_000_000
+"""Cells of each side of a table that a check reads, 200 MB: half a million rows of fifty columns."""
 
 BATCH = 16
 
@@ -68,13 +71,13 @@ def _windows(
 ) -> tuple[DriftWindow, DriftWindow]:
     folder = app.tracker.local_folder(champion.folder)
     known: dict[str, float] = json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8"))
-    manifest = data.manifest
-    old = manifest[manifest[ManifestColumn.SAMPLE].isin(known)].tail(MOST_SAMPLES)
+    manifest, most = data.manifest, _most(data.schema)
+    old = manifest[manifest[ManifestColumn.SAMPLE].isin(known)].tail(most)
     new = manifest[
         (manifest[ManifestColumn.ADDED_IN] > champion.dataset)
         & (manifest[ManifestColumn.SPLIT] != Split.TEST)
         & (manifest[ManifestColumn.LABEL] == Label.NORMAL)
-    ].tail(MOST_SAMPLES)
+    ].tail(most)
     old_samples, new_samples = data.samples(old), data.samples(new)
     old_features, new_features, families = _features(old_samples, new_samples, detector, data.schema)
     threshold = champion.calibration.threshold
@@ -99,6 +102,11 @@ def _windows(
         ignored=data.schema.ignored if data.schema else {},
     )
     return reference, current
+
+
+def _most(schema: TableSchema | None) -> int:
+    """Samples of each side that a check reads."""
+    return MOST_IMAGES if schema is None else max(1, MOST_CELLS // (schema.window * len(schema.features)))
 
 
 def _features(
