@@ -221,7 +221,8 @@ def _name(model: ModelVersion) -> str:
 
 def _model_facts(model: ModelVersion) -> dict[str, Any]:
     names = {"status", "created", "trainer", "detector", "params", "files"}
-    return {**model.model_dump(mode="json", include=names), "dataset": f"{model.line}/v{model.dataset}"}
+    facts = {**model.model_dump(mode="json", include=names), "dataset": f"{model.line}/v{model.dataset}"}
+    return {**facts, "checks": {check.name: check.status for check in model.checks}} if model.checks else facts
 
 
 def _verdict_facts(verdict: Verdict) -> dict[str, Any]:

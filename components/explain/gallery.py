@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 _COLOURS = {"OK": "#1a7f37", "NG": "#c0281c", "unsure": "#9a6700"}
 _PANEL, _BOX, _GAP, _SHAPES = 3.4, 320, 6, (0.4, 1.25)
 """Inches of a panel of two pictures; pixels of one picture's box, between two; least and most height over width."""
-_HEADINGS = {"anomalous": "highest scores", "uncertain": "closest to the threshold", "normal": "normal, for comparison"}
+_HEADINGS = {
+    "anomalous": "highest scores",
+    "uncertain": "least clear of the threshold",
+    "normal": "normal, for comparison",
+}
 
 
 def write_overlays(

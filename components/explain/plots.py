@@ -1,7 +1,8 @@
 """Pictures of Shapley values: one sample's bars, and all samples together."""
 
 from pathlib import Path
-from typing import Any
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,12 @@ from numpy.typing import NDArray
 from components.explain.pictures import new_figure, save_figure
 from components.explain.shapley import TableExplanation
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MOST_COLUMNS = 15
+_LETTERS = 9
+"""Letters of a headline that an inch holds."""
 RAISES, LOWERS, INK = "#c0281c", "#2f6fb0", "#444444"
 
 
@@ -54,7 +60,7 @@ def bar_plot(explanation: TableExplanation, *, sample: int, title: str, path: Pa
         f"share of the score: {explanation.base:.3g} (normal) → {explanation.scores[sample]:.3g} (this sample)",
         fontsize=9,
     )
-    axes.set_title(title, fontsize=11, loc="left")
+    headline(figure, title)
     plain(axes)
     return save_figure(figure, path)
 
@@ -84,7 +90,7 @@ def summary_plot(explanation: TableExplanation, *, title: str, path: Path) -> Pa
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.axvline(0, color=INK, linewidth=0.8, zorder=0)
     axes.set_xlabel("share of the score; to the right: more anomalous", fontsize=9)
-    axes.set_title(title, fontsize=11, loc="left")
+    headline(figure, title)
     plain(axes)
     bar = figure.colorbar(dots, ax=axes, fraction=0.03, pad=0.02, ticks=[0, 1])
     bar.ax.set_yticklabels(["low", "high"], fontsize=8)
@@ -113,6 +119,11 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return ranks
 
 
+def headline(figure: "Figure", text: str) -> None:
+    """`text` above the whole figure from its left edge, in as many lines as it takes."""
+    figure.suptitle("\n".join(wrap(text, int(_LETTERS * figure.get_figwidth()))), x=0.01, ha="left", fontsize=11)
+
+
 def plain(axes: Any) -> None:
     """Axes of horizontal bars or dots: no frame, vertical lines only."""
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -126,6 +137,6 @@ def _number(value: float) -> str:
 
 
 def short(name: str) -> str:
-    """A column's name; "$" would start a formula."""
-    text = name if len(name) <= 32 else f"{name[:31]}…"
+    """A column's name, the middle of a long one left out, for both ends tell it apart; "$" would start a formula."""
+    text = name if len(name) <= 32 else f"{name[:15]}…{name[-16:]}"
     return text.replace("$", r"\$")

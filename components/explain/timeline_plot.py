@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.explain.pictures import new_figure, save_figure
-from components.explain.plots import INK, LOWERS, RAISES, plain, short
+from components.explain.plots import INK, LOWERS, RAISES, headline, plain, short
 from components.explain.timeline import Timeline
 
 _DIVERGING = "RdBu_r"
@@ -23,10 +23,10 @@ def timeline_plot(timeline: Timeline, *, window: int, title: str, path: Path) ->
         path: PNG file to write.
     """
     cells, blocks, names = timeline.cells[window].T, timeline.blocks[window], timeline.sensors[window]
-    figure = new_figure(2.6 + 0.75 * len(blocks) + 2.2, 2.6 + 0.34 * len(names))
-    grid = figure.add_gridspec(
-        2, 3, width_ratios=[0.75 * len(blocks), 1.8, 0.18], height_ratios=[1.1, 0.34 * len(names)]
-    )
+    wide, high = 0.75 * max(len(blocks), 4), 0.34 * max(len(names), 4)
+    figure = new_figure(wide + 4.8, high + 2.6)
+    headline(figure, title)
+    grid = figure.add_gridspec(2, 3, width_ratios=[wide, 1.8, 0.18], height_ratios=[1.1, high])
     main = figure.add_subplot(grid[1, 0])
     largest = float(np.abs(cells).max()) or 1.0
     drawn = main.imshow(cells, aspect="auto", cmap=_DIVERGING, vmin=-largest, vmax=largest)
@@ -40,15 +40,14 @@ def timeline_plot(timeline: Timeline, *, window: int, title: str, path: Path) ->
     above.axhline(0, color=INK, linewidth=0.8)
     above.set_ylabel("by time", fontsize=9)
     above.tick_params(axis="x", labelbottom=False, length=0)
-    above.tick_params(axis="y", labelsize=8)
+    _few_ticks(above.yaxis)
     above.spines[["top", "right", "bottom"]].set_visible(False)
-    above.set_title(title, fontsize=11, loc="left")
     sums = cells.sum(axis=1)
     beside = figure.add_subplot(grid[1, 1], sharey=main)
     beside.barh(np.arange(len(names)), sums, color=_colours(sums), height=0.8)
     beside.axvline(0, color=INK, linewidth=0.8)
     beside.tick_params(axis="y", labelleft=False)
-    beside.tick_params(axis="x", labelsize=8)
+    _few_ticks(beside.xaxis)
     beside.set_xlabel("sum over time", fontsize=9)
     plain(beside)
     _bar(figure, drawn, figure.add_subplot(grid[1, 2]), largest)
@@ -61,6 +60,15 @@ def _rows(start: int, end: int) -> str:
 
 def _colours(values: NDArray[np.float64]) -> list[str]:
     return [RAISES if value > 0 else LOWERS for value in values]
+
+
+def _few_ticks(axis: Any) -> None:
+    """Ticks that say their whole value; of small ones matplotlib would write a power of ten beside the axis."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(3))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    axis.set_tick_params(labelsize=8)
 
 
 def _bar(figure: Any, drawn: Any, axes: Any, largest: float) -> None:

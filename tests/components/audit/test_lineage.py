@@ -50,7 +50,8 @@ def records(tmp_path: Path) -> Records:
 def _train(records: Records, lease: Lease, retrain: str, *, dataset: int, request: str = "") -> None:
     facts = {"key": retrain, "dataset": dataset, "actor": "operator", "config": {}, "request": request}
     records.retrains.begin(lease, retrain_id=retrain, **facts)
-    records.models.register(lease, a_model(retrain=retrain, dataset=dataset, request=request))
+    checks = [{"name": "heat_map_deletion", "status": "failed", "value": -0.1, "limit": 0.0}] if request else []
+    records.models.register(lease, a_model(retrain=retrain, dataset=dataset, request=request, checks=checks))
     records.retrains.finish(lease, retrain, "done", {})
 
 
@@ -96,6 +97,7 @@ def test_a_version_leads_to_the_drift_that_asked_for_it(records: Records) -> Non
     kinds = [node.kind for node in graph.nodes]
     assert graph.root == "model:press/2"
     assert {"request", "drift"} < set(kinds)
+    assert graph.nodes[0].facts["checks"] == {"heat_map_deletion": "failed"}  # of its explanations: kept, not hidden
     assert kinds.count("sample") == 2
     assert [node.facts["detail"] for node in graph.nodes if node.kind == "drift"] == ["brightness fell"]
     few = lineage(records, Registry(), "press", version=2, most=1)
