@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from components.core.errors import LinewrightError
-from flows.commands import audit, lines, loop, promotion, verdicts, workspace
+from flows.commands import audit, exports, lines, loop, promotion, verdicts, workspace
 from flows.commands.common import tell, use_home
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ def _settle(
     use_home(home)
 
 
-for group in (workspace, lines, loop, verdicts, promotion, audit):
+for group in (workspace, lines, loop, verdicts, promotion, exports, audit):
     group.register(app)
 
 

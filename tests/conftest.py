@@ -2,7 +2,10 @@
 
 from xdist.scheduler import LoadFileScheduling
 
-SPINE = {f"tests/flows/test_{name}.py" for name in ("bad_input", "cli", "killed_retrain", "loop", "repro", "workspace")}
+SPINE = {
+    f"tests/flows/test_{name}.py"
+    for name in ("bad_input", "cli", "export", "killed_retrain", "loop", "repro", "workspace")
+}
 """Files that use the session's one workspace and Prefect server, which take half a minute to make."""
 
 

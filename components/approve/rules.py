@@ -22,6 +22,9 @@ class GateRules(BaseModel):
     false_alarm_interval_width: float = Field(0.3, gt=0, le=1, description="A wider interval is unmeasured")
     latency_ms: float = Field(1000.0, gt=0, description="Milliseconds that one sample may take")
     no_leak: bool = Field(True, description="Whether no sample may lie in two splits")
+    export_flip_share: float = Field(0.005, ge=0, le=1, description="Verdicts of an export that may be the opposite")
+    export_unsure_change: float = Field(0.02, ge=0, le=1, description="By how much its share of unsure may differ")
+    export_correlation: float = Field(0.95, ge=-1, le=1, description="Least correlation of its scores with the model's")
 
 
 def load_rules(path: Path, overrides: Mapping[str, float | bool]) -> GateRules:

@@ -134,6 +134,7 @@ def _grow_model(
             after=node,
             relation="was decided by",
         )
+    _grow_exports(graph, records, model, after=node)
     retrain = _grow_retrain(graph, records, model, after=node)
     best = model.search.best
     trial = graph.node(
@@ -147,6 +148,16 @@ def _grow_model(
     training = (row for row in lookup.samples(model.line, model.dataset) if row[Col.SPLIT] == "train")
     for row in islice(training, most):
         _grow_sample(graph, row, after=data, relation="trains with")
+
+
+def _grow_exports(graph: GraphBuilder, records: LineageRecords, model: ModelVersion, *, after: str) -> None:
+    """What of the model went to machines without Linewright, by the SHA-256 of its description."""
+    for event in records.ledger.events(model.line, kind="model exported"):
+        if event.data["version"] == model.version:
+            names = ("format", "folder", "threshold", "figures")
+            facts = {name: event.data[name] for name in names}
+            facts |= {"actor": event.actor, "time": event.time.isoformat()}
+            graph.node("export", event.data["sha256"], facts=facts, after=after, relation="left as")
 
 
 def _grow_retrain(graph: GraphBuilder, records: LineageRecords, model: ModelVersion, *, after: str) -> str:

@@ -79,6 +79,23 @@ class DecisionReader(Protocol):
     def history(self, line: str, version: int | None = None) -> Sequence[Decision]: ...  # noqa: D102
 
 
+class EventFacts(Protocol):
+    """An event of the ledger."""
+
+    @property
+    def time(self) -> datetime: ...  # noqa: D102
+    @property
+    def actor(self) -> str: ...  # noqa: D102
+    @property
+    def data(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+class EventReader(Protocol):
+    """Events of one kind, oldest first."""
+
+    def events(self, line: str | None = None, *, kind: str | None = None) -> Sequence[EventFacts]: ...  # noqa: D102
+
+
 class VerdictReader(Protocol):
     """Finds verdicts; many are given newest first."""
 
@@ -105,6 +122,8 @@ class LineageRecords(Protocol):
     def decisions(self) -> DecisionReader: ...  # noqa: D102
     @property
     def verdicts(self) -> VerdictReader: ...  # noqa: D102
+    @property
+    def ledger(self) -> EventReader: ...  # noqa: D102
 
 
 class DatasetLookup(Protocol):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.errors import ModelError
 from . import efficientnet, vit
 from .inference import Floats, Graph, Network, Node, Precision
+from .onnx_graph import OnnxGraph, Value
 from .weights import find_weights, read_weights
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ class Backbone:
         height, width = images.shape[1:3]
         with _ONE_AT_A_TIME:
             return _compiled(_Key(self, height, width)).run(images)
+
+    def drawn(self, graph: OnnxGraph) -> list[Value]:
+        """The same network at the beginning of `graph`, from its images to one ``(1, C, h, w)`` a layer."""
+        return _BUILD[self.name](graph, self._arrays, layers=self.layers)
 
     @cached_property
     def _content(self) -> str:

@@ -16,11 +16,14 @@ from torch import Tensor
 
 from ..core.contracts import Calibration, Modality, Scores, TableSchema
 from ..core.errors import ModelError
+from ..core.exportable import WholeNetwork
 from ..core.ports import Batch, Progress, Samples, silent
 from ..core.seeds import derive_seed
+from . import sad_heads, table_heads
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
 from .on_table import occlusion, training_windows
+from .onnx_graph import OnnxGraph
 from .parallel import one_thread
 from .params.tables import DeepSADParams
 from .sad_network import Decoder, Members, Scorer, View
@@ -124,6 +127,17 @@ class DeepSAD:
         assert isinstance(batch, np.ndarray)
         encoder, _ = self._fitted()
         return occlusion(lambda windows: self.score(windows).image, batch, usual=encoder.medians)
+
+    def as_network(self) -> WholeNetwork:
+        """See `components.core.exportable`."""
+        encoder, scorer = self._fitted()
+        graph = OnnxGraph()
+        graph.head()
+        outputs = sad_heads.scores(graph, scorer, table_heads.encoded(graph, encoder))
+        for name, value in outputs.items():
+            graph.output(name, value)
+        preparation = table_heads.preparation(encoder)
+        return WholeNetwork(onnx=graph.serialized(), outputs=tuple(outputs), preparation=preparation)
 
     def save(self, directory: Path) -> None:
         """See `Detector.save`."""

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from ..core.ports import Image, Progress, Samples, batches, silent
 from ..core.subset import Subset, normal_only
+from . import heads
 from .backbones import Backbone
 from .inference import Floats
 from .nearest import Bank
 from .on_backbone import IMAGES_AT_ONCE, numbers
+from .onnx_graph import OnnxGraph, Value
 from .params import base
 from .params.features import DinoMemoryParams, ReferenceParams
 from .patch_memory import PatchMemory
@@ -62,6 +64,14 @@ class DinoMemory(PatchMemory[DinoMemoryParams]):
         found: Floats = (units / np.sqrt(len(parts))).astype(np.float32).reshape(*blocks[0].shape[1:], -1)
         return found
 
+    def _drawn_patches(self, graph: OnnxGraph, stages: Sequence[Value]) -> Value:
+        parts = [heads.units(graph, heads.as_rows(graph, stage)) for stage in stages]
+        scale = np.array(1 / np.sqrt(len(parts)), np.float32)
+        return graph.times(graph.joined(parts, axis=1), scale)
+
+    def _drawn_scores(self, graph: OnnxGraph, patches: Value, distances: Value) -> Value:  # noqa: ARG002
+        return heads.half_square(graph, distances)
+
 
 class Reference(DinoMemory):
     """See the module."""
@@ -94,6 +104,14 @@ class Reference(DinoMemory):
         abnormal = self._scaled(self._abnormal.distances(patches, neighbours=1))
         raised: NDArray[np.float64] = normal + self._added * np.maximum(0, normal - abnormal)
         return raised
+
+    def _drawn_scores(self, graph: OnnxGraph, patches: Value, distances: Value) -> Value:
+        normal = super()._drawn_scores(graph, patches, distances)
+        if self._abnormal is None:
+            return normal
+        apart = heads.DrawnBank(graph, self._abnormal).distances(patches, neighbours=1)
+        nearer = graph.op("Relu", graph.minus(normal, heads.half_square(graph, apart)), shape=normal.shape)
+        return graph.add(normal, graph.times(nearer, np.array(self._added, np.float32)))
 
     def _learned(self) -> Mapping[str, Floats]:
         own = {} if self._abnormal is None else {"abnormal": self._abnormal.patches}

@@ -8,6 +8,7 @@ no maps; ours are distances to a second Gaussian a stage, of the features by pla
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar, cast
 
 import numpy as np
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 from ..core.contracts import Scores
 from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, batches, silent
+from . import heads
 from .backbones import Backbone
 from .images import over_square
 from .inference import Floats
 from .on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
+from .onnx_graph import OnnxGraph, Value
 from .params import base
 from .params.features import GaussianParams
 
@@ -48,6 +51,10 @@ class Normal:
         """
         found: Doubles = np.linalg.norm((rows - self.mean) @ self.whitening, axis=1)
         return found
+
+    def drawn(self, graph: OnnxGraph, rows: Value) -> Value:
+        """`distance` in an exported network."""
+        return graph.length(graph.product(graph.minus(rows, self.mean), self.whitening))
 
 
 class Gaussian(OnBackbone[GaussianParams]):
@@ -145,6 +152,15 @@ class Gaussian(OnBackbone[GaussianParams]):
 
     def _normal(self, mean: Doubles, covariance: Doubles) -> Normal:
         return Normal(mean, _whitening(covariance, components=self._params.components, share=self._params.variance))
+
+    def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:
+        side, found, maps = self._side(), [], []
+        for whole, place, stage in zip(self._pooled, self._places, stages, strict=True):
+            found.append(whole.drawn(graph, graph.reduced("Mean", stage, axes=(2, 3))))
+            distances = graph.reshape(place.drawn(graph, heads.as_rows(graph, stage)), stage.shape[2:])
+            maps.append(heads.repeated(graph, distances, side=side))
+        heat = graph.reshape(reduce(graph.add, maps), (1, side, side))
+        return {"score": reduce(graph.add, found), "map": heat}
 
     def _map(self, stages: Sequence[Floats], side: int) -> Floats:
         """Sum of the stages' distances by place, coarse ones repeated."""

@@ -12,8 +12,10 @@ import torch
 from torch.nn import functional
 
 from ..core.ports import Image
+from . import heads
 from .inference import Floats
 from .on_backbone import numbers
+from .onnx_graph import OnnxGraph, Value
 from .parallel import one_thread
 from .params import base
 from .params.images import MemoryBankParams
@@ -58,3 +60,13 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
         ]
         patches: Floats = torch.cat(same, dim=1)[0].permute(1, 2, 0).contiguous().numpy()
         return patches
+
+    def _drawn_patches(self, graph: OnnxGraph, stages: Sequence[Value]) -> Value:
+        pooled = [heads.pooled(graph, stage, width=self._params.pooling) for stage in stages]
+        height, width = pooled[0].shape[2:]
+        same = [heads.stretched(graph, stage, shape=(height, width)) for stage in pooled]
+        return heads.as_rows(graph, graph.joined(same, axis=1))
+
+    def _drawn_weight(self, graph: OnnxGraph, bank: heads.DrawnBank, patch: Value) -> Value | None:
+        around = self._params.reweight
+        return heads.weight(graph, bank, patch, around=around + 1) if around else None

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from ..core.contracts import Scores
 from ..core.errors import ModelError
+from ..core.exportable import SPREAD
 from ..core.ports import Batch, Image, Progress, Samples, silent
 from ..core.scoring import join
 from ..core.seeds import generator
+from . import heads
 from .backbones import Backbone
 from .coreset import Coreset, k_centres
 from .images import over_square
@@ -23,6 +25,7 @@ from .inference import Floats
 from .left_out import left_out_scores
 from .nearest import Bank
 from .on_backbone import BackboneParams, OnBackbone, in_parts
+from .onnx_graph import OnnxGraph, Value
 from .preflight import memory_bytes
 from .resampled import Halves
 from .sampling import Sampled, Share, sampled
@@ -160,6 +163,32 @@ class PatchMemory(OnBackbone[P]):
         scores = self._adjusted(patches, self._scaled(by_half))
         parts = np.split(scores, np.cumsum([len(some) for some in every])[:-1], axis=1)
         return np.array([part.mean(axis=1).std(ddof=1) for part in parts])
+
+    @abstractmethod
+    def _drawn_patches(self, graph: OnnxGraph, stages: Sequence[Value]) -> Value:
+        """`_patches` of one image in an exported network, of the backbone's `stages`."""
+
+    def _drawn_scores(self, graph: OnnxGraph, patches: Value, distances: Value) -> Value:  # noqa: ARG002
+        """`_adjusted` of `_scaled` in an exported network."""
+        return distances
+
+    def _drawn_weight(self, graph: OnnxGraph, bank: heads.DrawnBank, patch: Value) -> Value | None:  # noqa: ARG002
+        """`_weight` in an exported network, of the highest patch ``(1, E)``; None where it is always 1."""
+        return None
+
+    def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:
+        assert self._halves is not None
+        bank, k, side = heads.DrawnBank(graph, self._fitted()), self._params.neighbours, self._side()
+        patches = self._drawn_patches(graph, stages)
+        values = self._drawn_scores(graph, patches, bank.distances(patches, neighbours=k))
+        highest, places = graph.extreme(values, self._top(values.shape[0]), largest=True)
+        top = graph.take(patches, places, axis=0)
+        by_half = heads.by_half(graph, bank, top, halves=self._halves, neighbours=k)
+        means = graph.reduced("Mean", self._drawn_scores(graph, top, by_half), axes=(1,))
+        found = {"score": graph.reduced("Mean", highest, axes=(0,), keep=True), SPREAD: heads.deviation(graph, means)}
+        weight = self._drawn_weight(graph, bank, graph.take(top, np.array([0]), axis=0))
+        weighted = found if weight is None else {name: graph.times(value, weight) for name, value in found.items()}
+        return {**weighted, "map": graph.reshape(values, (1, side, side))}
 
     def _turns(self) -> int:
         """How often each training image is read, turned by a right angle each time."""

@@ -34,6 +34,7 @@ class Entry:
         for_labels: Whether it is another detector's equal while there are no labelled anomalies to learn from.
         minutes: Expected time of one fit on two cores, of 200 images of 256 px or 10,000 rows.
         left_out: Training samples at most that it scores as if it had not seen them; see `LeftOut`.
+        exportable: Whether it is `components.core.exportable.Exportable`.
     """
 
     modality: Modality
@@ -45,6 +46,7 @@ class Entry:
     for_labels: bool = False
     minutes: float = 0.0
     left_out: int = 0
+    exportable: bool = False
 
 
 _LEFT_OUT = 200
@@ -58,6 +60,7 @@ DETECTORS: Mapping[str, Entry] = {
         params=MemoryBankParams,
         weights=("efficientnet-lite0",),
         left_out=_LEFT_OUT,
+        exportable=True,
     ),
     "gaussian": Entry(
         modality=Modality.IMAGE,
@@ -65,6 +68,7 @@ DETECTORS: Mapping[str, Entry] = {
         cls="Gaussian",
         params=GaussianParams,
         weights=("efficientnet-lite0",),
+        exportable=True,
     ),
     "dino-memory": Entry(
         modality=Modality.IMAGE,
@@ -74,6 +78,7 @@ DETECTORS: Mapping[str, Entry] = {
         weights=("dino-vits14",),
         minutes=0.7,
         left_out=_LEFT_OUT,
+        exportable=True,
     ),
     "reference": Entry(
         modality=Modality.IMAGE,
@@ -83,8 +88,9 @@ DETECTORS: Mapping[str, Entry] = {
         weights=("dino-vits14",),
         for_labels=True,
         minutes=0.7,
+        exportable=True,
     ),
-    "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", params=DeepSADParams),
+    "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", exportable=True, params=DeepSADParams),
     "ecod": Entry(modality=Modality.TABLE, module="baselines", cls="ECOD", params=BaselineParams, baseline=True),
     "isolation-forest": Entry(
         modality=Modality.TABLE, module="baselines", cls="IsolationForest", params=IsolationForestParams, baseline=True
@@ -137,6 +143,11 @@ def scored_left_out(name: str, *, samples: int) -> int:
 def baselines(detectors: Iterable[str]) -> tuple[str, ...]:
     """Those of `detectors` that a search always tries."""
     return tuple(name for name in detectors if DETECTORS[name].baseline)
+
+
+def exportable() -> tuple[str, ...]:
+    """Names of the detectors that can be written as one network; see `components.core.exportable`."""
+    return tuple(name for name, entry in DETECTORS.items() if entry.exportable)
 
 
 def default_detector(modality: Modality) -> str:

@@ -16,7 +16,7 @@ from .inference import Floats
 from .nearest import Bank
 
 HALVES = 8
-_SPARE = 16  # nearest centres beyond twice those asked for: a half lacks one in 2^16 times
+SPARE = 16  # nearest centres beyond twice those asked for: a half lacks one in 2^16 times
 
 Doubles = NDArray[np.float64]
 
@@ -38,14 +38,14 @@ class Halves:
         They are found among the nearest of all centres. Where a half holds too few of these, the farthest of them
         stands for the rest: a little too near.
         """
-        distances, places = self._bank.nearest(patches, neighbours=2 * neighbours + _SPARE)
-        inside = self._masks[:, places]
+        distances, places = self._bank.nearest(patches, neighbours=2 * neighbours + SPARE)
+        inside = self.masks[:, places]
         first = inside & (np.cumsum(inside, axis=2) <= neighbours)
         missing = neighbours - first.sum(axis=2)
         return np.asarray((np.where(first, distances, 0).sum(axis=2) + missing * distances[:, -1]) / neighbours)
 
     @cached_property
-    def _masks(self) -> NDArray[np.bool_]:
+    def masks(self) -> NDArray[np.bool_]:
         """``(HALVES, M)``: whether each centre is in it."""
         count = len(self._bank)
         rng = generator(self._seed, "halves")

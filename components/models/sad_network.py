@@ -1,4 +1,4 @@
-"""What DeepSAD computes, as torch modules: features in, score and its spread out. An export takes them as they are.
+"""What DeepSAD computes, as torch modules: features in, score and its spread out; `sad_heads` says it in ONNX.
 
 Shapes: N samples, F features, K whitened ones, U = F + K inputs, S networks side by side, H hidden units, L latent
 ones, M remembered samples, T masks.

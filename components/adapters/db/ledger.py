@@ -73,11 +73,15 @@ class Ledger:
         with self._database.write() as session:
             return self.append(session, line=line, kind=kind, actor=actor, data=data)
 
-    def events(self, line: str | None = None, *, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
-        """At most `limit` events with a number above `after`, oldest first; of all lines when `line` is None."""
+    def events(
+        self, line: str | None = None, *, kind: str | None = None, after: int = 0, limit: int = 1000
+    ) -> tuple[Event, ...]:
+        """At most `limit` events with a number above `after`, oldest first; of all lines and kinds where None."""
         query = select(LEDGER).where(LEDGER.c.number > after).order_by(LEDGER.c.number).limit(limit)
         if line is not None:
             query = query.where(LEDGER.c.line == line)
+        if kind is not None:
+            query = query.where(LEDGER.c.kind == kind)
         with self._database.read() as session:
             return tuple(_event(row) for row in session.execute(query))
 

@@ -1,0 +1,40 @@
+"""A detector as one network, for machines that have no Linewright."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+SPREAD = "uncertainty"
+"""The output that says how uncertain a score is, where a network has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeNetwork:
+    """See the module.
+
+    The network takes one image ``(1, H, W, 3)`` of uint8 as `image`, or windows ``(N, W, D)`` of float32 as `window`,
+    and gives `score` ``(N,)``; for images `map` ``(1, G, G)``, on the scale of the score; `uncertainty` ``(N,)``, its
+    standard deviation, where the detector tells it.
+
+    Attributes:
+        onnx: The network, serialized.
+        outputs: Their names.
+        preparation: What makes the network's input of a sample, in words and numbers that JSON can hold.
+    """
+
+    onnx: bytes
+    outputs: tuple[str, ...]
+    preparation: Mapping[str, Any]
+
+
+@runtime_checkable
+class Exportable(Protocol):
+    """A detector that can be written down as one network."""
+
+    def as_network(self) -> WholeNetwork:
+        """Everything between a sample and its score.
+
+        Raises:
+            ModelError: It is not fitted, or has parameters that no network is written for.
+        """
+        ...

@@ -1,0 +1,148 @@
+"""The folder of an export: the network, `linewright.json`, a runner in plain Python, and what to install for it.
+
+model.onnx, or model.xml and model.bin
+linewright.json      threshold, labels, preparation, figures of the gate, SHA-256 of every other file
+run.py               python run.py FILE...
+requirements.txt, README.txt
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+from components.core.contracts import Calibration, Modality, TableSchema, Word
+from components.core.exportable import WholeNetwork
+from components.core.hashing import folder_hashes, sha256_file
+from components.core.lines import LineConfig
+from components.export.formats import Format
+from components.export.gate import Figures, Limits
+
+DESCRIPTION = "linewright.json"
+FORMAT = 1
+
+_RUNNER = Path(__file__).parent / "runner"
+_INPUTS = {Modality.IMAGE: ("images", "image", "pillow"), Modality.TABLE: ("tables", "window", "")}
+"""Modality → module that reads samples, the network's input, and a package that reading needs."""
+
+_README = """Linewright export: {detector} of line {line}, version {version}, as {name}.
+
+    pip install -r requirements.txt
+    python run.py FILE...
+
+prints one JSON object a sample: path, score (higher is more anomalous), threshold, uncertainty (half the width of the
+95 % interval of score minus threshold), verdict, model_version{places}.
+The verdict is OK at or below the threshold, NG above it, unsure where a person's look costs less than the risk of being
+wrong. It takes {takes}. A file that is not the one that was exported is refused.
+
+linewright.json holds the threshold and its promise, how a sample is prepared, and how the gate found this export beside
+the model that it was made of. Nothing here needs Linewright.
+"""
+_TAKES = {
+    Modality.IMAGE: "PNG, JPEG, BMP and TIFF images of any size",
+    Modality.TABLE: "CSV files in UTF-8 with a header and decimal points; times are numbers or ISO 8601",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is exported.
+
+    Attributes:
+        line: Its file.
+        version: Of the model.
+        detector: Its registered name.
+        dataset: That it was trained on, `<line>/v<N>`.
+        source: SHA-256 over the model's recorded files.
+        schema: Of a table line.
+    """
+
+    line: LineConfig
+    version: int
+    detector: str
+    dataset: str
+    source: str
+    schema: TableSchema | None
+
+
+def write_runner(folder: Path, subject: Subject, *, name: str, chosen: Format) -> None:
+    """Write `run.py`, the `reading.py` that it takes samples from, and what goes with them."""
+    modality = subject.line.modality
+    module, _, package = _INPUTS[modality]
+    shutil.copyfile(_RUNNER / "run.py", folder / "run.py")
+    shutil.copyfile(_RUNNER / f"{module}.py", folder / "reading.py")
+    needed = sorted(filter(None, ["numpy", package, chosen.runtime]))
+    pins = "".join(f"{distribution}=={version(distribution)}\n" for distribution in needed)
+    (folder / "requirements.txt").write_text(pins, encoding="utf-8")
+    text = _README.format(
+        detector=subject.detector,
+        line=subject.line.name,
+        version=subject.version,
+        name=name,
+        takes=_TAKES[modality],
+        places=", start, end" if modality is Modality.TABLE else "",
+    )
+    (folder / "README.txt").write_text(text, encoding="utf-8")
+
+
+def describe(
+    folder: Path,
+    subject: Subject,
+    *,
+    name: str,
+    chosen: Format,
+    outputs: tuple[str, ...],
+    preparation: Mapping[str, Any],
+    calibration: Calibration,
+) -> dict[str, Any]:
+    """What `linewright.json` says of the files in `folder` before the gate has seen them."""
+    return {
+        "format": FORMAT,
+        "line": subject.line.name,
+        "version": subject.version,
+        "detector": subject.detector,
+        "dataset": subject.dataset,
+        "source_sha256": subject.source,
+        "modality": subject.line.modality.value,
+        "export": name,
+        "model": chosen.file,
+        "input": _INPUTS[subject.line.modality][1],
+        "outputs": list(outputs),
+        "labels": list(get_args(Word)),
+        "preparation": dict(preparation),
+        "calibration": calibration.model_dump(mode="json", exclude={"reference"}),
+        "files": {path: digest for path, digest in folder_hashes(folder).items() if path != DESCRIPTION},
+    }
+
+
+def write_description(folder: Path, description: Mapping[str, Any]) -> str:
+    """Write `linewright.json`; return its SHA-256, which stands for the whole export."""
+    path = folder / DESCRIPTION
+    path.write_text(json.dumps(description, indent=1, allow_nan=False), encoding="utf-8")
+    return sha256_file(path)
+
+
+def judged(
+    description: Mapping[str, Any], *, calibration: Calibration, figures: Figures, limits: Limits
+) -> dict[str, Any]:
+    """The description with the threshold that is exported and what the gate found."""
+    gate = {**figures.model_dump(mode="json"), "limits": limits.model_dump(mode="json")}
+    return {**description, "calibration": calibration.model_dump(mode="json", exclude={"reference"}), "gate": gate}
+
+
+def preparation_of(subject: Subject, network: WholeNetwork) -> dict[str, Any]:
+    """How a file becomes the network's input: how it is read, then what the detector itself does."""
+    if subject.schema is None:
+        return {"white_level": subject.line.image.white_level or 65535, **network.preparation}
+    schema = subject.schema
+    return {
+        "columns": [column.model_dump(mode="json") for column in schema.features],
+        "window": schema.window,
+        "stride": schema.stride,
+        "timestamp": schema.timestamp or "",
+        "group": subject.line.table.group,
+        **network.preparation,
+    }

@@ -1,0 +1,1 @@
+"""What goes with an export and scores with it: no module here imports anything of Linewright's but its neighbours."""

@@ -1,0 +1,28 @@
+"""Images as an exported network takes them: what `components.samples.images` and `components.models.images` do."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+
+def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
+    """The one sample in an image file: no place in it, and the network's input ``(1, H, W, 3)``."""
+    yield [{}], pixels(data, spec)
+
+
+def pixels(data: bytes, spec: dict[str, Any]) -> Any:
+    """``(1, H, W, 3)`` of uint8: RGB, upright as EXIF says, 16 bits scaled by the white level, resized."""
+    opened, white = Image.open(io.BytesIO(data)), spec["preparation"]["white_level"]
+    deep = any(";16" in str(tile[3]) for tile in opened.tile) and not opened.mode.startswith("I;16")
+    if opened.mode in {"I", "F"} or (deep and white != 65535):
+        raise ValueError(f"pixels of mode {opened.mode} are not read; save the image with 8 bits a channel")
+    image: Image.Image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray(np.minimum(np.rint(np.asarray(image) * (255.0 / white)), 255).astype(np.uint8))
+    if image.mode in {"P", "PA"}:
+        image = image.convert("RGBA")
+    height, width = spec["preparation"]["size"]
+    return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR))[None]

@@ -1,0 +1,42 @@
+"""`linewright export`: a model as a folder that runs without Linewright."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.common import OPERATOR, AsActor, Json, LineName, Version, console, open_workspace, print_json
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command()(export)
+
+
+def export(
+    name: LineName,
+    version: Version,
+    format_name: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="onnx, openvino or openvino-int8.")
+    ] = "onnx",
+    out: Annotated[Path | None, typer.Option(help="Folder; must be empty or missing.", show_default="exports/")] = None,
+    actor: AsActor = OPERATOR,
+    json: Json = False,
+) -> None:
+    """Write a model version as a folder that runs without Linewright, if its verdicts stay the same."""
+    from flows.commands.common import bars
+    from flows.jobs.export import export_model
+
+    app = open_workspace()
+    with bars():
+        found = export_model(app, name, version=version, format_name=format_name, out=out, actor=actor)
+    made = found.made
+    if json:
+        figures = made.figures.model_dump(mode="json")
+        print_json({"folder": str(found.folder), "sha256": made.digest, "figures": figures})
+        return
+    console.print(
+        f"[green]{name} v{version} as {format_name}:[/] {found.folder}\n  {made.figures}\n"
+        f"Next: python {found.folder}/run.py FILE...",
+        soft_wrap=True,
+    )

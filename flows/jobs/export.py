@@ -1,0 +1,139 @@
+"""The export job: a registered model as a folder for a machine without Linewright, if the gate lets it leave."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.approve.rules import load_rules
+from components.core.contracts import Label, ManifestColumn, ModelVersion, Split
+from components.core.errors import ConfigError, RefusedError
+from components.core.hashing import sha256_json
+from components.core.lines import LineConfig
+from components.export.folder import DESCRIPTION, Subject
+from components.export.formats import find_format
+from components.export.gate import Limits, objections
+from components.export.making import Made, Material, make_export, network_of
+from components.models import registry
+from flows.data import LineData
+from flows.jobs.modelling import CALIBRATION_FILE
+from flows.jobs.models import load_model
+from flows.progress import report
+from flows.wiring import Linewright
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """An export that the gate let leave, and where it is."""
+
+    folder: Path
+    made: Made
+
+
+def export_model(
+    app: Linewright, name: str, *, version: int, format_name: str, out: Path | None, actor: str
+) -> Exported:
+    """Write a model version to the folder `out`, or to the workspace's own where that is None.
+
+    Raises:
+        ConfigError: There is no such format, or the folder is not empty.
+        ModelError: The detector cannot be exported.
+        NotEnoughDataError: There are no samples to compare on.
+        RefusedError: Its verdicts are too far from the model's; nothing but the ledger's event is left.
+    """
+    chosen, line = find_format(format_name), app.line(name)
+    model = app.records.models.get(name, version)
+    target = (out or app.home / "exports" / name / f"v{version}-{format_name}").absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConfigError(f"{target} is there already and not empty.", hint="Name another folder with --out.")
+    limits = _limits(app, line)
+    detector = load_model(app, model)
+    network = network_of(detector, able=registry.exportable())
+    data = LineData.open(app, line, number=model.dataset)
+    with _beside(target) as work:
+        made = make_export(
+            work,
+            _subject(data, model),
+            detector=detector,
+            network=network,
+            material=_material(app, data, model),
+            name=format_name,
+            chosen=chosen,
+            limits=limits,
+            seed=model.seed,
+            progress=report,
+        )
+        told = {**_told(made, limits), "version": version, "format": format_name, "folder": str(target)}
+        if against := objections(made.figures, limits=limits):
+            app.records.ledger.note("export refused", line=name, actor=actor, data={**told, "because": list(against)})
+            raise RefusedError(
+                f"{name} v{version} as {format_name} is refused: {'; '.join(against)}.",
+                hint="Take another format, or change the export_ limits in gates.yaml.",
+            )
+        work.replace(target)
+    app.tracker.log_file(model.mlflow_run, target / DESCRIPTION, f"exports/{format_name}")
+    app.records.ledger.note("model exported", line=name, actor=actor, data=told)
+    return Exported(folder=target, made=made)
+
+
+def _limits(app: Linewright, line: LineConfig) -> Limits:
+    rules = load_rules(app.config_path("gates.yaml"), line.gates)
+    return Limits(
+        flip_share=rules.export_flip_share,
+        unsure_change=rules.export_unsure_change,
+        correlation=rules.export_correlation,
+    )
+
+
+def _subject(data: LineData, model: ModelVersion) -> Subject:
+    return Subject(
+        line=data.line,
+        version=model.version,
+        detector=model.detector,
+        dataset=data.version.tag,
+        source=sha256_json(model.files),
+        schema=data.schema,
+    )
+
+
+def _material(app: Linewright, data: LineData, model: ModelVersion) -> Material:
+    """Calibration and test samples, and those whose scores the threshold came from."""
+    folder = app.tracker.local_folder(model.folder)
+    held_out: dict[str, float] = json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8"))
+    manifest = data.manifest
+    splits = (str(Split.CALIBRATION), str(Split.TEST))
+    wanted = manifest[ManifestColumn.SPLIT].isin(splits) | manifest[ManifestColumn.SAMPLE].isin(list(held_out))
+    rows = manifest[wanted].reset_index(drop=True)
+    return Material(
+        rows=rows,
+        samples=data.samples(rows),
+        training=data.rows(Split.TRAIN, label=Label.NORMAL),
+        held_out=held_out,
+        read=data.read,
+    )
+
+
+def _told(made: Made, limits: Limits) -> dict[str, Any]:
+    """What the ledger keeps of an export."""
+    return {
+        "sha256": made.digest,
+        "threshold": made.calibration.threshold,
+        "figures": made.figures.model_dump(mode="json"),
+        "limits": limits.model_dump(mode="json"),
+    }
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """A folder beside `target`, on the same disk; whatever is left of it afterwards is removed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    work = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

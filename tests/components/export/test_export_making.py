@@ -1,0 +1,167 @@
+"""Exports score what the detector scores, in another process and without our packages."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.core.contracts import Calibration, Scores
+from components.core.errors import ConfigError, ModelError, NotEnoughDataError
+from components.core.hashing import folder_hashes, sha256_file
+from components.core.scoring import score_all
+from components.export.folder import DESCRIPTION
+from components.export.formats import FORMATS, find_format
+from components.export.making import _recalibrated, network_of
+from components.metrics.verdicts import NINETY_FIVE, answers
+from components.samples.images import decode_image
+from components.samples.tables import cut, encode, read_table, window_starts
+
+ALL = [("image", name) for name in FORMATS] + [("table", "onnx"), ("table", "openvino")]
+
+
+def run(folder: Path, *files: Path, cwd: Path) -> subprocess.CompletedProcess:
+    """The runner in a process that can import nothing of ours."""
+    command = [sys.executable, "-I", str(folder / "run.py"), *map(str, files)]
+    environment = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+
+
+def native(case) -> tuple[list, Scores]:
+    """Places and scores of the samples in the case's files, by the detector itself."""
+    if case.schema is None:
+        images = [decode_image(path.read_bytes(), case.line.image) for path in case.files]
+        return [{}] * len(images), case.detector.score(images)
+    frame = read_table(case.files[0].read_bytes())
+    bounds = window_starts(frame, case.schema)
+    scores = case.detector.score(cut(encode(frame, case.schema), bounds, window=case.schema.window))
+    return [{"start": low, "end": high} for low, high in bounds.tolist()], scores
+
+
+def spread_of(half: float, calibration: Calibration) -> float:
+    """The standard deviation of a score whose stated uncertainty is `half`."""
+    return np.sqrt(max(half**2 - ((calibration.high - calibration.low) / 2) ** 2, 0)) / NINETY_FIVE
+
+
+@pytest.mark.parametrize(("modality", "name"), ALL)
+def test_the_runner_says_what_the_model_says(modality, name, exports, image_case, table_case, tmp_path):
+    case = image_case if modality == "image" else table_case
+    folder, made = exports[modality, name]
+    done = run(folder, *case.files, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    places, scores = native(case)
+    found = np.array([one["score"] for one in said])
+    expected = answers(scores.image, made.calibration, uncertainty=scores.uncertainty)
+    halves = [one["uncertainty"] for one in said]
+    if name == "openvino-int8":
+        assert found == pytest.approx(scores.image, rel=0.5)
+        own = np.array([spread_of(half, made.calibration) for half in halves])
+        expected = answers(found, made.calibration, uncertainty=own)
+    else:
+        assert found == pytest.approx(scores.image, rel=1e-5)
+        assert halves == pytest.approx([answer.uncertainty for answer in expected], rel=1e-3)
+    assert [one["verdict"] for one in said] == [answer.word for answer in expected]
+    assert {one["threshold"] for one in said} == {made.calibration.threshold}
+    assert [{key: one[key] for key in ("start", "end") if key in one} for one in said] == places
+
+
+@pytest.mark.parametrize(("modality", "name"), ALL)
+def test_the_gate_finds_them_equal(modality, name, exports, image_case, table_case):
+    case = image_case if modality == "image" else table_case
+    folder, made = exports[modality, name]
+    figures = made.figures
+    assert figures.samples == len(case.material.rows)
+    assert (figures.flips, figures.not_finite) == (0, 0)
+    if name != "openvino-int8":
+        assert figures.changed == 0
+        assert figures.pearson > 0.999999
+        assert figures.largest_difference < 1e-5
+        assert made.calibration == case.detector.calibration
+    described = json.loads((folder / DESCRIPTION).read_text())
+    assert described["gate"]["flips"] == 0
+    assert described["calibration"]["threshold"] == made.calibration.threshold
+    assert described["files"] == {path: sha for path, sha in folder_hashes(folder).items() if path != DESCRIPTION}
+    assert sha256_file(folder / DESCRIPTION) == made.digest
+
+
+def test_eight_bits_get_a_threshold_of_their_own_scores(exports, image_case):
+    folder, made = exports["image", "openvino-int8"]
+    before = image_case.detector.calibration
+    assert made.calibration.threshold != before.threshold
+    assert made.calibration.threshold == pytest.approx(before.threshold, rel=0.2)
+    assert (made.calibration.samples, made.calibration.false_alarm_rate) == (before.samples, before.false_alarm_rate)
+    assert (folder / "model.bin").stat().st_size < (exports["image", "openvino"][0] / "model.bin").stat().st_size / 2
+
+
+def test_held_out_scores_move_by_what_eight_bits_changed(image_case):
+    """Scores of folds' models, each 1 above the final model's; 8 bits add 0.25: so does the threshold."""
+    material, calibration = image_case.material, image_case.detector.calibration
+    before = score_all(image_case.detector, material.samples).image
+    apart = replace(material, held_out={name: score + 1 for name, score in material.held_out.items()})
+    moved = _recalibrated(calibration, apart, Scores(image=before), Scores(image=before + 0.25), seed=0)
+    assert moved.threshold == pytest.approx(calibration.threshold + 1.25)
+    assert moved.samples == calibration.samples
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "run.py"])
+def test_a_changed_file_is_refused(file, exports, image_case, tmp_path):
+    source, _ = exports["image", "onnx"]
+    folder = tmp_path / "copy"
+    folder.mkdir()
+    for path in source.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    with (folder / file).open("ab") as stream:
+        stream.write(b"\n")
+    done = run(folder, image_case.files[0], cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"{folder / file} is not the file that was exported" in done.stderr
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_others_scored(exports, image_case, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    done = run(exports["image", "onnx"][0], broken, image_case.files[0], cwd=tmp_path)
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr.startswith(f"{broken}: ")
+
+
+def test_nothing_is_quantized_without_a_backbone(table_case, tmp_path):
+    with pytest.raises(ModelError, match="no backbone"):
+        table_case.export("openvino-int8", tmp_path / "x")
+
+
+def test_an_export_needs_samples_to_be_compared_on(image_case, tmp_path):
+    training = image_case.material.rows.assign(split="train")
+    with pytest.raises(NotEnoughDataError, match="no calibration or test sample"):
+        image_case.export("onnx", tmp_path / "x", material=replace(image_case.material, rows=training))
+
+
+def test_a_detector_that_cannot_be_exported_says_which_can():
+    class Other:
+        name = "other"
+
+    with pytest.raises(ModelError, match=r"'other' cannot be exported\. These can: one, two"):
+        network_of(Other(), able=("one", "two"))
+
+
+def test_an_unknown_format_names_the_known():
+    with pytest.raises(ConfigError, match=r"no export format 'openvine'\. Did you mean 'openvino'"):
+        find_format("openvine")
+
+
+def test_the_runner_is_short_and_imports_nothing_of_ours(exports):
+    for folder, _ in exports.values():
+        for name in ("run.py", "reading.py"):
+            tree = ast.parse((folder / name).read_text())
+            imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+            assert not {module for module in imported if module.split(".")[0] in {"components", "flows", "agents"}}
+        assert len((folder / "run.py").read_text().splitlines()) <= 75
+        assert (folder / "requirements.txt").read_text().startswith("numpy==")

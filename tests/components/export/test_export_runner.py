@@ -1,0 +1,118 @@
+"""The runner reads files as we do: images bit for bit, tables cell for cell and window for window."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from components.core.lines import ImageOptions, TableOptions
+from components.export.runner import images, tables
+from components.models.images import scaled
+from components.samples.images import decode_image
+from components.samples.tables import encode_cells, infer_schema, read_table
+from components.samples.windows import cut, window_starts
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (50, 70), np.uint8)
+COLOUR = RNG.integers(0, 256, (50, 70, 3), np.uint8)
+
+
+def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(Image.fromarray(COLOUR), "JPEG", exif=exif.tobytes())
+
+
+def palette() -> bytes:
+    picture = Image.fromarray(COLOUR).quantize(16)
+    return encoded(picture, transparency=3)
+
+
+FILES = {
+    "grey": encoded(Image.fromarray(GREY)),
+    "colour": encoded(Image.fromarray(COLOUR), "BMP"),
+    "alpha": encoded(Image.fromarray(np.dstack([COLOUR, GREY]))),
+    "turned": rotated(),
+    "palette": palette(),
+    "deep": encoded(Image.fromarray(GREY.astype(np.uint16) * 16 + 7)),
+    "deep tiff": encoded(Image.fromarray(GREY.astype(np.uint16) * 16 + 7), "TIFF"),
+    "cmyk": encoded(Image.fromarray(COLOUR).convert("CMYK"), "JPEG"),
+    "two colours": encoded(Image.fromarray(GREY > 128)),
+}
+
+
+@pytest.mark.parametrize("white", [0, 4095])
+@pytest.mark.parametrize("name", FILES)
+def test_images_are_the_same_bits(name, white):
+    ours = scaled(decode_image(FILES[name], ImageOptions(white_level=white)), height=64, width=64)
+    spec = {"preparation": {"size": [64, 64], "white_level": white or 65535}}
+    found = images.pixels(FILES[name], spec)
+    assert found.dtype == np.uint8
+    assert np.array_equal(found[0], ours)
+
+
+def test_an_image_of_the_network_s_size_is_left_alone():
+    data = encoded(Image.fromarray(COLOUR[:50, :50]))
+    assert np.array_equal(
+        images.pixels(data, {"preparation": {"size": [50, 50], "white_level": 65535}})[0], COLOUR[:50, :50]
+    )
+
+
+def text(delimiter: str = ",", point: str = ".") -> bytes:
+    """Fifty rows with a gap in time, a step backwards, missing and strange cells; the mode changes the group."""
+    rng = np.random.default_rng(1)
+    times = [f"2025-03-0{1 + number // 30}T10:{number % 30:02d}:00" for number in range(50)]
+    times[20] = "2025-03-01T09:00:00"
+    lines = [delimiter.join(["time", "flow", "valve", "mode", "part"])]
+    for number, time in enumerate(times):
+        strange = ["", "?", "NaN", "ERR", "inf"] if point == "." else ["", "?", "NaN", "-", "null"]
+        flow = strange[number] if number < 5 else f"{rng.normal(5, 1):.3f}".replace(".", point)
+        valve = ["True", "False"][number % 2]
+        mode = "eco" if number % 3 else " boost"
+        lines.append(delimiter.join([time, flow, valve, mode, f"p{number // 17}"]))
+    return ("\n".join(lines) + "\n").encode()
+
+
+@pytest.mark.parametrize(("delimiter", "point"), [(",", "."), (";", ","), ("\t", ".")])
+@pytest.mark.parametrize("window", [1, 8])
+def test_windows_are_the_same_values(delimiter, point, window):
+    options = TableOptions(window=window, stride=max(window - 3, 1), timestamp="time", group="part")
+    data = text(delimiter, point)
+    frame = read_table(data)
+    schema = infer_schema(frame, options)
+    assert [column.kind for column in schema.features] == ["numeric", "numeric", "categorical"]
+    values = encode_cells(frame, schema)
+    values[np.isinf(values)] = np.nan
+    bounds = window_starts(frame, schema, group="part")
+    spec = {
+        "preparation": {
+            "columns": [column.model_dump() for column in schema.features], "window": window, "stride": schema.stride,
+            "timestamp": "time", "group": "part", "offset": [1.0, 0.0, 0.0], "unit": [2.0, 1.0, 1.0], "limit": 1e6,
+        }
+    }  # fmt: skip
+    parts = list(tables.samples(data, spec))
+    assert [place for places, _ in parts for place in places] == [{"start": a, "end": b} for a, b in bounds.tolist()]
+    expected = (cut(values, bounds, window=window) - [1.0, 0.0, 0.0]) / [2.0, 1.0, 1.0]
+    assert np.array_equal(np.concatenate([one for _, one in parts]), expected.astype(np.float32), equal_nan=True)
+
+
+def test_a_category_never_seen_and_a_missing_column():
+    column = {"name": "mode", "kind": "categorical", "categories": ["eco"]}
+    spec = {"preparation": {"columns": [column]}}
+    assert tables.cells([{"mode": "eco"}, {"mode": "new"}], spec).tolist() == [[0], [-1]]
+    with pytest.raises(ValueError, match="column 'mode' is missing"):
+        tables.cells([{"other": "1"}], spec)
+
+
+def test_times_are_numbers_or_iso():
+    rows = [{"t": one} for one in ("1", "2", "3", "30", "31")]
+    assert tables._breaks(rows, "t", "") == [3]
+    assert pd.Timestamp("2025-03-01T10:00:00+02:00").timestamp() == tables._seconds("2025-03-01T10:00:00+02:00")

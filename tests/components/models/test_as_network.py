@@ -1,0 +1,80 @@
+"""A detector as one ONNX network scores as the detector does, whatever its parameters."""
+
+import numpy as np
+import pytest
+
+from components.core.errors import ModelError
+from components.core.exportable import Exportable, WholeNetwork
+from components.models import registry
+from components.models.images import scaled
+from components.models.onnx_graph import OnnxGraph
+
+PARAMS = {
+    "memory-bank": [{"tiles": 2}, {"stages": "2-3-4", "pooling": 3, "neighbours": 3, "reweight": 4}],
+    "gaussian": [{"stages": "3-4", "components": "negligible"}],
+    "dino-memory": [{"neighbours": 2, "tiles": 2}],
+    "reference": [{}],
+}
+
+
+def run(network: WholeNetwork, values) -> dict[str, np.ndarray]:
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
+    given = session.get_inputs()[0].name
+    return dict(zip(network.outputs, session.run(list(network.outputs), {given: values}), strict=True))
+
+
+def test_the_registry_knows_which_can_be_exported(case):
+    assert issubclass(registry._class(registry.DETECTORS[case.name]), Exportable) == (
+        case.name in registry.exportable()
+    )
+
+
+@pytest.mark.parametrize(("name", "params"), [(name, params) for name, some in PARAMS.items() for params in some])
+def test_images(name, params, cases, listed):
+    case = cases[name]
+    detector = case.make(**params)
+    labels = [0] * len(case.normal) + [1] * 2
+    detector.fit(listed(case.normal + case.anomalous[:2], labels), seed=0)
+    network = detector.as_network()
+    size = network.preparation["size"][0]
+    images = case.fresh[:2] + case.anomalous[-1:]
+    found = [run(network, scaled(image, height=size, width=size)[None]) for image in images]
+    expected = detector.score(images)
+    assert [float(one["score"][0]) for one in found] == pytest.approx(expected.image, rel=1e-5)
+    if expected.uncertainty is not None:
+        spreads = [float(one["uncertainty"][0]) for one in found]
+        assert spreads == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-5 * expected.image.max())
+    maps = np.concatenate([one["map"] for one in found])
+    assert np.abs(maps - expected.maps).max() < 1e-4 * expected.maps.max()
+
+
+@pytest.mark.parametrize("window", [1, 7])
+def test_tables(window, cases, listed, make_rows):
+    case = cases["deepsad"]
+    schema = case.schema.model_copy(update={"window": window})
+    detector = registry.create("deepsad", case.params, schema=schema)
+    detector.fit(listed(make_rows(0, 300, window)), seed=0)
+    windows = make_rows(1, 40, window)
+    windows[0, 0, 1], windows[1, 0, 2], windows[2, :, 2], windows[3, :, 0] = 1e30, -1, np.nan, np.nan
+    network = detector.as_network()
+    how = network.preparation
+    values = (windows - np.array(how["offset"])) / np.array(how["unit"])
+    given = np.clip(values, -how["limit"], how["limit"]).astype(np.float32)
+    found, expected = run(network, given), detector.score(windows)
+    assert found["score"] == pytest.approx(expected.image, rel=1e-5)
+    assert found["uncertainty"] == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-6)
+
+
+def test_images_at_their_own_aspect_are_not_exported(cases):
+    with pytest.raises(ModelError, match=r"resize: fit; an exported network takes one shape\. Retrain with params"):
+        cases["gaussian"].fitted(resize="fit").as_network()
+
+
+def test_an_unsound_network_is_never_written():
+    graph = OnnxGraph()
+    x = graph.windows(rows=2, columns=3)
+    graph.output("score", graph.op("MatMul", x, np.ones((5, 1), np.float32), shape=(-1, 2, 1)))
+    with pytest.raises(ValueError, match="no sound ONNX"):
+        graph.serialized()

@@ -1,0 +1,86 @@
+"""`linewright export` on a registered model: what leaves runs by itself, what is refused leaves a record alone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from components.core.errors import RefusedError
+from components.core.hashing import sha256_file
+from components.export.runner import run
+from flows.jobs.export import export_model
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def exported(story, linewright):
+    return linewright.good("export", "pump", "1", "--format", "onnx", "--json").json[0]
+
+
+def events(linewright, kind):
+    records = linewright.open().records
+    return [event for event in records.ledger.events("pump") if event.kind == kind]
+
+
+def test_the_export_says_what_score_says(exported, story, linewright):
+    source = linewright.folder / "sources" / "pump" / "pump-1.csv"
+    command = [sys.executable, "-I", f"{exported['folder']}/run.py", str(source)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd="/", env={"PATH": os.environ["PATH"]}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    mine = [json.loads(line) for line in done.stdout.splitlines()]
+    theirs = linewright.good("score", "pump", str(source), "--json").json
+    assert {one["model_version"] for one in theirs} == {1}
+    assert [(one["start"], one["end"], one["verdict"]) for one in mine] == [
+        (one["start"], one["end"], one["verdict"]) for one in theirs
+    ]
+    assert [one["score"] for one in mine] == pytest.approx([one["score"] for one in theirs], rel=1e-5)
+
+
+def test_it_is_recorded(exported, linewright):
+    event = events(linewright, "model exported")[-1]
+    assert event.actor == "operator"
+    assert event.data["format"] == "onnx"
+    assert event.data["sha256"] == exported["sha256"] == sha256_file(Path(exported["folder"], "linewright.json"))
+    assert event.data["figures"]["flips"] == 0
+    tree = linewright.good("lineage", "pump", "1", "--json").json[0]
+    assert [node["name"] for node in tree["nodes"] if node["kind"] == "export"] == [exported["sha256"]]
+
+
+def test_an_export_that_flips_verdicts_is_refused_and_leaves_its_record_alone(exported, linewright, monkeypatch):
+    def noisy(folder):
+        spec, network = opened(folder)
+        return spec, lambda values: {"score": network(values)["score"][::-1]}
+
+    opened = run.opened
+    monkeypatch.setattr(run, "opened", noisy)
+    app = linewright.open()
+    folder = linewright.folder / "refused" / "here"
+    with pytest.raises(RefusedError, match=r"refused: .*verdicts flip|refused: .*correlation"):
+        export_model(app, "pump", version=1, format_name="onnx", out=folder, actor="operator")
+    assert list(folder.parent.iterdir()) == []
+    event = events(linewright, "export refused")[-1]
+    assert event.data["because"]
+    assert event.data["figures"]["pearson"] < 0.95
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["1", "--format", "tflite"], "no export format 'tflite'"),
+        (["77"], "77"),
+        (["1", "--format", "openvino-int8"], "no backbone"),
+        (["1"], "not empty"),
+    ],
+)
+def test_what_cannot_be_done_is_one_clear_line(arguments, said, exported, linewright):
+    done = linewright("export", "pump", *arguments)
+    assert done.code == 1
+    assert done.out == ""
+    assert len(done.err.splitlines()) == 1
+    assert said in done.err
