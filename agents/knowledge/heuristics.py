@@ -20,6 +20,7 @@ class DataFacts(Record):
         validation_samples: Samples that trials are scored on.
         synthetic: Whether validation's anomalies are drawn by us.
         short_side, long_side: Median size of the images in pixels; None for tables.
+        aspect: Median of the images' longer side by their shorter one; None for tables.
         grey: Whether the images have no colour; None for tables.
         features, window: Columns and rows of a window; None for images.
     """
@@ -31,6 +32,7 @@ class DataFacts(Record):
     synthetic: bool
     short_side: int | None = None
     long_side: int | None = None
+    aspect: float | None = None
     grey: bool | None = None
     features: int | None = None
     window: int | None = None

@@ -260,6 +260,8 @@ class OnBackbone(ABC, Generic[P]):
         found: list[list[Floats]] = [[] for _ in tiles]
         for places in shapes.values():
             layers = self._backbone.features(np.stack([tiles[place] for place in places]))
+            if not all(np.isfinite(layer.sum()) for layer in layers):
+                raise ModelError("The backbone gave features that are not finite.", hint="Restore its weights.")
             for number, place in enumerate(places):
                 found[place] = [layer[number] for layer in layers]
         return found

@@ -77,7 +77,7 @@ def sampled(
         progress: Told of every batch.
 
     Raises:
-        ModelError: All images are of one flat colour each, or a feature is not finite.
+        ModelError: All images are of one flat colour each.
     """
     # Filled in place: to join parts at the end would take the memory twice. Rows that stay empty take none.
     kept = np.empty((len(share.images) * turns * min(share.quota, shape[0]), shape[1]), np.float32)
@@ -99,6 +99,4 @@ def sampled(
             f"All {read} images are of one flat colour each: there is nothing to learn.",
             hint="Check the camera or the source.",
         )
-    if not np.isfinite(kept[:filled].sum(dtype=np.float64)):
-        raise ModelError("The backbone gave features that are not finite.", hint="Use f32, or restore its weights.")
     return Sampled(patches=kept[:filled], images=origins[:filled], read=read, seen=seen)

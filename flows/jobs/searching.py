@@ -125,6 +125,7 @@ def facts_of(job: RetrainJob, validation: Samples, *, synthetic: bool) -> DataFa
         **counts,
         short_side=int(np.median(sides.min(axis=1))),
         long_side=int(np.median(sides.max(axis=1))),
+        aspect=float(np.median(sides.max(axis=1) / sides.min(axis=1))),
         grey=_grey(images),
     )
 
