@@ -19,9 +19,10 @@ from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, batches, silent
 from . import heads
 from .backbones import Backbone
+from .exported import ExportableOnBackbone
 from .images import over_square
 from .inference import Floats
-from .on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
+from .on_backbone import IMAGES_AT_ONCE, in_parts, numbers
 from .onnx_graph import OnnxGraph, Value
 from .params import base
 from .params.features import GaussianParams
@@ -57,7 +58,7 @@ class Normal:
         return graph.length(graph.product(graph.minus(rows, self.mean), self.whitening))
 
 
-class Gaussian(OnBackbone[GaussianParams]):
+class Gaussian(ExportableOnBackbone[GaussianParams]):
     """See the module. Maps have one cell a patch of the finest stage, spread over the whole image."""
 
     name: ClassVar[str] = "gaussian"

@@ -12,15 +12,12 @@ from pydantic import ValidationError
 
 from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
-from ..core.exportable import WholeNetwork
 from ..core.ports import Batch, Image, Progress, Samples, silent
 from ..core.scoring import score_all
-from . import heads
 from .backbones import COMPILED, Backbone
 from .bundle import read_bundle, write_bundle
 from .images import check_image, scaled
 from .inference import Floats, Precision
-from .onnx_graph import OnnxGraph, Value
 from .params import base
 from .precision import Proof, compared, usable_precision
 from .preflight import network_bytes, reading_bytes
@@ -112,33 +109,6 @@ class OnBackbone(ABC, Generic[P]):
         assert maps is not None
         return maps
 
-    def as_network(self) -> WholeNetwork:
-        """See `components.core.exportable`."""
-        self._learned()
-        frame = self._frame
-        if frame.resize != "stretch":
-            raise ModelError(
-                f"This {self.noun} was fitted with resize: {frame.resize}; an exported network takes one shape.",
-                hint="Retrain with params: {resize: stretch}.",
-            )
-        cuts = frame.cuts(frame.side)
-        graph = OnnxGraph(
-            height=frame.size,
-            width=frame.size,
-            canvas=frame.side,
-            corners=[(row.start, column.start) for row in cuts for column in cuts],
-        )
-        tiles = self._backbone.drawn(graph)
-        graph.head()
-        pairs = zip(tiles, self._backbone.strides, strict=True)
-        outputs = self._outputs(
-            graph, [heads.canvas_of(graph, tile, cuts=cuts, stride=stride) for tile, stride in pairs]
-        )
-        for name, value in outputs.items():
-            graph.output(name, value)
-        preparation = {"size": [frame.side] * 2, "resize": "bilinear, antialiased, both sides on their own"}
-        return WholeNetwork(onnx=graph.serialized(), outputs=tuple(outputs), preparation=preparation)
-
     def save(self, directory: Path) -> None:
         """See `components.models.bundle`; the backbone's weights go with it, so that the folder needs nothing else."""
         tensors = {_WEIGHTS + name: tensor for name, tensor in self._backbone.tensors().items()}
@@ -208,10 +178,6 @@ class OnBackbone(ABC, Generic[P]):
         Raises:
             ModelError: It is not fitted.
         """
-
-    @abstractmethod
-    def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:
-        """Outputs of an exported network by name, of its backbone's `stages`; see `WholeNetwork`."""
 
     @abstractmethod
     def _restore(self, learned: Mapping[str, NDArray[Any]]) -> bool:

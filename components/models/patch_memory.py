@@ -20,11 +20,12 @@ from ..core.seeds import generator
 from . import heads
 from .backbones import Backbone
 from .coreset import Coreset, k_centres
+from .exported import ExportableOnBackbone
 from .images import over_square
 from .inference import Floats
 from .left_out import left_out_scores
 from .nearest import Bank
-from .on_backbone import BackboneParams, OnBackbone, in_parts
+from .on_backbone import BackboneParams, in_parts
 from .onnx_graph import OnnxGraph, Value
 from .preflight import memory_bytes
 from .resampled import Halves
@@ -50,7 +51,7 @@ P = TypeVar("P", bound=_MemoryParams)
 Doubles = NDArray[np.float64]
 
 
-class PatchMemory(OnBackbone[P]):
+class PatchMemory(ExportableOnBackbone[P]):
     """See the module. Maps have one cell a patch, spread over the whole image whatever its aspect.
 
     Attributes:
