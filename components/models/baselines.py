@@ -54,7 +54,7 @@ class Baseline(ABC, Generic[P]):
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """See `Detector.fit`."""
         windows, labels = training_windows(samples, limit=self._params.max_samples, seed=seed)
-        self._encoder = TableEncoder.fit(windows[labels == 0], self._schema)
+        self._encoder = TableEncoder.fit(windows[labels == 0], self._schema, features=self._params.features)
         progress("fitting", 0, 1)
         self._learned = self._learn(self._encoder.encode(windows[labels == 0]), derive_seed(seed, self.name))
         self._prepare()

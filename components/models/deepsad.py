@@ -26,7 +26,7 @@ from .on_table import occlusion, training_windows
 from .onnx_graph import OnnxGraph
 from .parallel import one_thread
 from .params.tables import DeepSADParams
-from .sad_network import Decoder, Members, Scorer, View
+from .sad_network import ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
 from .sad_training import draw_masks, pretrain, train
 
 HELD_OUT = 0.1
@@ -62,20 +62,20 @@ class DeepSAD:
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """See `Detector.fit`; labelled anomalies among `samples` are learned from."""
         windows, labels = training_windows(samples, limit=self._params.max_samples, seed=seed)
-        self._encoder = TableEncoder.fit(windows[labels == 0], self._schema)
+        self._encoder = TableEncoder.fit(windows[labels == 0], self._schema, features=self._params.features)
         features = torch.from_numpy(self._encoder.encode(windows))
         anomalous = torch.from_numpy(labels == 1)
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, "deepsad"))
-            self._scorer = self._trained(features[~anomalous], features[anomalous], progress)
+            self._scorer = self._trained(self._encoder, features[~anomalous], features[anomalous], progress)
 
-    def _trained(self, normal: Tensor, anomalous: Tensor, progress: Progress) -> Scorer:
+    def _trained(self, encoder: TableEncoder, normal: Tensor, anomalous: Tensor, progress: Progress) -> Scorer:
         params = self._params
-        view = View.of(normal)
+        view = View.of(normal, rows=encoder.rows)
         seen = view(normal)[torch.randperm(len(normal))]
         size = max(1, round(HELD_OUT * len(seen)))
         held, kept = view.inputs(seen[:size]), view.inputs(seen[size:])
-        members, decoder = self._built(kept.shape[1])
+        members, decoder = self._built(encoder, kept.shape[1])
         pretrain(members, decoder, normal=kept.float(), held=held.float(), params=params, progress=progress)
         centre = train(
             members,
@@ -101,14 +101,17 @@ class DeepSAD:
         }
         return Scorer(view, members, parts=parts, neighbours=params.neighbours).requires_grad_(False).eval()
 
-    def _built(self, inputs: int) -> tuple[Members, Decoder]:
-        shape = {
-            "members": self._params.seeds,
-            "inputs": inputs,
-            "hidden": self._params.hidden,
-            "latent": self._params.latent_dim,
-        }
-        return Members(**shape), Decoder(**shape)
+    def _built(self, encoder: TableEncoder, inputs: int) -> tuple[Networks, Decoder]:
+        count, hidden, latent = self._params.seeds, self._params.hidden, self._params.latent_dim
+        decoder = Decoder(members=count, inputs=inputs, hidden=hidden, latent=latent)
+        if not encoder.rows:
+            return Members(members=count, inputs=inputs, hidden=hidden, latent=latent), decoder
+        window = encoder.table.window
+        columns = encoder.rows // window
+        return (
+            ConvolutionalMembers(members=count, columns=columns, window=window, hidden=hidden, latent=latent),
+            decoder,
+        )
 
     def score(self, batch: Batch) -> Scores:
         """See `Detector.score`; in double precision, so that batches do not matter. A usual sample scores about 1."""
@@ -159,8 +162,8 @@ class DeepSAD:
         try:
             encoder = TableEncoder.model_validate(bundle.header.state["encoder"])
             detector = cls(DeepSADParams.model_validate(bundle.header.params), schema=encoder.table)
-            view = View(tensors["view.mean"], tensors["view.whitening"])
-            members, _ = detector._built(sum(view.whitening.shape))
+            view = View(tensors["view.mean"], tensors["view.whitening"], rows=encoder.rows)
+            members, _ = detector._built(encoder, encoder.rows or sum(view.whitening.shape))
             scorer = Scorer(view, members.double(), parts=tensors, neighbours=detector._params.neighbours)
             scorer.load_state_dict(tensors)
         except (KeyError, ValueError, RuntimeError) as error:
@@ -175,7 +178,7 @@ class DeepSAD:
         return self._encoder, self._scorer
 
 
-def _distances(members: Members, centre: Tensor, inputs: Tensor) -> Tensor:
+def _distances(members: Networks, centre: Tensor, inputs: Tensor) -> Tensor:
     """``(S, N)``."""
     with torch.no_grad():
         found: Tensor = (members(inputs) - centre).square().sum(dim=2).sqrt()

@@ -1,6 +1,7 @@
 """Windows of a table become feature vectors: imputed, summarised, scaled, one-hot; learnt from training windows."""
 
 import warnings
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,12 @@ _IQR = 1.349
 STATISTICS = ("mean", "std", "min", "max", "trend", "roughness")
 """What a window of more than one row says of a numeric column."""
 
+SPECTRAL = ("mean", "std", "centroid", "low", "middle", "high", "top")
+"""The same, seen by its Fourier transform: where its energy lies, and the logarithm of it in four bands."""
+
+Features = Literal["statistics", "spectral", "raw"]
+"""How windows of more than one row are seen; `raw`: as their statistics, and row by row for a convolution."""
+
 
 class TableEncoder(Record):
     """Turns windows ``(N, W, D)`` into features ``(N, F)``; make it with `fit`.
@@ -32,6 +39,7 @@ class TableEncoder(Record):
         medians: ``(D,)`` that stand in for missing values.
         indicators: Columns that had missing values in training; each gets a feature that says so.
         centre, scale: ``(F,)`` of the numeric features; those that were constant in training have scale 1.
+        features: How windows of more than one row are seen.
     """
 
     table: TableSchema
@@ -39,9 +47,16 @@ class TableEncoder(Record):
     indicators: tuple[int, ...]
     centre: tuple[float, ...]
     scale: tuple[float, ...]
+    features: Features = "statistics"
+
+    @property
+    def rows(self) -> int:
+        """How many of the features, the last ones, are the window's own values; columns one after the other."""
+        numeric = sum(column.kind == "numeric" for column in self.table.features)
+        return numeric * self.table.window if self.features == "raw" and self.table.window > 1 else 0
 
     @classmethod
-    def fit(cls, windows: Windows, schema: TableSchema) -> "TableEncoder":
+    def fit(cls, windows: Windows, schema: TableSchema, *, features: Features = "statistics") -> "TableEncoder":
         """Learn from training windows.
 
         Raises:
@@ -53,7 +68,14 @@ class TableEncoder(Record):
             warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value has no median: 0 stands in
             medians = np.nan_to_num(np.nanmedian(rows, axis=0))
         indicators = tuple(int(place) for place in np.flatnonzero(np.isnan(rows).any(axis=0)))
-        draft = cls(table=schema, medians=tuple(map(float, medians)), indicators=indicators, centre=(), scale=())
+        draft = cls(
+            table=schema.model_copy(update={"window": windows.shape[1]}),
+            medians=tuple(map(float, medians)),
+            indicators=indicators,
+            centre=(),
+            scale=(),
+            features=features,
+        )
         raw = draft.raw(values)
         if not (raw.std(axis=0) > 0).any():
             raise ModelError(
@@ -73,13 +95,18 @@ class TableEncoder(Record):
         """``(N, F)`` features before scaling."""
         values = np.where(np.isfinite(windows), windows, np.nan)
         parts: list[NDArray[np.float64]] = []
+        rows: list[NDArray[np.float64]] = []
         for place, column in enumerate(self.table.features):
             cells = values[:, :, place]
             if column.kind == "categorical":
                 parts.append(_shares(cells, len(column.categories)))
             else:
-                parts.append(_summary(np.where(np.isnan(cells), self.medians[place], cells)))
+                known = np.where(np.isnan(cells), self.medians[place], cells)
+                parts.append(_spectrum(known) if self.features == "spectral" else _summary(known))
+                rows.append(known)
         parts += [np.isnan(values[:, :, place]).mean(axis=1, keepdims=True) for place in self.indicators]
+        if self.rows:
+            parts += rows
         return np.concatenate(parts, axis=1)
 
 
@@ -107,6 +134,21 @@ def _summary(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     trend = cells @ time / (time @ time)
     columns = (cells.mean(axis=1), cells.std(axis=1), cells.min(axis=1), cells.max(axis=1), trend, steps.std(axis=1))
     return np.stack(columns, axis=1)
+
+
+def _spectrum(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(N, S)`` of windows ``(N, W)`` of one column, see `SPECTRAL`; the value itself where W is 1.
+
+    Bands are quarters of the frequencies above 0; one that has none, of a window of a few rows, is empty.
+    """
+    if cells.shape[1] == 1:
+        return cells
+    mean, deviation = cells.mean(axis=1), cells.std(axis=1)
+    power = np.abs(np.fft.rfft(cells - mean[:, None], axis=1)[:, 1:]) ** 2 / cells.shape[1]
+    total = power.sum(axis=1)
+    centroid = power @ np.arange(1, power.shape[1] + 1) / np.where(total > 0, total, 1.0)
+    bands = [np.log1p(band.sum(axis=1)) for band in np.array_split(power, 4, axis=1)]
+    return np.stack([mean, deviation, centroid, *bands], axis=1)
 
 
 def _shares(codes: NDArray[np.float64], known: int) -> NDArray[np.float64]:

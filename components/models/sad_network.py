@@ -15,47 +15,57 @@ FLOOR = 0.1
 
 MOST_COMPONENTS = 512
 
+KERNEL = 5
+"""Rows that a unit of the first convolution sees."""
+
 
 class View(nn.Module):
     """Standardised features ``(N, F)`` seen in three ways, ``(N, 2 F + K)``: plain, squashed by arcsinh, and whitened.
 
     The plain ones tell how far off a column is, the squashed ones keep one broken column from drowning the others, the
     whitened ones show what breaks the usual relations between columns. The networks take the last two, `inputs`.
+
+    Where the last `rows` features are a window's own values, they are squashed alone and come last; the networks take
+    them instead.
     """
 
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self, mean: Tensor, whitening: Tensor) -> None:
+    def __init__(self, mean: Tensor, whitening: Tensor, *, rows: int = 0) -> None:
         super().__init__()
+        self.rows = rows
         self.register_buffer("mean", mean)
         self.register_buffer("whitening", whitening)
 
     @classmethod
-    def of(cls, features: Tensor) -> "View":
+    def of(cls, features: Tensor, *, rows: int = 0) -> "View":
         """Learn mean and components from ``(N, F)``; covariance shrunk as Ledoit & Wolf (2004) do."""
         from sklearn.covariance import ledoit_wolf
 
-        squashed = torch.asinh(features)
+        squashed = torch.asinh(features[:, : features.shape[1] - rows])
         mean = squashed.mean(dim=0)
         covariance = torch.from_numpy(ledoit_wolf((squashed - mean).numpy(), assume_centered=True)[0])
         values, vectors = torch.linalg.eigh(covariance)
         values, vectors = values[-MOST_COMPONENTS:].clamp(min=0), vectors[:, -MOST_COMPONENTS:]
-        return cls(mean, vectors / (values + FLOOR * values.mean()).sqrt())
+        return cls(mean, vectors / (values + FLOOR * values.mean()).sqrt(), rows=rows)
 
     def forward(self, features: Tensor) -> Tensor:
         """See the class."""
+        count = len(self.mean)
         squashed = torch.asinh(features)
-        return torch.cat([features, squashed, (squashed - self.mean) @ self.whitening], dim=1)
+        whitened = (squashed[:, :count] - self.mean) @ self.whitening
+        return torch.cat([features[:, :count], squashed[:, :count], whitened, squashed[:, count:]], dim=1)
 
     def inputs(self, seen: Tensor) -> Tensor:
         """``(N, U)`` of ``(N, 2 F + K)``: what the networks take."""
-        return seen[:, len(self.mean) :]
+        return seen[:, -self.rows :] if self.rows else seen[:, len(self.mean) :]
 
     def nearest(self, seen: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
         """``(N, 3)``: each way of seeing, the distance of ``(N, 2 F + K)`` to the k-th nearest of ``(M, 2 F + K)``."""
-        cuts = [len(self.mean), 2 * len(self.mean)]
-        pairs = zip(seen.tensor_split(cuts, dim=1), remembered.tensor_split(cuts, dim=1), strict=True)
+        count, components = self.whitening.shape
+        cuts = [count, 2 * count, 2 * count + components]
+        pairs = zip(seen.tensor_split(cuts, dim=1)[:3], remembered.tensor_split(cuts, dim=1)[:3], strict=True)
         return torch.stack([_nearest(one, others, neighbours=neighbours) for one, others in pairs], dim=1)
 
 
@@ -64,6 +74,7 @@ class Members(nn.Module):
 
     def __init__(self, *, members: int, inputs: int, hidden: int, latent: int) -> None:
         super().__init__()
+        self.count, self.units = members, hidden
         self.first = nn.Parameter(_uniform(members, inputs, hidden))
         self.second = nn.Parameter(_uniform(members, hidden, latent))
 
@@ -72,6 +83,36 @@ class Members(nn.Module):
         hidden = nn.functional.leaky_relu(torch.matmul(inputs, self.first), LEAK)
         found: Tensor = torch.bmm(hidden if mask is None else hidden * mask, self.second)
         return found
+
+
+class ConvolutionalMembers(nn.Module):
+    """S networks over the rows of windows: two convolutions in time, then mean and maximum over time as hidden units.
+
+    `inputs` are the columns' values one column after the other, ``(N, columns * W)``. No biases here either.
+    """
+
+    def __init__(self, *, members: int, columns: int, window: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        channels = hidden // 2
+        self.columns, self.window, self.count, self.units = columns, window, members, 2 * channels
+        reach = min(KERNEL, window)
+        self.first = nn.Parameter(_uniform(members * channels, columns * reach, 1).reshape(-1, columns, reach))
+        self.middle = nn.Parameter(_uniform(members * channels, channels * 3, 1).reshape(-1, channels, 3))
+        self.second = nn.Parameter(_uniform(members, self.units, latent))
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As `Members`."""
+        steps = inputs.reshape(len(inputs), self.columns, self.window)
+        steps = nn.functional.leaky_relu(nn.functional.conv1d(steps, self.first), LEAK)
+        steps = nn.functional.leaky_relu(
+            nn.functional.conv1d(steps, self.middle, padding=1, groups=self.count), LEAK
+        ).reshape(len(inputs), self.count, self.units // 2, -1)
+        hidden = torch.cat([steps.mean(dim=3), steps.amax(dim=3)], dim=2).transpose(0, 1)
+        found: Tensor = torch.bmm(hidden if mask is None else hidden * mask, self.second)
+        return found
+
+
+Networks = Members | ConvolutionalMembers
 
 
 class Decoder(nn.Module):
@@ -104,7 +145,7 @@ class Scorer(nn.Module):
     usual_near: Tensor
     masks: Tensor
 
-    def __init__(self, view: View, members: Members, *, parts: dict[str, Tensor], neighbours: int) -> None:
+    def __init__(self, view: View, members: Networks, *, parts: dict[str, Tensor], neighbours: int) -> None:
         super().__init__()
         self.view, self.members, self.neighbours = view, members, neighbours
         for name in ("centre", "usual_distance", "remembered", "usual_near", "masks"):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..core.ports import Progress
 from .params.tables import DeepSADParams
-from .sad_network import Decoder, Members
+from .sad_network import Decoder, Networks
 
 TRUSTED = 0.9
 """Quantile of a batch's normal distances beyond which they pull no further: ten percent may be unknown anomalies."""
@@ -35,7 +35,7 @@ _EPSILON = 1e-6
 
 
 def pretrain(
-    members: Members, decoder: Decoder, *, normal: Tensor, held: Tensor, params: DeepSADParams, progress: Progress
+    members: Networks, decoder: Decoder, *, normal: Tensor, held: Tensor, params: DeepSADParams, progress: Progress
 ) -> None:
     """Let `members` learn to reconstruct normal inputs ``(N, U)``, judged on `held` ``(V, U)``."""
 
@@ -57,7 +57,7 @@ def pretrain(
 
 
 def train(
-    members: Members,
+    members: Networks,
     *,
     normal: Tensor,
     anomalous: Tensor,
@@ -156,11 +156,11 @@ def _drawn(anomalous: Tensor) -> Tensor:
     return anomalous[torch.randperm(len(anomalous))[:ANOMALIES]]
 
 
-def _mask(members: Members, rows: int, params: DeepSADParams) -> Tensor | None:
+def _mask(members: Networks, rows: int, params: DeepSADParams) -> Tensor | None:
     return draw_masks(members, rows, rate=params.dropout) if params.dropout else None
 
 
-def draw_masks(members: Members, rows: int, *, rate: float) -> Tensor:
+def draw_masks(members: Networks, rows: int, *, rate: float) -> Tensor:
     """``(S, rows, H)``: hidden units switched off with probability `rate`, the others scaled up to make good for it."""
-    kept = torch.rand(len(members.first), rows, members.first.shape[2]) >= rate
+    kept = torch.rand(members.count, rows, members.units) >= rate
     return kept.float() / (1 - rate)

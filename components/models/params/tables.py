@@ -1,5 +1,7 @@
 """Parameters of the table detectors."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from .base import Params
@@ -8,6 +10,9 @@ from .base import Params
 class DeepSADParams(Params):
     """Of `deepsad`."""
 
+    features: Literal["statistics", "spectral", "raw"] = Field(
+        "statistics", description="How windows of more than one row are seen; raw: row by row, by a convolution"
+    )
     hidden: int = Field(64, ge=4, le=1024, description="Units of the hidden layer")
     latent_dim: int = Field(16, ge=1, le=256, description="Units of the representation")
     seeds: int = Field(3, ge=1, le=10, description="Networks of one shape whose distances are averaged")
@@ -30,6 +35,9 @@ class DeepSADParams(Params):
 class BaselineParams(Params):
     """Of `ecod`, and what every cheap baseline has."""
 
+    features: Literal["statistics", "spectral"] = Field(
+        "statistics", description="How windows of more than one row are seen"
+    )
     max_samples: int = Field(10_000, ge=100, description="Training samples used at most, drawn evenly")
 
 

@@ -113,3 +113,28 @@ def test_unknown_anomalies_in_training_do_not_become_normal(cases, listed, make_
     faulty = fresh.copy()
     faulty[:, :, 1] += 6
     assert np.median(detector.score(faulty).image) > np.quantile(detector.score(fresh).image, 0.9)
+
+
+@pytest.mark.parametrize("features", ["spectral", "raw"])
+@pytest.mark.parametrize("window", [2, 12])
+def test_other_ways_to_see_a_window(features, window, cases, listed, make_rows, tmp_path):
+    detector = cases["deepsad"].make(features=features)
+    detector.fit(listed(make_rows(0, 120, window=window)), seed=0)
+    fresh, faulty = make_rows(1, 40, window=window), make_rows(1, 40, window=window)
+    faulty[:, :, 1] += 16
+    scores = detector.score(fresh)
+    assert detector.score(faulty).image.min() > scores.image.max()
+    detector.save(tmp_path / "model")
+    loaded = registry.load(tmp_path / "model").score(fresh)
+    assert np.array_equal(loaded.image, scores.image)
+    assert np.array_equal(loaded.uncertainty, scores.uncertainty)
+
+
+def test_single_rows_are_seen_the_same_way_whatever_the_features(cases, listed, make_rows):
+    scores = []
+    for features in ("statistics", "spectral", "raw"):
+        detector = cases["deepsad"].make(features=features)
+        detector.fit(listed(make_rows(0, 60)), seed=0)
+        scores.append(detector.score(make_rows(1, 10)).image)
+    assert np.array_equal(scores[0], scores[1])
+    assert np.array_equal(scores[0], scores[2])

@@ -24,3 +24,22 @@ def test_a_broken_reading_does_not_make_all_others_look_alike():
     found = encoded([-1.0, 1.0], [*normal, 1e12])
     assert np.ptp(found) > 0.4
     np.testing.assert_allclose(encoded([0.0, 2.0], [-1.0, 1.0] * 50), [0.0, 2.0])
+
+
+def test_a_sine_has_its_energy_in_one_band():
+    windows = np.sin(2 * np.pi * np.arange(16) * 2 / 16 + np.linspace(0, 6, 50)[:, None])[:, :, None]
+    found = TableEncoder.fit(windows, ONE, features="spectral").raw(windows)
+    mean, deviation, centroid, low, *others = found[0]
+    # Two turns a window: the second of eight frequencies, the lowest quarter; half of 16 * (1/2)^2 * 16 / 16 is power.
+    np.testing.assert_allclose([mean, deviation, centroid, low], [0, 0.5**0.5, 2, np.log1p(4)], atol=1e-9)
+    np.testing.assert_allclose(others, 0, atol=1e-9)
+
+
+def test_raw_windows_come_last_one_column_after_the_other():
+    two = TableSchema(features=(Column(name="a", kind="numeric"), Column(name="b", kind="numeric")))
+    windows = np.random.default_rng(0).normal(size=(20, 3, 2))
+    windows[0, 1, 0] = np.nan
+    encoder = TableEncoder.fit(windows, two, features="raw")
+    assert encoder.rows == 6
+    found = encoder.raw(windows)[0, -6:]
+    np.testing.assert_allclose(found, [windows[0, 0, 0], encoder.medians[0], windows[0, 2, 0], *windows[0, :, 1]])
