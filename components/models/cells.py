@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from .closest import Closest, squared_norms
 from .parallel import each
+from .screen import Screen, has_tiles
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
@@ -12,8 +14,9 @@ _CELLS_A_ROOT = 1.5  # cells for each square root of M
 _ROUNDS = 4  # of Lloyd's algorithm; more make the cells hardly smaller
 _SLACK = 1e-5  # of the squared norms: more than float32 rounds off a squared distance
 _WHOLE = 0.4  # share of the patches from which one product of all costs less than many of a cell each
+_WHOLE_BY_TILES = 0.15  # the same where the processor has matrix tiles
+_SCREENED = 512  # patches; with fewer there is too little to rule out
 _FEW = 2  # queries a cell up to which it does too: a look at a cell costs something whatever comes of it
-_GROUPS = 128  # of a long row, whose minima bound its k-th smallest value
 _PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
 
 
@@ -22,7 +25,8 @@ class Cells:
 
     No patch of a cell is nearer to a query than the cell's centre is, less the cell's radius (triangle inequality). The
     cell with the nearest centre bounds how far the neighbours can be; what that rules out is left out. A query that it
-    rules out little for is compared with all patches.
+    rules out little for is compared with all patches (as textures need, whose patches lie in no clusters): where the
+    processor has matrix tiles, by a product in bf16 that only rules out (`components.models.screen`).
 
     Args:
         points: The patches, around their mean: its squares are small, so that their difference loses fewer digits.
@@ -33,15 +37,16 @@ class Cells:
         self._places = np.argsort(owner, kind="stable")
         self._edges = np.searchsorted(owner[self._places], np.arange(len(self._centres) + 1))
         ordered = points[self._places]
-        self._squares = _squares(ordered)
+        self._squares = squared_norms(ordered)
         apart = np.linalg.norm(ordered - self._centres[owner[self._places]], axis=1)
         self._radii = np.maximum.reduceat(apart, self._edges[:-1])
         self._doubled = ordered * np.float32(-2)
         self._largest = self._squares.max()
+        self._screen = Screen(self._doubled, self._squares) if has_tiles() and len(points) >= _SCREENED else None
 
     def nearest(self, queries: Floats, k: int) -> Places:
         """Indices ``(Q, k)`` of the k nearest patches to the queries ``(Q, C)``, in no order; k is at most M."""
-        found = _Found(queries, np.full((len(queries), k), np.inf, np.float32))
+        found = Closest(queries, np.full((len(queries), k), np.inf, np.float32))
         if len(queries) <= _FEW * len(self._centres):
             self._visit_whole(np.arange(len(queries)), found)
             return self._places[found.places]
@@ -60,19 +65,19 @@ class Cells:
             queries: Around the same mean as the patches.
             squared: ``(Q,)`` squared distances that are known.
         """
-        found = _Found(queries, squared[:, None].copy())
+        found = Closest(queries, squared[:, None].copy())
         self._visit_near(self._low(self._away(found), found), found)
         rows = np.flatnonzero(found.distances[:, 0] < squared)
         return rows, self._places[found.places[rows, 0]], found.distances[rows, 0]
 
-    def _away(self, found: "_Found") -> Floats:
+    def _away(self, found: Closest) -> Floats:
         """Squared distances ``(Q, cells)`` to the centres."""
         away: Floats = found.queries @ (-2 * self._centres.T)
-        away += _squares(self._centres)
+        away += squared_norms(self._centres)
         away += found.norms[:, None]
         return away
 
-    def _low(self, away: Floats, found: "_Found") -> Floats:
+    def _low(self, away: Floats, found: Closest) -> Floats:
         """What no patch of a cell is nearer than, ``(Q, cells)``; takes the memory of `away`."""
         # Squared distances are known up to the slack: what is ruled out is so whatever rounding did.
         found.slack = _SLACK * (found.norms + self._largest)
@@ -81,7 +86,7 @@ class Cells:
         low -= self._radii
         return low
 
-    def _visit_near(self, low: Floats, found: "_Found") -> None:
+    def _visit_near(self, low: Floats, found: Closest) -> None:
         near = low <= found.bound()[:, None]
         self._visit_all(near, found)
         by_cell = np.ascontiguousarray(near.T)
@@ -89,21 +94,24 @@ class Cells:
             rows = np.flatnonzero(by_cell[cell])
             self._visit(self._span(cell), rows[low[rows, cell] <= found.bound(rows)], found)
 
-    def _visit_homes(self, home: Places, found: "_Found") -> None:
+    def _visit_homes(self, home: Places, found: Closest) -> None:
         order = np.argsort(home, kind="stable")
         edges = np.searchsorted(home[order], np.arange(len(self._centres) + 1))
         for cell in np.flatnonzero(np.diff(edges)):
             self._visit(self._span(cell), order[edges[cell] : edges[cell + 1]], found)
 
-    def _visit_all(self, near: NDArray[np.bool_], found: "_Found") -> None:
+    def _visit_all(self, near: NDArray[np.bool_], found: Closest) -> None:
         """Compare queries with all patches where that is less work than with their `near` cells ``(Q, cells)``."""
         shares = near @ np.diff(self._edges).astype(np.float32) / len(self._places)
-        far = np.flatnonzero(shares > _WHOLE)
+        far = np.flatnonzero(shares > (_WHOLE_BY_TILES if self._screen else _WHOLE))
         found.forget(far)
         near[far] = False
         self._visit_whole(far, found)
 
-    def _visit_whole(self, rows: Places, found: "_Found") -> None:
+    def _visit_whole(self, rows: Places, found: Closest) -> None:
+        if self._screen and len(rows):
+            found.take(rows, *self._screen.nearest(found.queries[rows], found.k))
+            return
         size = max(1, _PRODUCTS // len(self._places))
         for start in range(0, len(rows), size):
             self._visit(slice(0, len(self._places)), rows[start : start + size], found)
@@ -111,82 +119,9 @@ class Cells:
     def _span(self, cell: np.intp) -> slice:
         return slice(int(self._edges[cell]), int(self._edges[cell + 1]))
 
-    def _visit(self, span: slice, rows: Places, found: "_Found") -> None:
+    def _visit(self, span: slice, rows: Places, found: Closest) -> None:
         if len(rows):
             found.offer(rows, self._doubled[span], self._squares[span], first=span.start)
-
-
-class _Found:
-    """The k nearest patches of each query so far.
-
-    Args:
-        queries: ``(Q, C)``.
-        distances: ``(Q, k)`` squared distances that are known, infinite where none is.
-    """
-
-    def __init__(self, queries: Floats, distances: Floats) -> None:
-        self.queries, self.distances = queries, distances
-        self.norms = _squares(queries)
-        self.slack = np.zeros_like(self.norms)
-        self.places = np.zeros(distances.shape, np.intp)
-
-    def bound(self, rows: Places | slice = slice(None)) -> Floats:
-        """How far the k-th can be of the queries `rows`, squared distances being known up to the slack."""
-        known = self.distances[rows]
-        farthest = known[:, 0] if known.shape[1] == 1 else known.max(axis=1)
-        found: Floats = np.sqrt(np.maximum(farthest + self.slack[rows], 0))
-        return found
-
-    def forget(self, rows: Places) -> None:
-        """As if these had been compared with nothing; one neighbour may stay, as it cannot be found twice."""
-        if self.distances.shape[1] > 1:
-            self.distances[rows] = np.inf
-
-    def offer(self, rows: Places, doubled: Floats, squares: Floats, *, first: int) -> None:
-        """Compare the queries `rows` with patches `first` and following, `doubled` ``(n, C)`` being -2 times these."""
-        ranked = self.queries[rows] @ doubled.T
-        ranked += squares
-        k = self.distances.shape[1]
-        if k == 1:
-            best = ranked.argmin(axis=1)
-            found = ranked[np.arange(len(rows)), best] + self.norms[rows]
-            better = found < self.distances[rows, 0]
-            self.distances[rows[better], 0], self.places[rows[better], 0] = found[better], first + best[better]
-            return
-        ranked += self.norms[rows, None]
-        better = ranked.min(axis=1) < self.distances[rows].max(axis=1)
-        rows, ranked = rows[better], ranked[better]
-        if ranked.shape[1] > k:
-            own = smallest(ranked, k)
-            self._merge(rows, np.take_along_axis(ranked, own, axis=1), first + own)
-        else:
-            self._merge(rows, ranked, np.broadcast_to(first + np.arange(ranked.shape[1]), ranked.shape))
-
-    def _merge(self, rows: Places, distances: Floats, places: Places) -> None:
-        k = self.distances.shape[1]
-        joined = np.concatenate([self.distances[rows], distances], axis=1)
-        kept = np.argpartition(joined, k - 1, axis=1)[:, :k]
-        self.distances[rows] = np.take_along_axis(joined, kept, axis=1)
-        self.places[rows] = np.take_along_axis(np.concatenate([self.places[rows], places], axis=1), kept, axis=1)
-
-
-def smallest(ranked: Floats, k: int) -> Places:
-    """Columns ``(Q, k)`` of the k smallest values of each row of ``(Q, M)``, in no order; k is at most M."""
-    rows, count = ranked.shape
-    groups = max(_GROUPS, 4 * k)
-    found: Places
-    if k == 1 or count < 8 * groups:
-        found = np.argmin(ranked, axis=1)[:, None] if k == 1 else np.argpartition(ranked, k - 1, axis=1)[:, :k]
-        return found
-    # The k-th smallest of the groups' minima is no smaller than that of all values: most values are left out by it.
-    whole = count - count % groups
-    minima = ranked[:, :whole].reshape(rows, -1, groups).min(axis=1)
-    bound = np.partition(minima, k - 1, axis=1)[:, k - 1 : k]
-    row, column = np.divmod(np.flatnonzero(~(ranked > bound)), count)
-    order = np.lexsort((ranked[row, column], row))
-    starts = np.searchsorted(row, np.arange(rows))
-    found = column[order[starts[:, None] + np.arange(k)]]
-    return found
 
 
 def _lloyd(points: Floats, *, count: int) -> tuple[Places, Floats]:
@@ -204,7 +139,7 @@ def _lloyd(points: Floats, *, count: int) -> tuple[Places, Floats]:
 
 
 def _owners(points: Floats, centres: Floats) -> Places:
-    doubled, squares = -2 * centres.T, _squares(centres)
+    doubled, squares = -2 * centres.T, squared_norms(centres)
 
     def owners(some: Floats) -> Places:
         found: Places = (some @ doubled + squares).argmin(axis=1)
@@ -212,8 +147,3 @@ def _owners(points: Floats, centres: Floats) -> Places:
 
     blocks = max(1, len(points) * len(centres) // _PRODUCTS)
     return np.concatenate(each(owners, np.array_split(points, blocks)))
-
-
-def _squares(rows: Floats) -> Floats:
-    found: Floats = np.einsum("pc,pc->p", rows, rows)
-    return found

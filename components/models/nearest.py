@@ -3,6 +3,7 @@
 A small bank is compared with as a whole, by blocked products; a large one by cells (`components.models.cells`). The
 product only finds neighbours; their distance is measured by the difference, without the product's cancellation. Of
 patches whose squared distances differ by less than the product rounds, any may be taken.
+`python -m benchmarks.neighbours` compares them with FAISS, which measures by the product and never rules out.
 """
 
 from functools import cached_property
@@ -10,7 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import Cells, smallest
+from .cells import Cells
+from .closest import smallest
 from .parallel import each, processors
 
 Floats = NDArray[np.float32]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.models import cells, nearest
+from components.models.closest import smallest
 from components.models.nearest import Bank
 
 
@@ -132,7 +133,7 @@ def test_memory_does_not_grow_with_the_queries():
 @pytest.mark.parametrize("k", [1, 2, 9, 40])
 def test_the_smallest_of_long_rows_by_groups(k):
     values = np.random.default_rng(0).integers(0, 500, (20, 3001)).astype(np.float32)  # with ties
-    found = np.take_along_axis(values, cells.smallest(values, k), axis=1)
+    found = np.take_along_axis(values, smallest(values, k), axis=1)
     assert np.array_equal(np.sort(found, axis=1), np.sort(values, axis=1)[:, :k])
     values[4] = np.nan
-    assert cells.smallest(values, k).shape == (20, k)
+    assert smallest(values, k).shape == (20, k)
