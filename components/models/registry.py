@@ -19,6 +19,7 @@ from .params.base import Params
 from .params.features import DinoMemoryParams, GaussianParams, ReferenceParams
 from .params.images import MemoryBankParams
 from .params.tables import BaselineParams, DeepSADParams, IsolationForestParams, LOFParams, NeighbourParams
+from .params.zoo import DinomalyParams, InpFormerParams, PadimParams, StfpmParams, SuperSimpleNetParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,46 @@ DETECTORS: Mapping[str, Entry] = {
         for_labels=True,
         minutes=0.7,
         exportable=True,
+    ),
+    "padim": Entry(
+        modality=Modality.IMAGE,
+        module="zoo.padim",
+        cls="Padim",
+        params=PadimParams,
+        weights=("efficientnet-lite0",),
+        minutes=0.3,
+    ),
+    "stfpm": Entry(
+        modality=Modality.IMAGE,
+        module="zoo.stfpm",
+        cls="Stfpm",
+        params=StfpmParams,
+        weights=("efficientnet-lite0",),
+        minutes=5.0,
+    ),
+    "supersimplenet": Entry(
+        modality=Modality.IMAGE,
+        module="zoo.supersimplenet",
+        cls="SuperSimpleNet",
+        params=SuperSimpleNetParams,
+        weights=("efficientnet-lite0",),
+        minutes=5.0,
+    ),
+    "dinomaly": Entry(
+        modality=Modality.IMAGE,
+        module="zoo.reconstruction",
+        cls="Dinomaly",
+        params=DinomalyParams,
+        weights=("dino-vits14",),
+        minutes=6.0,
+    ),
+    "inp-former": Entry(
+        modality=Modality.IMAGE,
+        module="zoo.reconstruction",
+        cls="InpFormer",
+        params=InpFormerParams,
+        weights=("dino-vits14",),
+        minutes=6.0,
     ),
     "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", exportable=True, params=DeepSADParams),
     "ecod": Entry(modality=Modality.TABLE, module="baselines", cls="ECOD", params=BaselineParams, baseline=True),

@@ -24,6 +24,11 @@ QUICK: dict[str, dict[str, Any]] = {
     "gaussian": {"image_size": 64},
     "dino-memory": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
     "reference": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
+    "padim": {"image_size": 64, "features": 40},
+    "stfpm": {"image_size": 64, "steps": 20},
+    "supersimplenet": {"image_size": 128, "steps": 30, "batch_size": 2, "noise": 1.0, "learning_rate": 3e-3},
+    "dinomaly": {"image_size": 112, "steps": 5, "learning_rate": 5e-3},
+    "inp-former": {"image_size": 112, "steps": 5, "learning_rate": 5e-3},
     "deepsad": {"epochs": 10, "pretrain_epochs": 5, "seeds": 2},
     "ecod": {},
     "isolation-forest": {"trees": 30, "subsample": 64},
@@ -31,7 +36,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "lof": {},
 }
 
-IMAGES = ("memory-bank", "gaussian", "dino-memory", "reference")
+ZOO = ("padim", "stfpm", "supersimplenet", "dinomaly", "inp-former")
+IMAGES = ("memory-bank", "gaussian", "dino-memory", "reference", *ZOO)
 TABLES = ("deepsad", "ecod", "isolation-forest", "knn", "lof")
 
 

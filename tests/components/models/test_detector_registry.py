@@ -73,10 +73,17 @@ def test_a_search_takes_the_default_first_and_only_what_this_machine_and_these_d
         "gaussian",
         "dino-memory",
         "reference",
+        "padim",
     )
-    assert registry.portfolio("", modality=image, labels=False) == ("memory-bank", "gaussian", "dino-memory")
+    assert registry.portfolio("", modality=image, labels=False) == ("memory-bank", "gaussian", "dino-memory", "padim")
     monkeypatch.setattr(registry, "PRACTICAL_MINUTES", 0.5)
-    assert registry.portfolio("", modality=image, labels=True) == ("memory-bank", "gaussian")
-    assert "dino-memory" in registry.portfolio(registry.EVERY, modality=image, labels=True)
+    assert registry.portfolio("", modality=image, labels=True) == ("memory-bank", "gaussian", "padim")
+    assert {"dino-memory", "dinomaly"} <= set(registry.portfolio(registry.EVERY, modality=image, labels=True))
     monkeypatch.setenv("LINEWRIGHT_DINO_WEIGHTS", str(tmp_path / "lost.onnx"))
-    assert registry.portfolio(registry.EVERY, modality=image, labels=True) == ("memory-bank", "gaussian")
+    assert registry.portfolio(registry.EVERY, modality=image, labels=True) == (
+        "memory-bank",
+        "gaussian",
+        "padim",
+        "stfpm",
+        "supersimplenet",
+    )

@@ -1,0 +1,219 @@
+"""Every image detector on folders of MVTec's shape, one chosen without a test label, beside anomalib's best.
+
+    python -m benchmarks.zoo --root FOLDER [FOLDER ...] [--detectors a,b] [--peers a,b] [--seconds 1800] [--json]
+
+A random `share` of train/good is fitted on with default parameters; the rest, with synthetic anomalies drawn on it,
+validates. One detector is chosen as the search chooses: the default one unless others are better beyond their
+bootstrap error, then the best of those. Only then is the sealed test split scored, by all, for the figures alone.
+
+The peer is anomalib alone: its models by its own Engine, at its own scores, on the same weights, images, image sizes
+and numbers of steps as ours of that name, chosen by the same rule with Patchcore as the default. Ours of these names
+are built from the same networks, so the peer differs most in the choice that it has: no `memory-bank`, `gaussian` or
+`dino-memory`, but Patchcore. `hindsight` is the best on test, which nobody could have chosen. `--seconds` bounds the
+fitting and validating of each side on each folder: what is expected not to fit is left out and named.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Pictures
+
+from benchmarks.anomalib_models import PEERS, fitted_peer
+from components.core.contracts import Modality
+from components.core.errors import LinewrightError
+from components.core.ports import Image, Samples
+from components.core.scoring import score_all
+from components.core.seeds import derive_seed, generator
+from components.metrics.bootstrap import interval
+from components.metrics.ranking import auroc
+from components.models import registry
+from components.search.objective import better_beyond_error, objective
+from components.search.synthetic import with_synthetic
+
+Score = Callable[[Samples], NDArray[np.float64]]
+Fit = Callable[[str], Score]
+
+
+class Files:
+    """Images of a list of files, read when asked for; a `Samples`."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = list(paths)
+        self.ids = [str(path) for path in paths]
+        self.labels: NDArray[np.int8] = np.array([path.parent.name != "good" for path in paths], dtype=np.int8)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def take(self, indices: Sequence[int]) -> list[Image]:
+        """The images at `indices`, in colour."""
+        return [np.asarray(Pictures.open(self._paths[index]).convert("RGB")) for index in indices]
+
+
+@dataclass(frozen=True)
+class Data:
+    """One folder, split."""
+
+    train: Samples
+    validation: Samples
+    test: Samples
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One detector, fitted and validated; `score` scores other samples."""
+
+    value: float
+    seconds: float
+    scores: NDArray[np.float64]
+    score: Score
+
+
+def read(root: Path, *, share: float, seed: int) -> Data:
+    """The folder's images; validation with synthetic anomalies, as a search draws them."""
+    good = sorted(path for path in (root / "train" / "good").iterdir() if path.is_file())
+    order = generator(seed, "benchmark").permutation(len(good))
+    first = max(1, min(len(good) - 1, round(share * len(good))))
+    train, held = (Files([good[index] for index in sorted(part)]) for part in (order[:first], order[first:]))
+    validation, _ = with_synthetic(held, seed=derive_seed(seed, "synthetic"))
+    return Data(train, validation, Files(sorted(path for path in (root / "test").glob("*/*") if path.is_file())))
+
+
+def tried(
+    names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: int
+) -> tuple[dict[str, Tried], list[str]]:
+    """Each of `names` that the budget lets us try, and why others are not there."""
+    found: dict[str, Tried] = {}
+    left_out: list[str] = []
+    began = time.perf_counter()
+    for name in names:
+        expected = 60 * _minutes(name)
+        if found and time.perf_counter() - began + expected > seconds:
+            left_out.append(f"{name}: about {expected:.0f} s do not fit into --seconds")
+            continue
+        started = time.perf_counter()
+        try:
+            score = fit(name)
+            scores = score(data.validation)
+        except LinewrightError as error:
+            left_out.append(f"{name}: {error.message}")
+            continue
+        value = objective(scores, data.validation.labels, seed=seed)[0]
+        found[name] = Tried(value, time.perf_counter() - started, scores, score)
+    return found, left_out
+
+
+def choose(found: Mapping[str, Tried], labels: NDArray[np.int8], *, seed: int) -> str:
+    """The first, unless others are better beyond their error: then the best of those, the faster of equals."""
+    default, *others = found
+    better = [
+        name
+        for name in others
+        if better_beyond_error(found[name].scores, found[default].scores, labels, seed=seed, comparisons=len(others))
+    ]
+    return min(better, key=lambda name: (-found[name].value, found[name].seconds), default=default)
+
+
+def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: int) -> dict[str, Any]:
+    """One side's figures on one folder; the test split is scored once the choice is made."""
+    found, left_out = tried(names, fit, data, seconds=seconds, seed=seed)
+    if not found:
+        raise SystemExit("; ".join(left_out) or "No detector was named.")
+    chosen = choose(found, data.validation.labels, seed=derive_seed(seed, "choice"))
+    tested = {name: _auroc(one.score(data.test), data.test.labels) for name, one in found.items()}
+    rows = {
+        name: {"validation_auroc": one.value, "test_auroc": tested[name], "seconds": one.seconds}
+        for name, one in found.items()
+    }
+    return {
+        "chosen": chosen,
+        "auroc": tested[chosen],
+        "hindsight": max(tested.values()),
+        "detectors": rows,
+        "left_out": left_out,
+    }
+
+
+def _auroc(scores: NDArray[np.float64], labels: NDArray[np.int8]) -> float:
+    value = interval(auroc, scores, labels, seed=0).value
+    return float("nan") if value is None else value
+
+
+def ours(name: str, data: Data, *, seed: int) -> Score:
+    """One of our detectors, fitted with its defaults."""
+    model = registry.create(name, {}, schema=None)
+    model.fit(data.train, seed=seed)
+    return lambda samples: score_all(model, samples).image
+
+
+def our_names() -> tuple[str, ...]:
+    """Every image detector that needs no labels, the default first."""
+    return registry.portfolio(registry.EVERY, modality=Modality.IMAGE, labels=False)
+
+
+def _minutes(name: str) -> float:
+    return registry.DETECTORS[name].minutes if name in registry.DETECTORS else 0.5
+
+
+def measure(root: Path, *, given: argparse.Namespace) -> dict[str, Any]:
+    """Both sides on one folder."""
+    data = read(root, share=given.share, seed=given.seed)
+    budget = {"seconds": given.seconds, "seed": given.seed}
+    mine = side(given.detectors, lambda name: ours(name, data, seed=given.seed), data, **budget)
+    if not given.peers:
+        return {"ours": mine}
+    theirs = side(given.peers, lambda name: fitted_peer(name, data.train, seed=given.seed), data, **budget)
+    return {"ours": mine, "peer": theirs, "ratio": {"auroc": mine["auroc"] / theirs["auroc"]}}
+
+
+def main() -> None:
+    """Print the tables, or one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, nargs="+", required=True, help="folder with train/good and test/KIND")
+    parser.add_argument("--detectors", type=_names, default=our_names(), help="ours, the default first")
+    parser.add_argument("--peers", type=_names, default=tuple(PEERS), help=f"of {', '.join(PEERS)}; '' for none")
+    parser.add_argument("--seconds", type=float, default=1800.0, help="for each side and folder")
+    parser.add_argument("--share", type=float, default=0.8, help="share of train/good that is fitted on")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    every: dict[str, dict[str, Any]] = {}
+    for root in given.root:
+        every[root.name] = measure(root, given=given)
+        if not given.json:
+            _print(root.name, every[root.name])
+    if given.json:
+        parts = {part for found in every.values() for part in found}
+        print(json.dumps({part: {name: found[part] for name, found in every.items()} for part in sorted(parts)}))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
+def _print(name: str, found: Mapping[str, Any]) -> None:
+    for part in ("ours", "peer"):
+        if part not in found:
+            continue
+        print(f"{name}, {part if part == 'ours' else 'anomalib alone'}")
+        print(f"  {'detector':<16}{'validation AUROC':>18}{'test AUROC':>12}{'seconds':>9}")
+        for detector, row in found[part]["detectors"].items():
+            mark = "  chosen" if detector == found[part]["chosen"] else ""
+            figures = f"{row['validation_auroc']:>18.4f}{row['test_auroc']:>12.4f}{row['seconds']:>9.1f}"
+            print(f"  {detector:<16}{figures}{mark}")
+        for reason in found[part]["left_out"]:
+            print(f"  left out: {reason}")
+    if "ratio" in found:
+        print(f"{name}: ratio of the chosen ones' test AUROC {found['ratio']['auroc']:.4f}")
+    print(flush=True)
+
+
+if __name__ == "__main__":
+    main()
