@@ -27,14 +27,10 @@ from .onnx_graph import OnnxGraph
 from .parallel import one_thread
 from .params.tables import DeepSADParams
 from .sad_network import ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
-from .sad_training import draw_masks, pretrain, train
+from .sad_training import TRUSTED, draw_masks, pretrain, train
 
 HELD_OUT = 0.1
 """Share of the normal training samples that stops the training and says what is usual."""
-
-TRUSTED = 0.9
-"""Share of the normal training samples, those nearest to the centre, that may be remembered: the others may be unknown
-anomalies, which would vouch for each other."""
 
 PASSES = 16
 """Stochastic passes that the uncertainty is taken over."""
@@ -90,6 +86,7 @@ class DeepSAD:
         centre = centre.double()
         usual = torch.stack([_usual(one) for one in _distances(members, centre, held)])
         mean = (_distances(members, centre, kept) / usual[:, None]).mean(dim=0)
+        # Samples far from the centre may be unknown anomalies, which would vouch for each other.
         remembered = seen[size:][mean <= torch.quantile(mean, TRUSTED)][: params.memory]
         near = view.nearest(seen[:size], remembered, neighbours=params.neighbours)
         parts = {
@@ -134,6 +131,11 @@ class DeepSAD:
     def as_network(self) -> WholeNetwork:
         """See `components.core.exportable`."""
         encoder, scorer = self._fitted()
+        if encoder.features != "statistics" and encoder.table.window > 1:
+            raise ModelError(
+                f"No network is written for windows seen as features={encoder.features!r}.",
+                hint="Retrain with features: statistics.",
+            )
         graph = OnnxGraph()
         graph.head()
         outputs = sad_heads.scores(graph, scorer, table_heads.encoded(graph, encoder))

@@ -1,7 +1,7 @@
 """How DeepSAD's networks are trained: an autoencoder first, then equation 7 of Ruff et al. 2020.
 
 Departures from the paper, each for tables of a few hundred to some ten thousand rows: distances are divided by their
-median before training, so that `eta` means the same for any data; the largest tenth of a batch's normal distances
+median before training, so that `eta` means the same for any data; the largest quarter of a batch's normal distances
 counts as its border only, since unknown anomalies are among them; a few labelled anomalies weigh as if they were a
 twentieth of the samples; the learning rate falls along a cosine; training stops when held-out samples no longer gain,
 and the best weights are kept.
@@ -16,8 +16,9 @@ from ..core.ports import Progress
 from .params.tables import DeepSADParams
 from .sad_network import Decoder, Networks
 
-TRUSTED = 0.9
-"""Quantile of a batch's normal distances beyond which they pull no further: ten percent may be unknown anomalies."""
+TRUSTED = 0.75
+"""Quantile of a batch's normal distances beyond which they pull no further: the others may be unknown anomalies. At 0.9
+a close group of a twelfth of the training samples was drawn in with the rest."""
 
 ANOMALIES = 32
 """Labelled anomalies in a batch at most; they are drawn anew for each."""
