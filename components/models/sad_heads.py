@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +12,25 @@ from ..core.exportable import SPREAD
 from .heads import DrawnBank
 from .nearest import Bank
 from .onnx_graph import OnnxGraph, Value
-from .sad_network import LEAK, Scorer
+from .sad_network import LEAK, ConvolutionalMembers, Networks, Scorer
 
 Doubles = NDArray[np.float64]
 
 
 def scores(graph: OnnxGraph, scorer: Scorer, features: Value) -> Mapping[str, Value]:
     """`score` ``(N,)`` and, where there are masks, its deviation, of `features` ``(N, F)``."""
+    known, count = len(scorer.view.mean), features.shape[1]
     squashed = graph.op("Asinh", features, shape=features.shape)
-    white = graph.product(graph.minus(squashed, _of(scorer.view.mean)), _of(scorer.view.whitening))
-    ways = (features, squashed, white)
-    edges = np.cumsum([way.shape[1] for way in ways])[:-1]
-    remembered = np.split(_of(scorer.remembered), edges, axis=1)
+    plain, curved = (graph.part(one, (0,), (known,), axes=(1,)) for one in (features, squashed))
+    white = graph.product(graph.minus(curved, _of(scorer.view.mean)), _of(scorer.view.whitening))
+    ways = (plain, curved, white)
+    remembered = np.split(_of(scorer.remembered), np.cumsum([way.shape[1] for way in ways]), axis=1)[:3]
     near = [
         graph.times(_far(graph, way, bank, neighbours=scorer.neighbours), 1 / usual)
         for way, bank, usual in zip(ways, remembered, _of(scorer.usual_near), strict=True)
     ]
-    hidden = _hidden(graph, scorer, graph.joined([squashed, white], axis=1))
+    rows = graph.part(squashed, (known,), (count - known,), axes=(1,))
+    hidden = _hidden(graph, scorer.members, rows if count > known else graph.joined([curved, white], axis=1))
     parts = [graph.reshape(part, (-1, 1)) for part in (_distance(graph, scorer, hidden), *near)]
     score = graph.reduced("Mean", graph.joined(parts, axis=1), axes=(1,))
     if not len(scorer.masks):
@@ -39,10 +42,26 @@ def scores(graph: OnnxGraph, scorer: Scorer, features: Value) -> Mapping[str, Va
     return {"score": score, SPREAD: graph.times(spread, np.array(1 / len(parts)))}
 
 
-def _hidden(graph: OnnxGraph, scorer: Scorer, inputs: Value) -> list[Value]:
+def _hidden(graph: OnnxGraph, members: Networks, inputs: Value) -> list[Value]:
     """Of each member ``(N, H)`` of ``(N, U)``."""
-    products = [graph.product(inputs, weights) for weights in _of(scorer.members.first)]
-    return [graph.op("LeakyRelu", one, shape=one.shape, alpha=LEAK) for one in products]
+    if isinstance(members, ConvolutionalMembers):
+        return _over_time(graph, members, inputs)
+    return [_leaky(graph, graph.product(inputs, weights)) for weights in _of(members.first)]
+
+
+def _over_time(graph: OnnxGraph, members: ConvolutionalMembers, inputs: Value) -> list[Value]:
+    first, middle = _of(members.first), _of(members.middle)
+    steps, channels = graph.reshape(inputs, (-1, members.columns, members.window)), members.units // 2
+    length = members.window - first.shape[2] + 1
+    padded: dict[str, Any] = {"pads": [1, 1], "group": members.count}
+    for weights, more in ((first, {}), (middle, padded)):
+        steps = _leaky(graph, graph.op("Conv", steps, weights, shape=(-1, len(first), length), **more))
+    own = [graph.part(steps, (one * channels,), (channels,), axes=(1,)) for one in range(members.count)]
+    return [graph.joined([graph.reduced(kind, x, axes=(2,)) for kind in ("Mean", "Max")], axis=1) for x in own]
+
+
+def _leaky(graph: OnnxGraph, x: Value) -> Value:
+    return graph.op("LeakyRelu", x, shape=x.shape, alpha=LEAK)
 
 
 def _distance(graph: OnnxGraph, scorer: Scorer, hidden: Sequence[Value]) -> Value:

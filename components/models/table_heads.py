@@ -11,14 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .encoding import CLIP, STATISTICS, TableEncoder
+from .encoding import CLIP, SPECTRAL, STATISTICS, TableEncoder
 from .onnx_graph import OnnxGraph, Value
 
 LIMIT = 1e6
 """Prepared values are cut at so many deviations: beyond, squares of 32 bits overflow, and a statistic is cut anyway."""
 
-_MOVED = frozenset({"mean", "min", "max"})
+_ROW = "row"
+"""A window's own value, where the encoder hands them on."""
+_MOVED = frozenset({"mean", "min", "max", _ROW})
 """Statistics that move with their column; the others are differences."""
+_SCALED = _MOVED | {"std", "trend", "roughness"}
+"""Statistics in units of their column; the others are in none, or have been brought into the encoder's."""
 _UNKNOWN = -1.0
 
 
@@ -37,7 +41,8 @@ def encoded(graph: OnnxGraph, encoder: TableEncoder) -> Value:
     usual = np.where(kinds == "numeric", 0, _UNKNOWN).astype(np.float32)
     cells = graph.op("Where", missing, usual, windows, shape=windows.shape)
     numeric = np.flatnonzero(kinds == "numeric")
-    parts = _statistics(graph, graph.take(cells, numeric, axis=2)) if len(numeric) else []
+    values = graph.take(cells, numeric, axis=2)
+    parts = _summary(graph, encoder, values) if len(numeric) else []
     parts += [
         _shares(graph, graph.take(cells, np.array([place]), axis=2), len(columns[place].categories))
         for place in np.flatnonzero(kinds == "categorical")
@@ -45,16 +50,25 @@ def encoded(graph: OnnxGraph, encoder: TableEncoder) -> Value:
     if encoder.indicators:
         gone = graph.op("Cast", missing, shape=windows.shape, to=1)
         parts.append(graph.reduced("Mean", graph.take(gone, np.array(encoder.indicators), axis=2), axes=(1,)))
+    if encoder.rows:
+        parts.append(graph.reshape(graph.transpose(values, (0, 2, 1)), (-1, encoder.rows)))
     factor, summand = _scaling(encoder)
     features = graph.take(graph.joined(parts, axis=1), _order(encoder), axis=1)
     return graph.clip(graph.add(graph.times(features, factor), summand), low=-CLIP, high=CLIP)
 
 
+def _summary(graph: OnnxGraph, encoder: TableEncoder, cells: Value) -> list[Value]:
+    """Of each numeric column of `cells` ``(N, W, D)``: ``(N, D)`` a statistic; the value itself where W is 1."""
+    if cells.shape[1] == 1:
+        return [graph.reshape(cells, (-1, cells.shape[2]))]
+    if encoder.features != "spectral":
+        return _statistics(graph, cells)
+    numeric = [column.kind == "numeric" for column in encoder.table.features]
+    return _spectrum(graph, cells, unit=_prepared(encoder)[1][numeric])
+
+
 def _statistics(graph: OnnxGraph, cells: Value) -> list[Value]:
-    """Of each numeric column of `cells` ``(N, W, D)``: ``(N, D)`` a statistic."""
-    _, rows, columns = cells.shape
-    if rows == 1:
-        return [graph.reshape(cells, (-1, columns))]
+    rows = cells.shape[1]
     time = np.arange(rows) - (rows - 1) / 2
     weights = (time / (time @ time)).reshape(1, rows, 1)
     steps = graph.minus(graph.take(cells, np.arange(1, rows), axis=1), graph.take(cells, np.arange(rows - 1), axis=1))
@@ -65,6 +79,34 @@ def _statistics(graph: OnnxGraph, cells: Value) -> list[Value]:
         graph.reduced("Max", cells, axes=(1,)),
         graph.reduced("Sum", graph.times(cells, weights.astype(np.float32)), axes=(1,)),
         _deviation(graph, steps),
+    ]
+
+
+def _spectrum(graph: OnnxGraph, cells: Value, *, unit: NDArray[np.float64]) -> list[Value]:
+    """As `encoding.SPECTRAL` says; the bands' energies in the units of the encoder, as their logarithm wants."""
+    rows = cells.shape[1]
+    mean = graph.reduced("Mean", cells, axes=(1,), keep=True)
+    columns = cells.shape[2]
+    away = graph.reshape(graph.transpose(graph.minus(cells, mean), (0, 2, 1)), (-1, rows))
+    turns = 2 * np.pi * np.outer(np.arange(rows), np.arange(1, rows // 2 + 1)) / rows
+    waves = [graph.product(away, wave.astype(np.float32)) for wave in (np.cos(turns), np.sin(turns))]
+    squares = graph.add(*(graph.times(wave, wave) for wave in waves))
+    power = graph.reshape(graph.times(squares, np.array(1 / rows)), (-1, columns, rows // 2))
+    places = np.arange(rows // 2)
+    bands = [np.isin(places, band) for band in np.array_split(places, 4)]
+    sums = np.stack([places + 1.0, np.ones(len(places)), *bands], axis=1)
+    found = graph.product(power, sums)
+    weighted, total, *energies = (
+        graph.reshape(graph.take(found, np.array([place]), axis=2), (-1, columns)) for place in range(sums.shape[1])
+    )
+    flat = graph.op("Equal", total, np.array(0, np.float32), shape=total.shape)
+    some = graph.op("Where", flat, np.array(1, np.float32), total, shape=total.shape)
+    raised = [graph.add(graph.times(energy, unit**2), np.array(1.0)) for energy in energies]
+    return [
+        graph.reduced("Mean", cells, axes=(1,)),
+        _deviation(graph, cells),
+        graph.op("Div", weighted, some, shape=total.shape),
+        *(graph.op("Log", one, shape=one.shape) for one in raised),
     ]
 
 
@@ -89,19 +131,30 @@ def _shares(graph: OnnxGraph, codes: Value, known: int) -> Value:
 def _names(encoder: TableEncoder) -> list[tuple[int, str]]:
     """(column, statistic) of each feature, in the encoder's order; "" where there is none."""
     found: list[tuple[int, str]] = []
+    statistics = _statistics_of(encoder)
     for place, column in enumerate(encoder.table.features):
         if column.kind == "categorical":
             found += [(place, "")] * (len(column.categories) + 1)
         else:
-            found += [(place, name) for name in (STATISTICS if encoder.table.window > 1 else ("mean",))]
-    return found + [(place, "") for place in encoder.indicators]
+            found += [(place, name) for name in statistics]
+    found += [(place, "") for place in encoder.indicators]
+    if encoder.rows:
+        numeric = [place for place, column in enumerate(encoder.table.features) if column.kind == "numeric"]
+        found += [(place, _ROW) for place in numeric for _ in range(encoder.table.window)]
+    return found
+
+
+def _statistics_of(encoder: TableEncoder) -> tuple[str, ...]:
+    if encoder.table.window == 1:
+        return ("mean",)
+    return SPECTRAL if encoder.features == "spectral" else STATISTICS
 
 
 def _order(encoder: TableEncoder) -> NDArray[np.intp]:
     """Where each feature of the encoder lies among those of `encoded`, which go by statistic, then by column."""
     names = _names(encoder)
-    rank = {name: number for number, name in enumerate(STATISTICS)}
-    ours = sorted(range(len(names)), key=lambda index: rank.get(names[index][1], len(rank)))
+    rank = {name: number for number, name in enumerate([*_statistics_of(encoder), "", _ROW])}
+    ours = sorted(range(len(names)), key=lambda index: rank[names[index][1]])
     return np.argsort(ours)
 
 
@@ -120,5 +173,5 @@ def _scaling(encoder: TableEncoder) -> tuple[NDArray[np.float64], NDArray[np.flo
     offset, unit = _prepared(encoder)
     names, scale = _names(encoder), np.array(encoder.scale)
     moved = np.array([offset[place] if name in _MOVED else 0.0 for place, name in names])
-    units = np.array([unit[place] if name else 1.0 for place, name in names])
+    units = np.array([unit[place] if name in _SCALED else 1.0 for place, name in names])
     return units / scale, (moved - np.array(encoder.centre)) / scale

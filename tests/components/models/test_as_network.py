@@ -1,5 +1,7 @@
 """A detector as one ONNX network scores as the detector does, whatever its parameters."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -17,12 +19,25 @@ PARAMS = {
 }
 
 
-def run(network: WholeNetwork, values) -> dict[str, np.ndarray]:
-    from onnxruntime import InferenceSession
+Runs = Callable[[np.ndarray], dict[str, np.ndarray]]
 
+
+def runtimes(network: WholeNetwork) -> list[Runs]:
+    """The network by ONNX Runtime and by OpenVINO: what one computes rightly, the other has got wrong before."""
+    from onnxruntime import InferenceSession
+    from openvino import Core
+
+    names = list(network.outputs)
     session = InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
+    core = Core()
+    compiled = core.compile_model(core.read_model(network.onnx), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def by_openvino(values):
+        found = compiled([values])
+        return {name: found[name] for name in names}
+
     given = session.get_inputs()[0].name
-    return dict(zip(network.outputs, session.run(list(network.outputs), {given: values}), strict=True))
+    return [lambda values: dict(zip(names, session.run(names, {given: values}), strict=True)), by_openvino]
 
 
 def test_the_registry_knows_which_can_be_exported(case):
@@ -40,8 +55,12 @@ def test_images(name, params, cases, listed):
     network = detector.as_network()
     size = network.preparation["size"][0]
     images = case.fresh[:2] + case.anomalous[-1:]
-    found = [run(network, scaled(image, height=size, width=size)[None]) for image in images]
     expected = detector.score(images)
+    for run in runtimes(network):
+        check_images([run(scaled(image, height=size, width=size)[None]) for image in images], expected)
+
+
+def check_images(found, expected):
     assert [float(one["score"][0]) for one in found] == pytest.approx(expected.image, rel=1e-5)
     if expected.uncertainty is not None:
         spreads = [float(one["uncertainty"][0]) for one in found]
@@ -50,11 +69,13 @@ def test_images(name, params, cases, listed):
     assert np.abs(maps - expected.maps).max() < 1e-4 * expected.maps.max()
 
 
-@pytest.mark.parametrize("window", [1, 7])
-def test_tables(window, cases, listed, make_rows):
+@pytest.mark.parametrize(
+    ("window", "features"), [(1, "spectral"), (7, "statistics"), (3, "spectral"), (9, "spectral"), (7, "raw")]
+)
+def test_tables(window, features, cases, listed, make_rows):
     case = cases["deepsad"]
     schema = case.schema.model_copy(update={"window": window})
-    detector = registry.create("deepsad", case.params, schema=schema)
+    detector = registry.create("deepsad", {**case.params, "features": features}, schema=schema)
     detector.fit(listed(make_rows(0, 300, window)), seed=0)
     windows = make_rows(1, 40, window)
     windows[0, 0, 1], windows[1, 0, 2], windows[2, :, 2], windows[3, :, 0] = 1e30, -1, np.nan, np.nan
@@ -62,9 +83,11 @@ def test_tables(window, cases, listed, make_rows):
     how = network.preparation
     values = (windows - np.array(how["offset"])) / np.array(how["unit"])
     given = np.clip(values, -how["limit"], how["limit"]).astype(np.float32)
-    found, expected = run(network, given), detector.score(windows)
-    assert found["score"] == pytest.approx(expected.image, rel=1e-5)
-    assert found["uncertainty"] == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-6)
+    expected = detector.score(windows)
+    for run in runtimes(network):
+        found = run(given)
+        assert found["score"] == pytest.approx(expected.image, rel=1e-5)
+        assert found["uncertainty"] == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-6)
 
 
 def test_images_at_their_own_aspect_are_not_exported(cases):
