@@ -62,8 +62,11 @@ def agreement(
         evaluations: As `values` had.
     """
     count = values.shape[1]
+    enumerated = evaluations >= 2**count - 2
     again = [
-        kernel_shapley(game, count, evaluations=evaluations, seed=derive_seed(seed, "again", number))
+        values[number]
+        if enumerated
+        else kernel_shapley(game, count, evaluations=evaluations, seed=derive_seed(seed, "again", number))
         for number, game in enumerate(games[:_CHECKED])
     ]
     players = min(count, EXACT_PLAYERS)
@@ -73,14 +76,17 @@ def agreement(
         kept = np.sort(np.argsort(-np.abs(values[number]), kind="stable")[:players])
         small = restricted(game, kept, count)
         exact.append(exact_shapley(small, players))
-        kernel.append(kernel_shapley(small, players, evaluations=share, seed=derive_seed(seed, "small", number)))
+        if enumerated and players == count:
+            kernel.append(values[number])  # it is the game that they are of
+        else:
+            kernel.append(kernel_shapley(small, players, evaluations=share, seed=derive_seed(seed, "small", number)))
     largest = float(np.abs(scores - base).max())
     return Agreement(
         seed_disagreement=relative(values[: len(again)], np.stack(again)),
         exact_disagreement=relative(np.stack(exact), np.stack(kernel)),
         exact_players=players,
         additivity_residual=float(np.abs(base + values.sum(axis=1) - scores).max()) / max(largest, 1e-300),
-        enumerated=evaluations >= 2**count - 2,
+        enumerated=enumerated,
         moved=stirs(values, np.array([base]), scores),
     )
 

@@ -13,7 +13,7 @@ from components.explain.games import ScoreFunction, columns_play, window_game
 from components.explain.kernel import coalitions, kernel_shapley
 
 EVALUATIONS = 256
-BACKGROUND = 30
+BACKGROUND = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

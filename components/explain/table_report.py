@@ -22,7 +22,7 @@ from components.explain.shapley import TableExplanation, explain_table, pick_bac
 from components.explain.timeline import CELLS, Timeline, explain_timeline
 from components.explain.timeline_plot import timeline_plot
 
-SUMMARY_SAMPLES = 60
+SUMMARY_SAMPLES = 30
 """Windows of the summary at most."""
 
 _ADDITIVITY = "Additivity holds by construction of the method and proves nothing."
@@ -48,14 +48,14 @@ def explain_tables(
     Writes `<reason>-<n>.png` for each chosen window, `summary.png`, `values.parquet` (a row a window, with its score,
     base and a column a feature), `means.parquet`, `index.json` and `checks.json`. Where windows have several rows, the
     most anomalous get `<reason>-<n>-time.png` too, and `blocks.parquet` and `cells.parquet` hold a row for each of
-    their time blocks, and for each block and sensor.
+    their time blocks, and for each block and sensor. The summary is of at most `SUMMARY_SAMPLES` windows.
 
     Args:
         samples: N windows.
         score: The detector's score, ``(n, W, D)`` → ``(n,)``.
         scores: Of `samples`.
         calibration: The detector's threshold.
-        background: ``(B, W, D)`` normal training windows; at most 30 of them are drawn.
+        background: ``(B, W, D)`` normal training windows; at most 20 of them are drawn.
         features: D names.
         directory: Empty or missing folder.
         seed: Of the background, the coalitions and the windows of the summary.

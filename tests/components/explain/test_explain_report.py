@@ -204,7 +204,7 @@ def test_table_folder(tmp_path: Path) -> None:
     columns = ["feature:flow", "feature:heat $x", "feature:feature"]
     assert values[columns].iloc[0].idxmax() == "feature:heat $x"
     assert np.allclose(values["base"] + values[columns].sum(axis=1), values["score"])
-    assert len(values) == 40
+    assert len(values) == 30
     assert found.figures["exact_disagreement"] < 1e-6
     assert found.figures["evaluations"] == 256
     assert any("proves nothing" in note for note in found.notes)
