@@ -117,6 +117,15 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class PlainScores(Protocol):
+    """A detector whose scores cost less without their uncertainty: for those who ask for very many."""
+
+    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """``(N,)``: exactly `Scores.image` of `Detector.score`."""
+        ...
+
+
+@runtime_checkable
 class LeftOut(Protocol):
     """A detector that can score what it was fitted on as if it had not seen it.
 

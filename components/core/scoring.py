@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .contracts import Scores
-from .ports import Detector, Progress, Samples, batches, silent
+from .ports import Batch, Detector, PlainScores, Progress, Samples, batches, silent
 
 BATCH = {"image": 8, "table": 4096}
 """Samples scored at once; scores do not depend on it beyond a detector's `batch_tolerance`."""
@@ -20,6 +21,11 @@ def score_all(detector: Detector, samples: Samples, *, maps: bool = False, progr
         parts.append(scores if maps else Scores(image=scores.image, uncertainty=scores.uncertainty))
         progress("scoring", min(len(parts) * size, len(samples)), len(samples))
     return join(parts)
+
+
+def plain_scores(detector: Detector, batch: Batch) -> NDArray[np.float64]:
+    """``(N,)`` scores of `batch` without their uncertainty, at less cost where the detector can."""
+    return detector.plain_scores(batch) if isinstance(detector, PlainScores) else detector.score(batch).image
 
 
 def join(parts: Sequence[Scores]) -> Scores:

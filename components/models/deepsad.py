@@ -122,11 +122,19 @@ class DeepSAD:
             uncertainty=spread.float().double().numpy() if len(scorer.masks) else None,
         )
 
+    def plain_scores(self, batch: Batch) -> NDArray[np.float64]:
+        """See `PlainScores`."""
+        assert isinstance(batch, np.ndarray)
+        encoder, scorer = self._fitted()
+        with torch.inference_mode():
+            scores = scorer.plain(torch.from_numpy(encoder.encode(batch)))
+        return np.asarray(scores.float().double().numpy())
+
     def explain(self, batch: Batch) -> NDArray[np.float32]:
         """``(N, W, D)``: by how much the score falls when a column takes its training median, shared over its rows."""
         assert isinstance(batch, np.ndarray)
         encoder, _ = self._fitted()
-        return occlusion(lambda windows: self.score(windows).image, batch, usual=encoder.medians)
+        return occlusion(self.plain_scores, batch, usual=encoder.medians)
 
     def as_network(self) -> WholeNetwork:
         """See `components.core.exportable`."""

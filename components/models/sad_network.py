@@ -153,14 +153,22 @@ class Scorer(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        seen = self.view(features)
-        inputs = self.view.inputs(seen)
-        near = self.view.nearest(seen, self.remembered, neighbours=self.neighbours) / self.usual_near
-        score = (self._distance(inputs, None) + near.sum(dim=1)) / 4
+        inputs, score = self._scored(features)
         if len(self.masks) == 0:
             return score, torch.zeros_like(score)
         passes = torch.stack([self._distance(inputs, mask[:, None]) for mask in self.masks])
         return score, passes.std(dim=0, correction=0) / 4
+
+    def plain(self, features: Tensor) -> Tensor:
+        """The score ``(N,)`` alone, at less than half the cost."""
+        return self._scored(features)[1]
+
+    def _scored(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """What the members see of ``(N, F)`` features, and the score ``(N,)``."""
+        seen = self.view(features)
+        inputs = self.view.inputs(seen)
+        near = self.view.nearest(seen, self.remembered, neighbours=self.neighbours) / self.usual_near
+        return inputs, (self._distance(inputs, None) + near.sum(dim=1)) / 4
 
     def _distance(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
         distance = (self.members(inputs, mask) - self.centre).square().sum(dim=2).sqrt()

@@ -12,6 +12,7 @@ from components.core.errors import SourceError, UnknownVersionError
 from components.core.hashing import sha256_bytes
 from components.core.lines import LineConfig
 from components.core.ports import Detector, Windows
+from components.core.scoring import plain_scores
 from components.explain.agreement import conditions
 from components.explain.deletion import Deletion, deletion
 from components.explain.overlays import anchored_scale, overlay
@@ -151,7 +152,7 @@ def _table(
     names, title = [column.name for column in data.schema.features], f"rows {bounds[0]} to {bounds[1]}"
 
     def score(windows: Windows) -> NDArray[np.float64]:
-        return detector.score(windows).image
+        return plain_scores(detector, windows)
 
     found = explain_table(score, window, usual, names, seed=seed, evaluations=options.evaluations)
     bar_plot(found, sample=0, title=title, path=picture)

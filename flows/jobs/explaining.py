@@ -10,7 +10,7 @@ import numpy as np
 from components.core.contracts import Condition, Label, ManifestColumn, Split
 from components.core.hashing import folder_hashes
 from components.core.ports import Detector, Windows
-from components.core.scoring import score_all
+from components.core.scoring import plain_scores, score_all
 from components.core.seeds import derive_seed, generator
 from components.explain.filling import NormalImages
 from components.explain.image_report import explain_images
@@ -80,7 +80,7 @@ def explain_model(data: LineData, detector: Detector, *, folder: Path, seed: int
     assert data.schema is not None
     return explain_tables(
         samples,
-        score=lambda windows: detector.score(windows).image,
+        score=lambda windows: plain_scores(detector, windows),
         scores=scores,
         calibration=detector.calibration,
         background=background(data, seed=seed),

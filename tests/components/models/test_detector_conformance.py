@@ -12,6 +12,7 @@ import pytest
 from components.core.contracts import Calibration
 from components.core.errors import ModelError
 from components.core.ports import Detector
+from components.core.scoring import plain_scores
 from components.metrics.thresholds import calibrate
 from components.metrics.verdicts import verdict_of
 from components.models import registry
@@ -67,6 +68,10 @@ def test_uncertainty_is_a_deviation_a_sample_the_same_after_another_fit_of_the_s
     assert np.isfinite(spread).all()
     assert (spread >= 0).all()
     assert np.array_equal(case.fitted(seed=0).score(case.fresh).uncertainty, spread)
+
+
+def test_scores_without_their_uncertainty_are_the_same(case, detector):
+    assert np.array_equal(plain_scores(detector, case.fresh), detector.score(case.fresh).image)
 
 
 def test_anomalies_score_higher(case, detector):
