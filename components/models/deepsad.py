@@ -139,11 +139,6 @@ class DeepSAD:
     def as_network(self) -> WholeNetwork:
         """See `components.core.exportable`."""
         encoder, scorer = self._fitted()
-        if encoder.features != "statistics" and encoder.table.window > 1:
-            raise ModelError(
-                f"No network is written for windows seen as features={encoder.features!r}.",
-                hint="Retrain with features: statistics.",
-            )
         graph = OnnxGraph()
         graph.head()
         outputs = sad_heads.scores(graph, scorer, table_heads.encoded(graph, encoder))
