@@ -16,7 +16,7 @@ _SLACK = 1e-5  # of the squared norms: more than float32 rounds off a squared di
 _WHOLE = 0.4  # share of the patches from which one product of all costs less than many of a cell each
 _WHOLE_BY_TILES = 0.15  # the same where the processor has matrix tiles
 _SCREENED = 512  # patches; with fewer there is too little to rule out
-_FEW = 2  # queries a cell up to which it does too: a look at a cell costs something whatever comes of it
+_FEW = 2  # queries a cell up to which that is so too: a look at a cell costs something whatever comes of it
 _PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
 
 

@@ -135,16 +135,16 @@ class _Search:
     def _between(self, places: Places) -> Floats:
         """Squared distances ``(K, K)`` of K patches."""
         points = self._patches[places] - self._mean
-        squares = np.einsum("kc,kc->k", points, points)
-        parts = [slice(start, start + _FEWEST) for start in range(0, len(points), _FEWEST)]
+        squares, doubled = np.einsum("kc,kc->k", points, points), -2 * points.T
+        found = np.empty((len(points), len(points)), np.float32)
 
-        def apart(part: slice) -> Floats:
-            found: Floats = points[part] @ (-2 * points.T)
-            found += squares
-            found += squares[part, None]
-            return found
+        def fill(part: slice) -> None:
+            np.matmul(points[part], doubled, out=found[part])
+            found[part] += squares
+            found[part] += squares[part, None]
 
-        return np.concatenate(each(apart, parts))
+        each(fill, [slice(start, start + _FEWEST) for start in range(0, len(points), _FEWEST)])
+        return found
 
     def _largest(self, span: slice) -> float:
         centred = self._patches[span] - self._mean
