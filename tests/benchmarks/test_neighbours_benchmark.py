@@ -11,7 +11,7 @@ def test_every_way_is_timed_and_faiss_agrees():
     bank, queries = (random.normal(size=(n, 12)).astype(np.float32) for n in (600, 80))
     before = nearest._CUT_FROM
     row = measure(bank, queries, neighbours=3)
-    assert nearest._CUT_FROM == before
+    assert before == nearest._CUT_FROM
     assert row["ours"] == row["product"]  # by its size
     assert all(row[name] > 0 for name in ("product", "cells", "faiss"))
     assert row["apart"] < 1e-3
