@@ -30,6 +30,7 @@ from .onnx_graph import OnnxGraph, Value
 from .preflight import memory_bytes
 from .resampled import Halves
 from .sampling import Sampled, Share, sampled
+from .spread_scale import spread_scale
 
 
 class _MemoryParams(BackboneParams, Protocol):
@@ -94,7 +95,15 @@ class PatchMemory(ExportableOnBackbone[P]):
                 hint="Check the source.",
             )
         coreset = k_centres(found.patches, count=count, rng=rng, progress=progress)
-        self._remember(found.patches[coreset.chosen])
+        scale = spread_scale(
+            found,
+            ratio=self._params.coreset_ratio,
+            neighbours=self._params.neighbours,
+            scaled=self._scaled,
+            highest=self._highest,
+            rng=generator(seed, self.stream, "spread"),
+        )
+        self._remember(found.patches[coreset.chosen], scale=scale)
         self._left_out = self._scores_left_out(found, coreset)
         self.facts = self._facts_of(found, coreset, samples=samples)
 
@@ -163,7 +172,7 @@ class PatchMemory(ExportableOnBackbone[P]):
         by_half = self._halves.distances(patches, neighbours=self._params.neighbours)
         scores = self._adjusted(patches, self._scaled(by_half))
         parts = np.split(scores, np.cumsum([len(some) for some in every])[:-1], axis=1)
-        return np.array([part.mean(axis=1).std(ddof=1) for part in parts])
+        return self._halves.scale * np.array([part.mean(axis=1).std(ddof=1) for part in parts])
 
     @abstractmethod
     def _drawn_patches(self, graph: OnnxGraph, stages: Sequence[Value]) -> Value:
@@ -186,7 +195,8 @@ class PatchMemory(ExportableOnBackbone[P]):
         top = graph.take(patches, places, axis=0)
         by_half = heads.by_half(graph, bank, top, halves=self._halves, neighbours=k)
         means = graph.reduced("Mean", self._drawn_scores(graph, top, by_half), axes=(1,))
-        found = {"score": graph.reduced("Mean", highest, axes=(0,), keep=True), SPREAD: heads.deviation(graph, means)}
+        spread = graph.times(heads.deviation(graph, means), np.array(self._halves.scale, np.float32))
+        found = {"score": graph.reduced("Mean", highest, axes=(0,), keep=True), SPREAD: spread}
         weight = self._drawn_weight(graph, bank, graph.take(top, np.array([0]), axis=0))
         weighted = found if weight is None else {name: graph.times(value, weight) for name, value in found.items()}
         return {**weighted, "map": graph.reshape(values, (1, side, side))}
@@ -202,9 +212,9 @@ class PatchMemory(ExportableOnBackbone[P]):
         """Places of the values whose mean is an image's score, rising."""
         return np.argsort(distances, kind="stable")[-self._top(len(distances)) :]
 
-    def _remember(self, patches: Floats) -> None:
+    def _remember(self, patches: Floats, *, scale: float) -> None:
         self._bank = Bank(patches)
-        self._halves = Halves(self._bank, seed=len(patches))
+        self._halves = Halves(self._bank, seed=len(patches), scale=scale)
 
     def _scores_left_out(self, found: Sampled, coreset: Coreset) -> Doubles | None:
         """None where the share of an image's patches that was drawn is too small to hold its highest ones."""
@@ -232,6 +242,7 @@ class PatchMemory(ExportableOnBackbone[P]):
             "sampling": "all patches" if len(found.patches) == found.seen else "as many of each image, at random",
             "centres": len(coreset.chosen),
             "covering_radius": round(coreset.radius, 6),
+            "spread_scale": round(self._halves.scale, 3) if self._halves else 1.0,
             "memory_estimate_mb": round(self.memory_needed(samples) / 1e6),
         }
 
@@ -245,16 +256,19 @@ class PatchMemory(ExportableOnBackbone[P]):
         return max(self._params.neighbours, round(self._params.coreset_ratio * patches))
 
     def _learned(self) -> Mapping[str, Floats]:
-        return {"bank": self._fitted().patches}
+        bank, halves = self._fitted(), self._halves
+        assert halves is not None
+        return {"bank": bank.patches, "spread": np.array([halves.scale], np.float32)}
 
     def _restore(self, learned: Mapping[str, Floats]) -> bool:
-        normal = learned["bank"]
-        if not all(
+        banks = {name: array for name, array in learned.items() if name != "spread"}
+        scale = float(learned.get("spread", np.ones(1, np.float32))[0])  # earlier releases kept none
+        if not (np.isfinite(scale) and scale >= 0) or not all(
             bank.ndim == 2 and bank.shape[1] == self.embed_size and len(bank) and np.isfinite(bank).all()
-            for bank in learned.values()
+            for bank in banks.values()
         ):
             return False
-        self._remember(normal)
+        self._remember(banks["bank"], scale=scale)
         return True
 
     def _fitted(self) -> Bank:

@@ -2,8 +2,8 @@
 
 Half-sampling (McCarthy 1969; the delete-half jackknife of Shao and Wu 1989): a statistic of half of a sample, drawn
 without replacement, varies as that of the whole does from sample to sample. Halves come in pairs that share no centre,
-so every centre is in half of them. What is measured is the bank's part of the error alone, neither the camera's noise
-nor the backbone's; and a coreset is no random sample, so it is a measure and not a guarantee.
+so every centre is in half of them. A coreset is no random sample, so the deviation is in a unit that the fit found (see
+`spread_scale`). What is measured is the bank's part of the error alone, neither the camera's noise nor the backbone's.
 """
 
 from functools import cached_property
@@ -27,10 +27,11 @@ class Halves:
     Args:
         bank: Its centres.
         seed: Draws the halves.
+        scale: What deviations between them are multiplied by.
     """
 
-    def __init__(self, bank: Bank, *, seed: int) -> None:
-        self._bank, self._seed = bank, seed
+    def __init__(self, bank: Bank, *, seed: int, scale: float = 1.0) -> None:
+        self._bank, self._seed, self.scale = bank, seed, scale
 
     def distances(self, patches: Floats, *, neighbours: int) -> Doubles:
         """Mean distances ``(HALVES, P)`` of `patches` to their nearest centres in each half.

@@ -7,7 +7,7 @@ from components.models.resampled import HALVES, Halves
 
 
 def test_halves_come_in_pairs_without_a_common_centre():
-    masks = Halves(Bank(np.zeros((9, 1), np.float32)), seed=0)._masks
+    masks = Halves(Bank(np.zeros((9, 1), np.float32)), seed=0).masks
     assert masks.shape == (HALVES, 9)
     assert (masks[::2] != masks[1::2]).all()
     assert set(masks.sum(axis=1)) == {4, 5}
@@ -20,7 +20,7 @@ def test_distances_are_those_of_a_bank_of_the_half():
     halves = Halves(Bank(bank), seed=3)
     for neighbours in (1, 4):
         found = halves.distances(queries, neighbours=neighbours)
-        exact = [Bank(bank[mask]).distances(queries, neighbours=neighbours) for mask in halves._masks]
+        exact = [Bank(bank[mask]).distances(queries, neighbours=neighbours) for mask in halves.masks]
         assert np.allclose(found, exact)
 
 
