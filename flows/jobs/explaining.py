@@ -107,7 +107,8 @@ def explained_samples(data: LineData, *, seed: int) -> SampleSet:
 def normal_images(data: LineData, *, but: Collection[str], seed: int) -> NormalImages | None:
     """Some normal images that are not among the samples `but`, or None where there is none.
 
-    Of the calibration split, which a detector does not keep patches of; of the training split where it has none.
+    Of the calibration split, since a memory holds the very patches of training images (on small lines of both); of the
+    training split where there are none.
     """
     for split in (Split.CALIBRATION, Split.TRAIN):
         rows = data.rows(split, label=Label.NORMAL)

@@ -178,7 +178,7 @@ def test_plain_mlflow_scores_as_the_detector_does(trained: Trained, tmp_path: Pa
     assert set(found["threshold"]) == {made.threshold}
     said = answers(trained.scores, made, uncertainty=trained.uncertainty)
     assert list(found["verdict"]) == [answer.word for answer in said]
-    assert set(found["verdict"]) == {"OK", "NG", "unsure"}
+    assert {"NG", "unsure"} <= set(found["verdict"])
     if trained.bounds is not None:
         assert np.array_equal(found[["start", "end"]], trained.bounds)
     # MLflow loaded it in place and left bytecode there; our own record still holds.
