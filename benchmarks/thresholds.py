@@ -139,6 +139,7 @@ def measure(root: Path, *, rate: float | None, window: int, detector: str, seed:
         "recall": rate_of(alarms[~normal], size=worth(scores.image[~normal])),
         "anomalies": int((~normal).sum()),
         "unsure": said.count("unsure") / max(1, len(said)),
+        "unsure_normal": float(np.mean([word == "unsure" for word in np.array(said)[normal]])) if normal.any() else 0.0,
     }
 
 
@@ -200,7 +201,7 @@ def main() -> None:
     if not given.json:
         print(
             f"{'data':<16}{'rule':<22}{'cal.':>6}{'declared %':>11}  {'false alarms % [95 %]':<24}{'n':>6}"
-            f"{'n_eff':>8}{'chance':>8}  {'':<13}{'recall % [95 %]':<24}{'unsure %':>9}"
+            f"{'n_eff':>8}{'chance':>8}  {'':<13}{'recall % [95 %]':<24}{'unsure %':>9}{'of normal':>10}"
         )
     for root in given.root:
         try:
@@ -221,7 +222,7 @@ def _print(name: str, row: dict[str, Any]) -> None:
     print(
         f"{name:<16}{row['rule']:<22}{row['calibration']:>6}{100 * row['declared']:>11.3g}  "
         f"{_shown(row['false_alarm_rate']):<24}{row['n']:>6}{row['n_eff']:>8g}{row['chance']:>8.3f}  {row['held']:<13}"
-        f"{_shown(row['recall']):<24}{100 * row['unsure']:>9.2f}",
+        f"{_shown(row['recall']):<24}{100 * row['unsure']:>9.2f}{100 * row['unsure_normal']:>10.2f}",
         flush=True,
     )
 

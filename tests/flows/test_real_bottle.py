@@ -38,6 +38,7 @@ def test_bottle_from_files_to_verdicts(tmp_path):
     shown = json.loads(run("show", "bottle", "1", "--json"))
     assert shown["metrics"]["image_auroc"]["value"] >= 0.99
     assert shown["metrics"]["aupro"]["value"] > 0.9
+    assert shown["facts"]["images_read"] > 0
     run("approve", "bottle", "1", "--reason", "it finds them all", "--accept-unmeasured")
     broken = [
         json.loads(line)
