@@ -154,13 +154,18 @@ def _recalibrated(
     names = material.rows[ManifestColumn.SAMPLE].astype(str)
     held_out = names.map(material.held_out).to_numpy(dtype=np.float64)
     moved = (held_out + after.image - before.image)[~np.isnan(held_out)]
-    return calibrate(
-        moved,
-        rate=calibration.false_alarm_rate,
-        method=calibration.method,
-        seed=derive_seed(seed, "calibration"),
-        costs=calibration.costs,
-    )
+    try:
+        return calibrate(
+            moved,
+            rate=calibration.false_alarm_rate,
+            method=calibration.method,
+            seed=derive_seed(seed, "calibration"),
+            costs=calibration.costs,
+        )
+    except NotEnoughDataError as error:  # a tail that training samples were matched to is not fitted again
+        raise NotEnoughDataError(
+            f"In 8 bits the threshold would have to be calibrated anew. {error.message}", hint="Use --format openvino."
+        ) from error
 
 
 def _taken(scores: Scores, kept: NDArray[np.intp]) -> Scores:

@@ -107,6 +107,9 @@ def test_held_out_scores_move_by_what_eight_bits_changed(image_case):
     moved = _recalibrated(calibration, apart, Scores(image=before), Scores(image=before + 0.25), seed=0)
     assert moved.threshold == pytest.approx(calibration.threshold + 1.25)
     assert moved.samples == calibration.samples
+    rare = calibration.model_copy(update={"false_alarm_rate": 1e-4})
+    with pytest.raises(NotEnoughDataError, match=r"calibrated anew\. A false-alarm rate of 0\.0001 needs 9999"):
+        _recalibrated(rare, apart, Scores(image=before), Scores(image=before), seed=0)
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "run.py"])
