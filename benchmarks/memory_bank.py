@@ -9,7 +9,8 @@ fit_s           seconds to fit on train/good, reading and scaling its files incl
 images_per_s    over all of test, reading included, the second time that it is scored
 peak_mb         most memory that the process held until then (VmHWM)
 auroc           of the images of test; nothing is chosen by it
-covering_radius largest distance of a training patch to the bank, of both sides' banks among the same features (ours)
+covering_radius largest distance of a training patch to the bank: with the peer's whole greedy, of what each side
+                chooses of the same patches (the peer's, which scales images and pads borders its own way); else of ours
 
 The peer's greedy takes as long for each patch that it chooses: at a ratio of 0.1 of 200 images about half an hour. With
 --peer-picks N it chooses N, the seconds of the others are extrapolated from those, and what depends on its bank is left
@@ -105,13 +106,24 @@ def compare(root: Path, *, options: Sequence[str], peer: bool) -> dict[str, dict
     """Figures of each side, run with `options` of the command line, and how many times better ours are."""
     with tempfile.TemporaryDirectory() as folder:
         sides = {side: _run(side, root, options, Path(folder)) for side in ("ours", "peer")[: 1 + peer]}
-    patches = sides["ours"].pop("patches")
-    sides["ours"]["covering_radius"] = _radius(patches, sides["ours"].pop("bank"))
+    _add_radii(sides)
     if peer:
-        chosen = sides["peer"].pop("chosen")
-        sides["peer"]["covering_radius"] = None if chosen is None else _radius(patches, patches[chosen])
         sides["ratio"] = {name: _ratio(name, sides["ours"][name], sides["peer"][name]) for name in BETTER}
     return sides
+
+
+def _add_radii(sides: dict[str, dict[str, Any]]) -> None:
+    from components.models.coreset import k_centres
+
+    patches, bank = (sides["ours"].pop(name) for name in ("patches", "bank"))
+    sides["ours"]["covering_radius"] = _radius(patches, bank)
+    if "peer" in sides:
+        patches, bank = (sides["peer"].pop(name, None) for name in ("patches", "bank"))
+        sides["peer"]["covering_radius"] = None
+        if bank is not None:
+            ours = k_centres(patches, count=len(bank), rng=np.random.default_rng(0))
+            sides["ours"]["covering_radius"] = _radius(patches, patches[ours.chosen])
+            sides["peer"]["covering_radius"] = _radius(patches, bank)
 
 
 def _run(side: str, root: Path, options: Sequence[str], folder: Path) -> dict[str, Any]:

@@ -68,12 +68,10 @@ class Peer:
         scores = np.concatenate([batch.pred_score.numpy().ravel() for batch in batches])
         return scores.astype(np.float64), np.concatenate([batch.gt_label.numpy().ravel() for batch in batches])
 
-    def chosen(self, paths: Sequence[Path]) -> NDArray[np.intp]:
-        """Which patches of the images, in their order and row by row, are in the bank."""
+    def patches(self, paths: Sequence[Path]) -> NDArray[np.float32]:
+        """Features ``(P, C)`` of all patches of the images."""
         import torch
         from anomalib.data.utils import read_image
-
-        from components.models.nearest import Bank
 
         network = self._model.model
         network.train()
@@ -82,8 +80,12 @@ class Peer:
             for start in range(0, len(paths), _BATCH):
                 images = [read_image(path, as_tensor=True) for path in paths[start : start + _BATCH]]
                 network(torch.stack([self._model.pre_processor.transform(image) for image in images]))
-        every = torch.vstack(network.embedding_store).numpy()
-        return Bank(every).nearest(network.memory_bank.numpy(), neighbours=1)[1][:, 0]
+        return np.asarray(torch.vstack(network.embedding_store).numpy())
+
+    @property
+    def bank(self) -> NDArray[np.float32]:
+        """``(M, C)``."""
+        return np.asarray(self._model.model.memory_bank.numpy())
 
     def _limit(self, picks: int) -> None:
         from anomalib.models.components import KCenterGreedy
@@ -137,7 +139,7 @@ def _data(root: Path) -> Any:
 
 
 def run(root: Path, *, size: int, stages: Sequence[int], ratio: float, picks: int) -> dict[str, Any]:
-    """Figures of the peer, and `chosen`; see `benchmarks.memory_bank`."""
+    """Figures of the peer, and its training patches and bank; see `benchmarks.memory_bank`."""
     from benchmarks.memory_bank import auroc_of, peak_mb, timed
 
     with tempfile.TemporaryDirectory() as folder:
@@ -145,11 +147,12 @@ def run(root: Path, *, size: int, stages: Sequence[int], ratio: float, picks: in
         fit_s, _ = timed(peer.fit)
         peer.scores()
         seconds, (scores, labels) = timed(peer.scores)
-        peak = peak_mb()
-        return {
+        found = {
             "fit_s": fit_s + peer.seconds_left_out,
             "images_per_s": len(scores) / seconds,
-            "peak_mb": peak,
+            "peak_mb": peak_mb(),
             "auroc": None if picks else auroc_of(scores, labels),
-            "chosen": None if picks else peer.chosen(sorted((root / "train" / "good").iterdir())),
         }
+        if picks:
+            return found
+        return {**found, "patches": peer.patches(sorted((root / "train" / "good").iterdir())), "bank": peer.bank}
