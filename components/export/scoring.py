@@ -1,6 +1,7 @@
 """Scores and verdicts of an export, by the runner that goes with it, on stored files as they are."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,25 +36,40 @@ def score_export(
     """
     spec, network = run.opened(folder)
     scores, spreads = np.empty(len(rows)), np.zeros(len(rows))
+    inputs = _images if spec["modality"] == Modality.IMAGE else _windows
     done = 0
-    try:
-        for places, values in (_images if spec["modality"] == Modality.IMAGE else _windows)(rows, read, spec):
+    with _readable():
+        for places, values in inputs(rows, read, spec):
             found = network(values)
             scores[places] = found["score"]
             if SPREAD in found:
                 spreads[places] = found[SPREAD]
             done += len(places)
             progress("scoring by the export", done, len(rows))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"The export's runner cannot read this line's files: {error}.", hint="None can.") from error
     return Scores(image=scores, uncertainty=spreads if SPREAD in spec["outputs"] else None)
 
 
 def network_inputs(
     rows: pd.DataFrame, *, read: Callable[[str], bytes], preparation: dict[str, Any]
 ) -> list[NDArray[np.uint8]]:
-    """The images that manifest rows name, as the network takes them."""
-    return [values for _, values in _images(rows, read, {"preparation": preparation})]
+    """The images that manifest rows name, as the network takes them.
+
+    Raises:
+        ModelError: The runner cannot read a stored file.
+    """
+    with _readable():
+        return [values for _, values in _images(rows, read, {"preparation": preparation})]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The export's runner cannot read a file of this line: {error}.",
+            hint="It takes images of 8 bits or 16-bit grey, and CSV files with times that are numbers or ISO 8601.",
+        ) from error
 
 
 def words_of(scores: Scores, calibration: Calibration) -> list[Word]:

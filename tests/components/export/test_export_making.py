@@ -1,6 +1,7 @@
 """Exports score what the detector scores, in another process and without our packages."""
 
 import ast
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from components.core.contracts import Calibration, Scores
 from components.core.errors import ConfigError, ModelError, NotEnoughDataError
@@ -145,6 +147,14 @@ def test_an_export_needs_samples_to_be_compared_on(image_case, tmp_path):
     training = image_case.material.rows.assign(split="train")
     with pytest.raises(NotEnoughDataError, match="no calibration or test sample"):
         image_case.export("onnx", tmp_path / "x", material=replace(image_case.material, rows=training))
+
+
+def test_a_stored_file_that_the_runner_cannot_read_stops_the_export(image_case, tmp_path):
+    deep = io.BytesIO()
+    Image.fromarray(np.full((64, 64), 70_000, np.int32)).save(deep, "TIFF")
+    material = replace(image_case.material, read=lambda _: deep.getvalue())
+    with pytest.raises(ModelError, match=r"cannot read a file of this line: pixels of mode I are not read.*8 bits"):
+        image_case.export("onnx", tmp_path / "x", material=material)
 
 
 def test_a_detector_that_cannot_be_exported_says_which_can():
