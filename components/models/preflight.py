@@ -47,5 +47,5 @@ def memory_bytes(*, patches: int, channels: int, centres: int) -> float:
     """
     row = channels * _FLOAT
     kept = patches * (row + 2 * 8 + _FLOAT)  # with where each comes from, its nearest centre and how far that is
-    between = 2 * min(centres, _CANDIDATES) ** 2 * _FLOAT
+    between = min(centres, _CANDIDATES) ** 2 * _FLOAT
     return kept + 2 * min(patches, _COMPARED) * row + 3 * centres * row + between
