@@ -27,10 +27,14 @@ from .onnx_graph import OnnxGraph
 from .parallel import one_thread
 from .params.tables import DeepSADParams
 from .sad_network import ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
-from .sad_training import TRUSTED, draw_masks, pretrain, train
+from .sad_training import draw_masks, pretrain, train
 
 HELD_OUT = 0.1
 """Share of the normal training samples that stops the training and says what is usual."""
+
+REMEMBERED = 0.9
+"""Share of the normal training samples, the nearer ones to the centre, that may be remembered: among the others may be
+unknown anomalies, which would vouch for each other. Fewer would forget a machine's rarer modes."""
 
 PASSES = 16
 """Stochastic passes that the uncertainty is taken over."""
@@ -86,8 +90,7 @@ class DeepSAD:
         centre = centre.double()
         usual = torch.stack([_usual(one) for one in _distances(members, centre, held)])
         mean = (_distances(members, centre, kept) / usual[:, None]).mean(dim=0)
-        # Samples far from the centre may be unknown anomalies, which would vouch for each other.
-        remembered = seen[size:][mean <= torch.quantile(mean, TRUSTED)][: params.memory]
+        remembered = seen[size:][mean <= torch.quantile(mean, REMEMBERED)][: params.memory]
         near = view.nearest(seen[:size], remembered, neighbours=params.neighbours)
         parts = {
             "centre": centre,
