@@ -64,7 +64,7 @@ class ExplainOptions(_Section):
 
     evaluations: int = Field(256, ge=16, le=100_000, description="Coalitions of columns a sample; at least 4 a column")
     cell_evaluations: int = Field(
-        1024,
+        2048,
         ge=16,
         le=1_000_000,
         description="Coalitions of sensors and time blocks a window, about; at least one pair",

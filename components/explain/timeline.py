@@ -22,7 +22,7 @@ BLOCKS = 6
 """Time blocks of a window at most: all their coalitions are evaluated."""
 SENSORS = 12
 """Sensors that play by themselves in the game of cells; the others play as one."""
-CELL_EVALUATIONS = 1024
+CELL_EVALUATIONS = 2048
 CELLS = "cells of sensor and time"
 OTHERS = "other sensors"
 _CHECKED, _EXACT_SENSORS = 2, 3
