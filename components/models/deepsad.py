@@ -117,7 +117,7 @@ class DeepSAD:
         """See `Detector.score`; in double precision, so that batches do not matter. A usual sample scores about 1."""
         assert isinstance(batch, np.ndarray)
         encoder, scorer = self._fitted()
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             scores, spread = scorer(torch.from_numpy(encoder.encode(batch)))
         # Rounding to single precision takes away what the order of additions left in the last digits.
         return Scores(
@@ -129,7 +129,7 @@ class DeepSAD:
         """See `PlainScores`."""
         assert isinstance(batch, np.ndarray)
         encoder, scorer = self._fitted()
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             scores = scorer.plain(torch.from_numpy(encoder.encode(batch)))
         return np.asarray(scores.float().double().numpy())
 

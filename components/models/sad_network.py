@@ -78,9 +78,13 @@ class Members(nn.Module):
         self.first = nn.Parameter(_uniform(members, inputs, hidden))
         self.second = nn.Parameter(_uniform(members, hidden, latent))
 
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """``(S, N, H)`` of ``(N, U)``."""
+        return nn.functional.leaky_relu(torch.matmul(inputs, self.first), LEAK)
+
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """``(S, N, L)`` of ``(N, U)``; `mask` ``(S, 1 or N, H)`` multiplies the hidden units."""
-        hidden = nn.functional.leaky_relu(torch.matmul(inputs, self.first), LEAK)
+        hidden = self.hidden(inputs)
         found: Tensor = torch.bmm(hidden if mask is None else hidden * mask, self.second)
         return found
 
@@ -100,14 +104,18 @@ class ConvolutionalMembers(nn.Module):
         self.middle = nn.Parameter(_uniform(members * channels, channels * 3, 1).reshape(-1, channels, 3))
         self.second = nn.Parameter(_uniform(members, self.units, latent))
 
-    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """As `Members`."""
+    def hidden(self, inputs: Tensor) -> Tensor:
+        """As `Members.hidden`."""
         steps = inputs.reshape(len(inputs), self.columns, self.window)
         steps = nn.functional.leaky_relu(nn.functional.conv1d(steps, self.first), LEAK)
         steps = nn.functional.leaky_relu(
             nn.functional.conv1d(steps, self.middle, padding=1, groups=self.count), LEAK
         ).reshape(len(inputs), self.count, self.units // 2, -1)
-        hidden = torch.cat([steps.mean(dim=3), steps.amax(dim=3)], dim=2).transpose(0, 1)
+        return torch.cat([steps.mean(dim=3), steps.amax(dim=3)], dim=2).transpose(0, 1)
+
+    def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As `Members`."""
+        hidden = self.hidden(inputs)
         found: Tensor = torch.bmm(hidden if mask is None else hidden * mask, self.second)
         return found
 
@@ -153,26 +161,29 @@ class Scorer(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        inputs, score = self._scored(features)
+        hidden, score = self._scored(features)
         if len(self.masks) == 0:
             return score, torch.zeros_like(score)
-        passes = torch.stack([self._distance(inputs, mask[:, None]) for mask in self.masks])
-        return score, passes.std(dim=0, correction=0) / 4
+        # A unit is silenced by what comes after it, so that all passes share the hidden units.
+        passes = self._distance(hidden, self.masks.permute(1, 2, 0)[..., None] * self.members.second[:, :, None])
+        return score, passes.std(dim=1, correction=0) / 4
 
     def plain(self, features: Tensor) -> Tensor:
         """The score ``(N,)`` alone, at less than half the cost."""
         return self._scored(features)[1]
 
     def _scored(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """What the members see of ``(N, F)`` features, and the score ``(N,)``."""
+        """Hidden units of ``(N, F)`` features, and the score ``(N,)``."""
         seen = self.view(features)
-        inputs = self.view.inputs(seen)
+        hidden = self.members.hidden(self.view.inputs(seen))
         near = self.view.nearest(seen, self.remembered, neighbours=self.neighbours) / self.usual_near
-        return inputs, (self._distance(inputs, None) + near.sum(dim=1)) / 4
+        return hidden, (self._distance(hidden, self.members.second[:, :, None])[:, 0] + near.sum(dim=1)) / 4
 
-    def _distance(self, inputs: Tensor, mask: Tensor | None) -> Tensor:
-        distance = (self.members(inputs, mask) - self.centre).square().sum(dim=2).sqrt()
-        found: Tensor = (distance / self.usual_distance[:, None]).mean(dim=0)
+    def _distance(self, hidden: Tensor, second: Tensor) -> Tensor:
+        """``(N, T)`` of ``(S, N, H)`` and T sets of weights ``(S, H, T, L)``."""
+        latent = torch.bmm(hidden, second.flatten(2)).unflatten(2, second.shape[2:])
+        distance = (latent - self.centre[:, :, None]).square().sum(dim=3).sqrt()
+        found: Tensor = (distance / self.usual_distance[:, None, None]).mean(dim=0)
         return found
 
 

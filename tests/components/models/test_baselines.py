@@ -1,11 +1,14 @@
 """PyOD's detectors: the arrays score as PyOD does, and what cannot be learned from is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from components.core.contracts import Column, TableSchema
 from components.core.errors import ModelError
 from components.models import registry
 from components.models.encoding import TableEncoder
+from components.samples.windows import cut, window_starts
 
 
 def reference(name, seed):
@@ -64,6 +67,16 @@ def test_one_row_and_equal_rows_are_refused_and_leave_nothing(name, count, cases
     with pytest.raises(ModelError, match="not fitted"):
         made.save(tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("name", ["knn", "deepsad"])
+def test_a_window_longer_than_the_data_is_one_window_and_is_refused(name, listed):
+    schema = TableSchema(features=(Column(name="flow", kind="numeric"),), window=50)
+    frame = pd.DataFrame({"flow": np.arange(5.0)})
+    windows = cut(frame.to_numpy(), window_starts(frame, schema), window=50)
+    made = registry.create(name, {}, schema=schema)
+    with pytest.raises(ModelError, match="one normal sample among 1"):
+        made.fit(listed(windows), seed=0)
 
 
 @pytest.mark.parametrize("name", ["knn", "lof"])
