@@ -29,6 +29,7 @@ SHIPPED = ("core", "metrics", "models", "samples")
 """Packages of `components` that import each other relatively and nothing else of ours."""
 
 REQUIREMENTS = {
+    "anomalib": "anomalib",
     "mlflow": "mlflow",
     "numpy": "numpy",
     "onnx": "onnx",
