@@ -155,7 +155,7 @@ def story(linewright: Commands) -> dict[str, Result]:
         "candidates": run("candidates", "--json"),
         "show": run("show", "pump", "1", "--json"),
         "status": run("status", "--json"),
-        "approve": run("approve", "pump", "1", "--reason", "first of its line"),
+        "approve": run("approve", "pump", "1", "--reason", "first of its line", "--accept-unmeasured"),
         "score": run("score", "pump", str(source), "--json"),
     }
     verdict = max(told["score"].json, key=lambda found: found["score"])["verdict_id"]
