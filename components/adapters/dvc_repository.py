@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import psutil
 import yaml
 
 from components.adapters.folders import FolderStore
@@ -47,7 +48,7 @@ class DvcRepository:
     def init(self) -> None:
         """Make it a DVC repository, once."""
         if not (self.root / ".dvc" / ".gitignore").is_file():
-            self._run(["init", "--quiet", "--force"])
+            self._run(["init", "--force"])
 
     def configure(self) -> None:
         """Write the remote and the rest of the configuration, as settings say now."""
@@ -96,7 +97,7 @@ class DvcRepository:
             IntegrityError: Files are missing at the remote although they were pushed.
         """
         self.remote()
-        commands = ["add", "--quiet", folder], ["push", "--quiet", f"{folder}.dvc"]
+        commands = ["add", folder], ["push", f"{folder}.dvc"]
         self._run(*commands, timeout=_BASE_TIMEOUT + size / _SLOWEST)
         missing = self._missing(folder)
         for key, source in missing.items():
@@ -151,8 +152,9 @@ class DvcRepository:
             for left in folder.glob("linewright-*"):
                 shutil.rmtree(left, ignore_errors=True)
             rwlock = folder / "rwlock"
-            # DVC itself drops entries of dead processes; what it cannot read would block it for good.
-            if rwlock.is_file() and not _is_rwlock(rwlock):
+            # DVC itself drops entries of dead processes, but not of zombies, which stay where nobody reaps them (in a
+            # container without an init); and what it cannot read would block it for good.
+            if rwlock.is_file() and not any(_runs(pid) for pid in _holders(rwlock)):
                 rwlock.unlink()
 
     def _missing(self, folder: str) -> dict[str, Path]:
@@ -185,7 +187,9 @@ class DvcRepository:
             os.close(alive)
             shutil.rmtree(scratch, ignore_errors=True)
         if done.returncode:
-            said = (done.stderr.strip() or done.stdout.strip() or str(done.returncode)).splitlines()
+            # Without a terminal DVC draws no bars: what it says on standard error are warnings and errors.
+            said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()
+            said = [line for line in said if line.startswith("ERROR")] or said
             if any(word in line.lower() for line in said for word in _BUSY):
                 raise ConflictError(
                     f"Another DVC process uses {str(self.root)!r}.", hint="Wait for it, then try again."
@@ -203,12 +207,21 @@ def _environment(scratch: Path) -> Mapping[str, str]:
     return {key: value for key, value in os.environ.items() if key not in foreign} | own
 
 
-def _is_rwlock(path: Path) -> bool:
+def _holders(rwlock: Path) -> list[int]:
+    """Processes that a file of DVC's names as readers and writers; none where it cannot be read."""
     try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
+        content = json.loads(rwlock.read_bytes())
+        readers = [entry for entries in content.get("read", {}).values() for entry in entries]
+        return [int(entry["pid"]) for entry in [*readers, *content.get("write", {}).values()]]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return []
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    return isinstance(content, dict) and all(isinstance(content.get(kind, {}), dict) for kind in ("read", "write"))
 
 
 @contextlib.contextmanager

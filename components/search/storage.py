@@ -41,15 +41,20 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     )
     try:
         storage: optuna.storages.RDBStorage = tries(optuna.storages.RDBStorage, url, engine_kwargs=options)
+        if sqlite:
+            tries(_write_ahead, storage.engine)
     except OperationalError as error:
         shown = parsed.render_as_string(hide_password=True)
         raise UnavailableError(
             f"The database {shown} does not answer: {error.orig}.", hint="Start it, or correct database.url."
         ) from error
-    if sqlite:
-        with storage.engine.connect() as connection:
-            connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
     return storage
+
+
+def _write_ahead(engine: sqlalchemy.Engine) -> None:
+    # For this change alone SQLite does not wait while another connection writes, whatever the timeout.
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("PRAGMA journal_mode=WAL"))
 
 
 def pack_scores(scores: Sequence[float] | NDArray[np.float64]) -> dict[str, str]:

@@ -201,6 +201,18 @@ def test_locks_of_the_dead_are_no_hindrance(registry: DataRegistry, home: Path, 
     assert commit(registry, tmp_path, *range(6)).tag == "press/v2"
 
 
+def test_a_lock_of_a_dead_process_that_nobody_reaped_is_no_hindrance(
+    registry: DataRegistry, home: Path, tmp_path: Path
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])  # a zombie until it is waited for
+    os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+    samples = home / "data" / "lines" / "press" / "samples"
+    held = {"read": {}, "write": {str(samples): {"pid": dead.pid, "cmd": "dvc add"}}}
+    (home / "data" / ".dvc" / "tmp" / "rwlock").write_text(json.dumps(held))
+    assert commit(registry, tmp_path, *range(6)).tag == "press/v2"
+    dead.wait()
+
+
 def test_a_live_dvc_is_respected(
     registry: DataRegistry, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
