@@ -17,7 +17,7 @@ from components.core.budgets import Rate
 from components.core.contracts import DatasetVersion, Modality, TableSchema, now
 from components.core.errors import ConfigError, IntegrityError, LinewrightError
 from components.core.hashing import sha256_bytes, sha256_file
-from components.core.lines import LineConfig, declare_line
+from components.core.lines import ExplainOptions, LineConfig, declare_line
 from components.core.yamlfile import read_yaml
 from components.ingest.collect import collect
 from components.models import registry
@@ -60,6 +60,7 @@ class Params(_Section):
 
     prepare: Prepare
     train: Train = Train()
+    explain: ExplainOptions = ExplainOptions()
 
 
 def read_params(path: Path = PARAMS) -> Params:
@@ -72,12 +73,12 @@ def declared_line(params: Params, *, build: Path) -> LineConfig:
     chosen = params.prepare
     if chosen.source:
         values = {"name": chosen.line, "modality": chosen.modality, "source": chosen.source, "table": chosen.table}
-        return declare_line(values, origin=str(PARAMS))
+        return declare_line({**values, "explain": params.explain}, origin=str(PARAMS))
     if chosen.line not in EMBEDDED:
         raise ConfigError(
             f"{PARAMS}: there is no embedded line {chosen.line!r}.", hint="Use texture or pump, or give a source."
         )
-    return declare_embedded(chosen.line, source=build / "source")
+    return declare_embedded(chosen.line, source=build / "source").model_copy(update={"explain": params.explain})
 
 
 def prepare(params: Params, *, build: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.core.lines import parse_line
 from components.settings import Settings
@@ -20,6 +21,8 @@ from flows.wiring import Linewright
 from flows.workspace import write_atomically
 
 ROOT = Path(__file__).parents[2]
+EXPLAIN = {"evaluations": 64, "cell_evaluations": 64}
+"""Few, for time: how good Shapley values are is tested where they are computed."""
 PUMP = ["--modality", "table", "--window", "10", "--label", "anomaly", "--timestamp", "time"]
 
 
@@ -148,8 +151,11 @@ def story(linewright: Commands) -> dict[str, Result]:
     source = linewright.folder / "sources" / "pump"
     pump_line.write_batch(source, batch=1, seed=0, rows=1500)
     run = linewright.good
+    added = run("line", "add", "pump", *PUMP, "--source", str(source))
+    with linewright.open().line_path("pump").open("a") as file:
+        file.write(yaml.safe_dump({"explain": EXPLAIN}))
     told = {
-        "add": run("line", "add", "pump", *PUMP, "--source", str(source)),
+        "add": added,
         "ingest": run("ingest", "pump", "--json"),
         "retrain": run("retrain", "pump", "--budget", "2", "--json"),
         "candidates": run("candidates", "--json"),

@@ -21,6 +21,7 @@ def test_metrics_equal_the_flows_and_repeat(story, linewright, tmp_path):
     params = Params(
         prepare=Prepare(line="pump", source=str(source), modality=Modality.TABLE, table=table),
         train=Train(seed=shown["seed"], params=shown["params"]),
+        explain=linewright.open().line("pump").explain,
     )
     found = []
     for build in (tmp_path / "one", tmp_path / "two"):
