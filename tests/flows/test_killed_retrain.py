@@ -39,7 +39,7 @@ def press(linewright, story):
     source = linewright.folder / "sources" / "press"
     source.mkdir()
     shutil.copy(linewright.folder / "sources" / "pump" / "pump-1.csv", source)
-    linewright.good("line", "add", "press", "--modality", "table", "--window", "10", "--source", str(source))
+    linewright.add_table("press", "--modality", "table", "--window", "10", source=source)
     linewright.good("ingest", "press")
     return "press"
 
