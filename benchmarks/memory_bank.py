@@ -29,34 +29,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pictures
 
-from components.core.ports import Image, batches
+from benchmarks.images import Files
+from components.core.ports import batches
 from components.core.scoring import score_all
 from components.metrics.bootstrap import interval
 from components.metrics.ranking import auroc
-from components.models.parallel import each
 
 T = TypeVar("T")
 
 BETTER = {"fit_s": -1, "images_per_s": 1, "peak_mb": -1, "auroc": 1, "covering_radius": -1}
 """Figures; 1: more is better, -1: less is."""
-
-
-class Files:
-    """Images of a list of files, read when asked for; a `Samples`."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = list(paths)
-        self.ids = [str(path) for path in paths]
-        self.labels: NDArray[np.int8] = np.array([path.parent.name != "good" for path in paths], dtype=np.int8)
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def take(self, indices: Sequence[int]) -> list[Image]:
-        """The images at `indices`, in colour."""
-        return each(_read, [self._paths[index] for index in indices])
 
 
 def timed(act: Callable[[], T]) -> tuple[float, T]:
@@ -153,10 +136,6 @@ def _ratio(name: str, one: float | None, other: float | None) -> float | None:
     if one is None or other is None:
         return None
     return one / other if BETTER[name] > 0 else other / one
-
-
-def _read(path: Path) -> Image:
-    return np.asarray(Pictures.open(path).convert("RGB"))
 
 
 def _view(root: Path, *, images: int, folder: Path) -> Path:

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pictures
 
 from benchmarks.anomalib_models import PEERS, fitted_peer
+from benchmarks.images import Files
 from components.core.contracts import Modality
 from components.core.errors import LinewrightError
-from components.core.ports import Image, Samples
+from components.core.ports import Samples
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed, generator
 from components.metrics.bootstrap import interval
@@ -42,22 +42,6 @@ _PATCHCORE = 5.0
 
 Score = Callable[[Samples], NDArray[np.float64]]
 Fit = Callable[[str], Score]
-
-
-class Files:
-    """Images of a list of files, read when asked for; a `Samples`."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = list(paths)
-        self.ids = [str(path) for path in paths]
-        self.labels: NDArray[np.int8] = np.array([path.parent.name != "good" for path in paths], dtype=np.int8)
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def take(self, indices: Sequence[int]) -> list[Image]:
-        """The images at `indices`, in colour."""
-        return [np.asarray(Pictures.open(self._paths[index]).convert("RGB")) for index in indices]
 
 
 @dataclass(frozen=True)
