@@ -59,7 +59,7 @@ def test_scores_are_finite_one_a_sample(case, detector):
     assert np.isfinite(scores.image).all()
 
 
-def test_uncertainty_is_a_deviation_a_sample_the_same_after_another_fit_of_the_same_seed(case, detector):
+def test_uncertainty_is_a_deviation_a_sample(case, detector):
     spread = detector.score(case.fresh).uncertainty
     if spread is None:
         assert case.name not in MEMORIES
@@ -67,7 +67,6 @@ def test_uncertainty_is_a_deviation_a_sample_the_same_after_another_fit_of_the_s
     assert spread.shape == (len(case.fresh),)
     assert np.isfinite(spread).all()
     assert (spread >= 0).all()
-    assert np.array_equal(case.fitted(seed=0).score(case.fresh).uncertainty, spread)
 
 
 def test_scores_without_their_uncertainty_are_the_same(case, detector):
@@ -92,7 +91,10 @@ def test_same_seed_same_scores_and_no_trace_in_samples_or_global_random_state(ca
     assert torch.get_num_threads() == threads
     assert equal(normal, case.normal)
     torch.manual_seed(6)
-    assert np.array_equal(again.score(case.fresh).image, detector.score(case.fresh).image)
+    one, other = again.score(case.fresh), detector.score(case.fresh)
+    assert np.array_equal(one.image, other.image)
+    assert (one.uncertainty is None) == (other.uncertainty is None)
+    assert one.uncertainty is None or np.array_equal(one.uncertainty, other.uncertainty)
 
 
 @pytest.mark.parametrize("size", [1, 3])
