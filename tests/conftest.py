@@ -8,6 +8,9 @@ SPINE = {
 }
 """Files that use the session's one workspace and Prefect server, which take half a minute to make."""
 
+LONG = ("runtime/test_up", "test_bad_input", "test_real_bottle", "test_deployments", "runtime/test_server")
+"""Files below tests/flows that take minutes, the spine by its first; some wait while others work."""
+
 
 class ByWorkspace(LoadFileScheduling):
     """By file, except that the files of `SPINE` are as one."""
@@ -15,6 +18,17 @@ class ByWorkspace(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return "spine" if file in SPINE else file
+
+
+def pytest_collection_modifyitems(items):
+    """What takes longest first, or one process would still be at it when all others are done."""
+    first = [f"tests/flows/{name}.py" for name in LONG]
+
+    def place(item):
+        file = item.nodeid.partition("::")[0]
+        return first.index(file) if file in first else len(first)
+
+    items.sort(key=place)
 
 
 def pytest_xdist_make_scheduler(config, log):
