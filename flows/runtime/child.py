@@ -15,8 +15,8 @@ from flows.runtime.processes import end, group_members
 
 PLAN = "LINEWRIGHT_UP_PLAN"
 
-STOP_SECONDS = 10.0
-"""A service that was asked to end is killed after this long."""
+STOP_SECONDS = 20.0
+"""A service that was asked to end is killed after this long; on a busy machine cancelling what runs took over ten."""
 
 _POLL = 0.2
 
