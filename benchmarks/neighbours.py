@@ -4,8 +4,8 @@
 
 Banks are coresets of the memory bank's patches of a photograph's cuts; queries are the patches of 8 other cuts. Printed
 are milliseconds for each cut (1024 patches), the best of three, all processors in use: `product` compares with the
-whole bank, `cells` rules parts of it out, `ours` is the one of the two that the bank takes by its size. All are exact;
-`apart` is the largest relative difference between our distances and FAISS'.
+whole bank, `sketched` rules parts of it out, `ours` is the one of the two that the bank takes by its size. All are
+exact; `apart` is the largest relative difference between our distances and FAISS'.
 """
 
 import argparse
@@ -45,8 +45,8 @@ def measure(bank: Floats, queries: Floats, *, neighbours: int) -> dict[str, floa
 
     index = faiss.IndexFlatL2(bank.shape[1])
     index.add(bank)
-    ways = {"product": _bank(bank, cut_from=len(bank) + 1), "cells": _bank(bank, cut_from=0)}
-    taken = "cells" if len(bank) >= nearest._CUT_FROM else "product"
+    ways = {"product": _bank(bank, cut_from=len(bank) + 1), "sketched": _bank(bank, cut_from=0)}
+    taken = "sketched" if len(bank) >= nearest._CUT_FROM else "product"
     times = {name: _best(partial(one.nearest, queries, neighbours=neighbours)) for name, one in ways.items()}
     times["faiss"] = _best(lambda: index.search(queries, neighbours))
     ours = ways[taken].nearest(queries, neighbours=neighbours)[0]
@@ -96,10 +96,10 @@ def main() -> None:
         }
         print(json.dumps(sides))
         return
-    print(f"{'bank':>8}{'product':>10}{'cells':>10}{'ours':>10}{'faiss':>10}{'apart':>10}")
+    print(f"{'bank':>8}{'product':>10}{'sketched':>10}{'ours':>10}{'faiss':>10}{'apart':>10}")
     for count, row in rows.items():
         print(
-            f"{count:>8}" + "".join(f"{row[n]:>10.2f}" for n in ("product", "cells", "ours", "faiss"))
+            f"{count:>8}" + "".join(f"{row[n]:>10.2f}" for n in ("product", "sketched", "ours", "faiss"))
             + f"{row['apart']:>10.1e}"
         )  # fmt: skip
 

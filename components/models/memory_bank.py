@@ -16,7 +16,7 @@ from . import heads
 from .inference import Floats
 from .on_backbone import numbers
 from .onnx_graph import OnnxGraph, Value
-from .parallel import one_thread
+from .parallel import each, one_thread
 from .params import base
 from .params.images import MemoryBankParams
 from .patch_memory import PatchMemory
@@ -40,7 +40,7 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
         """The stages' features joined on the finest stage's grid."""
         found = self._features(images)
         with one_thread():
-            return [self._joined(stages) for stages in found]
+            return each(self._joined, found)
 
     def _weight(self, patch: Floats) -> float:
         around = self._params.reweight

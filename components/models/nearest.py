@@ -1,19 +1,20 @@
 """Exact nearest neighbours in a bank of patches.
 
-A small bank is compared with as a whole, by blocked products; a large one by cells (`components.models.cells`). The
-product only finds neighbours; their distance is measured by the difference, without the product's cancellation. Of
-patches whose squared distances differ by less than the product rounds, any may be taken.
+A small bank is compared with as a whole, by blocked products; of a large one most is ruled out
+(`components.models.sketched`). The product only finds neighbours; their distance is measured by the difference, without
+the product's cancellation. Of patches whose squared distances differ by less than it rounds, any may be taken.
 `python -m benchmarks.neighbours` compares them with FAISS, which measures by the product and never rules out.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import Cells
-from .closest import smallest
+from .closest import smallest, squared_norms
 from .parallel import each, processors
+from .sketched import Sketched
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
@@ -61,47 +62,43 @@ class Bank:
         k = min(neighbours, len(self))
         if not len(queries):
             return np.empty((0, k)), np.empty((0, k), np.intp)
-        # Made here, once, before the threads ask for it.
-        find = self._whole if self._product else self._cells.nearest
-
-        def search(some: Floats) -> tuple[NDArray[np.float64], Places]:
-            return self._measured(some, find(some - self._mean, k))
-
+        search = self._search  # made here, once, before the threads ask for it
         parts = min(len(queries), max(processors(), -(-len(queries) // _QUERIES)))
-        found = each(search, np.array_split(np.ascontiguousarray(queries, np.float32), parts))
+        found = each(lambda some: search(some, k), np.array_split(np.ascontiguousarray(queries, np.float32), parts))
         return np.concatenate([d for d, _ in found]), np.concatenate([p for _, p in found])
 
-    def _whole(self, centred: Floats, k: int) -> Places:
-        assert self._product is not None
+    def _by_product(self, queries: Floats, k: int) -> tuple[NDArray[np.float64], Places]:
         doubled, squares = self._product
         size = max(1, _PRODUCTS // len(self))
-        places = np.empty((len(centred), k), np.intp)
-        for start in range(0, len(centred), size):
+        places = np.empty((len(queries), k), np.intp)
+        for start in range(0, len(queries), size):
             # |q|^2 is the same for all patches of a query, so the nearest are found without it.
-            ranked = centred[start : start + size] @ doubled
+            ranked = (queries[start : start + size] - self._mean) @ doubled
             ranked += squares
             places[start : start + size] = smallest(ranked, k)
-        return places
-
-    def _measured(self, queries: Floats, places: Places) -> tuple[NDArray[np.float64], Places]:
-        """Distances ``(Q, K)`` to the patches `places` ``(Q, K)``, both in rising order of distance."""
         distances = np.empty(places.shape)
         for column, place in enumerate(places.T):
             apart = (queries - self.patches[place]).astype(np.float64)
             distances[:, column] = np.sqrt(np.einsum("qc,qc->q", apart, apart))
-        if places.shape[1] == 1:
-            return distances, places
         order = np.argsort(distances, axis=1, kind="stable")
         return np.take_along_axis(distances, order, 1), np.take_along_axis(places, order, 1)
 
     @cached_property
-    def _product(self) -> tuple[Floats, Floats] | None:
-        """-2 times the patches around their mean, ``(C, M)``, and their squares; None where cells are faster."""
-        if len(self) >= _CUT_FROM:
-            return None
-        centred = self.patches - self._mean
-        return np.ascontiguousarray(-2 * centred.T), np.einsum("mc,mc->m", centred, centred)
+    def _search(self) -> Callable[[Floats, int], tuple[NDArray[np.float64], Places]]:
+        if len(self) < _CUT_FROM:
+            return self._by_product
+        sketched = Sketched(self.patches - self._mean)
+
+        def by_sketches(queries: Floats, k: int) -> tuple[NDArray[np.float64], Places]:
+            squared, places = sketched.nearest(queries - self._mean, k)
+            distances = np.sqrt(squared.astype(np.float64))
+            distances[np.isinf(distances)] = np.nan
+            return distances, places
+
+        return by_sketches
 
     @cached_property
-    def _cells(self) -> Cells:
-        return Cells(self.patches - self._mean)
+    def _product(self) -> tuple[Floats, Floats]:
+        """-2 times the patches around their mean, ``(C, M)``, and their squares."""
+        centred = self.patches - self._mean
+        return np.ascontiguousarray(-2 * centred.T), squared_norms(centred)

@@ -18,6 +18,7 @@ from .backbones import COMPILED, Backbone
 from .bundle import read_bundle, write_bundle
 from .images import check_image, scaled
 from .inference import Floats, Precision
+from .parallel import each
 from .params import base
 from .precision import Proof, compared, usable_precision
 from .preflight import network_bytes, reading_bytes
@@ -207,9 +208,13 @@ class OnBackbone(ABC, Generic[P]):
         cuts = []
         for image in images:
             check_image(image)
+
+        def canvas_of(image: Image) -> Image:
             height, width = frame.canvas(*image.shape[:2])
-            canvas = scaled(image, height=height, width=width)
-            cuts.append((frame.cuts(height), frame.cuts(width)))
+            return scaled(image, height=height, width=width)
+
+        for canvas in each(canvas_of, images):
+            cuts.append((frame.cuts(canvas.shape[0]), frame.cuts(canvas.shape[1])))
             tiles += [canvas[r.start : r.stop, c.start : c.stop] for r in cuts[-1][0] for c in cuts[-1][1]]
         found = iter(self._of_shapes(tiles))
         strides = self._backbone.strides

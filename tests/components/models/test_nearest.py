@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.models import cells, nearest
+from components.models import nearest, visiting
 from components.models.closest import smallest
 from components.models.nearest import Bank
 
@@ -13,7 +13,6 @@ from components.models.nearest import Bank
 @pytest.fixture(autouse=True)
 def cut_small_banks(monkeypatch):
     monkeypatch.setattr(nearest, "_CUT_FROM", 100)
-    monkeypatch.setattr(cells, "_FEW", 0)
 
 
 def drawn(count, width, *, seed=0, clusters=12):
@@ -55,19 +54,9 @@ def test_cells_are_exact_whatever_the_shape_of_the_data(data):
     assert np.allclose(Bank(bank).nearest(queries, neighbours=k)[0], exact, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("share", [0.0, 2.0])
-def test_ruling_out_by_cells_and_comparing_with_all_agree(monkeypatch, share):
-    bank, queries = drawn(2000, 6), drawn(200, 6, seed=3)
-    exact = np.sort(brute(bank, queries), axis=1)
-    monkeypatch.setattr(cells, "_WHOLE", share)
-    for k in (1, 4):
-        assert np.allclose(Bank(bank).nearest(queries, neighbours=k)[0], exact[:, :k], rtol=1e-5)
-
-
 @pytest.mark.parametrize("patches", [60, 5000])
 @pytest.mark.parametrize("k", [1, 5])
-def test_a_patch_has_the_same_bits_in_any_batch(monkeypatch, patches, k):
-    monkeypatch.setattr(cells, "_FEW", 1)  # of the batches, only the whole is cut by cells
+def test_a_patch_has_the_same_bits_in_any_batch(patches, k):
     bank, queries = Bank(drawn(patches, 20)), drawn(600, 20, seed=7)
     whole = bank.nearest(queries, neighbours=k)
     for size in (7, 64):
@@ -137,3 +126,13 @@ def test_the_smallest_of_long_rows_by_groups(k):
     assert np.array_equal(np.sort(found, axis=1), np.sort(values, axis=1)[:, :k])
     values[4] = np.nan
     assert smallest(values, k).shape == (20, k)
+
+
+def test_what_cannot_be_kept_compiled_is_compiled_each_time(monkeypatch):
+    def njit(**options):
+        if "cache" in options:
+            raise RuntimeError("no locator available")
+        return lambda function: function
+
+    monkeypatch.setattr(visiting, "njit", njit)
+    assert visiting._compiled(abs)(-1) == 1
