@@ -14,7 +14,14 @@ from PIL import Image as Pictures
 
 from components.core.ports import Samples
 from components.models import efficientnet, vit
-from components.models.params.zoo import DinomalyParams, InpFormerParams, PadimParams, StfpmParams, SuperSimpleNetParams
+from components.models.params.zoo import (
+    DinomalyParams,
+    DraemParams,
+    InpFormerParams,
+    PadimParams,
+    StfpmParams,
+    SuperSimpleNetParams,
+)
 from components.models.weights import find_weights, read_weights
 
 _LITE = {"backbone": efficientnet.ARCHITECTURE}
@@ -26,6 +33,7 @@ PEERS: Mapping[str, tuple[str, dict[str, Any], Any]] = {
     "padim": ("Padim", {**_LITE, **_MIDDLE, "n_features": 100}, PadimParams()),
     "stfpm": ("Stfpm", {**_LITE, "layers": ["blocks.1", "blocks.2", "blocks.4"]}, StfpmParams()),
     "supersimplenet": ("Supersimplenet", {**_LITE, **_MIDDLE}, SuperSimpleNetParams()),
+    "draem": ("Draem", {"dtd_dir": None}, DraemParams()),
     "dinomaly": ("Dinomaly", {"encoder_name": vit.ARCHITECTURE}, DinomalyParams()),
     "inp-former": ("InpFormer", {"encoder_name": vit.ARCHITECTURE}, InpFormerParams()),
 }

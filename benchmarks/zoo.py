@@ -142,7 +142,7 @@ def ours(name: str, data: Data, *, seed: int) -> Score:
 
 def our_names() -> tuple[str, ...]:
     """Every image detector that needs no labels, the default first."""
-    return registry.portfolio(registry.EVERY, modality=Modality.IMAGE, labels=False)
+    return registry.portfolio(registry.EVERY, modality=Modality.IMAGE, labels=False, synthetic=False)
 
 
 def _minutes(name: str) -> float:

@@ -19,7 +19,7 @@ from .params.base import Params
 from .params.features import DinoMemoryParams, GaussianParams, ReferenceParams
 from .params.images import MemoryBankParams
 from .params.tables import BaselineParams, DeepSADParams, IsolationForestParams, LOFParams, NeighbourParams
-from .params.zoo import DinomalyParams, InpFormerParams, PadimParams, StfpmParams, SuperSimpleNetParams
+from .params.zoo import DinomalyParams, DraemParams, InpFormerParams, PadimParams, StfpmParams, SuperSimpleNetParams
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class Entry:
         weights: Names of the pretrained weights that it cannot do without.
         baseline: Whether a search over several detectors always tries it.
         for_labels: Whether it is another detector's equal while there are no labelled anomalies to learn from.
+        draws: Whether it is trained on drawn anomalies: validated on drawn ones, it would be chosen for knowing them.
         minutes: Expected time of one fit on two cores, of 200 images of 256 px or 10,000 rows.
         left_out: Training samples at most that it scores as if it had not seen them; see `LeftOut`.
         exportable: Whether it is `components.core.exportable.Exportable`.
@@ -45,6 +46,7 @@ class Entry:
     weights: tuple[str, ...] = ()
     baseline: bool = False
     for_labels: bool = False
+    draws: bool = False
     minutes: float = 0.0
     left_out: int = 0
     exportable: bool = False
@@ -115,6 +117,15 @@ DETECTORS: Mapping[str, Entry] = {
         weights=("efficientnet-lite0",),
         minutes=5.2,
     ),
+    "draem": Entry(
+        modality=Modality.IMAGE,
+        module="zoo.draem",
+        cls="Draem",
+        params=DraemParams,
+        weights=("efficientnet-lite0",),
+        draws=True,
+        minutes=2.1,
+    ),
     "dinomaly": Entry(
         modality=Modality.IMAGE,
         module="zoo.reconstruction",
@@ -150,7 +161,7 @@ EVERY = "all"
 """What a line writes as its detector to let the search try slow ones too."""
 
 
-def portfolio(detector: str, *, modality: Modality, labels: bool) -> tuple[str, ...]:
+def portfolio(detector: str, *, modality: Modality, labels: bool, synthetic: bool) -> tuple[str, ...]:
     """Names of the detectors that a search may choose among, the default first, then those it always tries.
 
     Args:
@@ -158,6 +169,7 @@ def portfolio(detector: str, *, modality: Modality, labels: bool) -> tuple[str, 
             them that take `PRACTICAL_MINUTES` at most.
         modality: The line's.
         labels: Whether there are labelled anomalies to train on.
+        synthetic: Whether the anomalies that they are validated on are drawn.
     """
     if detector not in {"", EVERY}:
         return (detector,)
@@ -171,6 +183,7 @@ def portfolio(detector: str, *, modality: Modality, labels: bool) -> tuple[str, 
         and name != default
         and entry.minutes <= longest
         and (labels or not entry.for_labels)
+        and not (synthetic and entry.draws)
         and not reasons[name]
     ]
     return (default, *sorted(others, key=lambda name: not DETECTORS[name].baseline))

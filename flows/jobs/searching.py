@@ -72,7 +72,8 @@ def searched_detectors(job: RetrainJob) -> tuple[str, ...]:
     line = job.line
     pinned = modelling.detector_name(line) if line.params else line.detector
     labels = bool(len(job.data.rows(Split.TRAIN, label=Label.ANOMALOUS)))
-    return registry.portfolio(pinned, modality=line.modality, labels=labels)
+    synthetic = not len(job.data.rows(Split.VALIDATION, label=Label.ANOMALOUS))
+    return registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic)
 
 
 def validation_samples(job: RetrainJob) -> tuple[Samples, bool]:

@@ -67,6 +67,18 @@ class SuperSimpleNetParams(TrainedParams):
     )
 
 
+class DraemParams(TrainedParams):
+    """Of `draem`."""
+
+    image_size: int = Field(256, ge=128, le=1024, multiple_of=128, description="Side of the model's input, pixels")
+    stages: Literal["2-3", "2-3-4"] = Field(
+        "2-3", description="Backbone stages whose features are joined; stage n has stride 2^(n+1)"
+    )
+    steps: int = Field(400, ge=1, le=100_000, description="Batches trained on")
+    copies: int = Field(4, ge=1, le=100, description="Damaged copies of each training image")
+    width: int = Field(16, ge=4, le=256, description="Channels of the networks' first layers")
+
+
 class DinomalyParams(TrainedParams):
     """Of `dinomaly`."""
 

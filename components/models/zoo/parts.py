@@ -5,6 +5,7 @@ import warnings
 with warnings.catch_warnings():
     # It imports names that timm and it itself moved.
     warnings.simplefilter("ignore", FutureWarning)
+    from anomalib.data.utils.generators.perlin import generate_perlin_noise
     from anomalib.models.components import GaussianBlur2d, MultiVariateGaussian, TimmFeatureExtractor
     from anomalib.models.image.dinomaly.components import (
         CosineHardMiningLoss,
@@ -13,6 +14,8 @@ with warnings.catch_warnings():
         WarmCosineScheduler,
     )
     from anomalib.models.image.dinomaly.torch_model import DecoderViTBlock, DinomalyModel
+    from anomalib.models.image.draem.loss import DraemLoss
+    from anomalib.models.image.draem.torch_model import DiscriminativeSubNetwork, ReconstructiveSubNetwork
     from anomalib.models.image.inp_former.components.layers import AggregationBlock, PrototypeBlock
     from anomalib.models.image.inp_former.components.loss import GlobalCosineHmAdaptiveLoss
     from anomalib.models.image.padim.anomaly_map import AnomalyMapGenerator as PadimMap
@@ -30,12 +33,15 @@ __all__ = [
     "DecoderViTBlock",
     "DinomalyMLP",
     "DinomalyModel",
+    "DiscriminativeSubNetwork",
+    "DraemLoss",
     "FeatureAdapter",
     "GaussianBlur2d",
     "GlobalCosineHmAdaptiveLoss",
     "MultiVariateGaussian",
     "PadimMap",
     "PrototypeBlock",
+    "ReconstructiveSubNetwork",
     "SSNLoss",
     "STFPMLoss",
     "SegmentationDetectionModule",
@@ -44,4 +50,5 @@ __all__ = [
     "StfpmMap",
     "TimmFeatureExtractor",
     "WarmCosineScheduler",
+    "generate_perlin_noise",
 ]

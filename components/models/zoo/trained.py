@@ -90,13 +90,15 @@ class Trained(OnBackbone[P]):
         """
         if len(samples) == 0:
             raise ModelError(f"A {self.noun} cannot be fitted on no images.", hint="Add normal images.")
-        seen = self._read(chosen_images(samples, most=self._params.max_images), progress)
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, self.name))
+            chosen = chosen_images(samples, most=self._params.max_images)
+            seen = self._read(chosen, progress)
             network = self._build()
             network.prepare(seen)
-            self._train(network.train(), seen, progress)
+            loss = self._train(network.train(), seen, progress)
         self._network = network.eval()
+        self.facts = {"images_read": len(chosen), "steps": self._params.steps, "last_loss": loss}
 
     def score(self, batch: Batch) -> Scores:
         """Scores ``(N,)`` and maps ``(N, H, W)`` at the network's resolution."""
@@ -121,6 +123,10 @@ class Trained(OnBackbone[P]):
     def _seen(self, images: Sequence[Image]) -> Seen:
         """What the network gets of `images`."""
 
+    def _studied(self, images: Sequence[Image]) -> Seen:
+        """What the network is trained on of `images`; subclasses may show more of them."""
+        return self._seen(images)
+
     @abstractmethod
     def _schedule(self, network: Trainable) -> Schedule:
         """What takes the steps, and how its rate changes."""
@@ -144,14 +150,15 @@ class Trained(OnBackbone[P]):
         for batch in batches(samples, size=IMAGES_AT_ONCE):
             images = cast(Sequence[Image], batch)
             flat = flat and is_flat(images)
-            parts.append(tuple(t.half() if t.is_floating_point() else t for t in self._seen(images)))
+            parts.append(tuple(t.half() if t.is_floating_point() else t for t in self._studied(images)))
             done += len(images)
             progress("reading features", done, len(samples))
         if flat:
             raise flat_refusal(len(samples))
         return tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
 
-    def _train(self, network: Trainable, seen: Seen, progress: Progress) -> None:
+    def _train(self, network: Trainable, seen: Seen, progress: Progress) -> float:
+        """The last step's loss."""
         optimizer, scheduler = self._schedule(network)
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         steps = self._params.steps
@@ -171,7 +178,7 @@ class Trained(OnBackbone[P]):
             if scheduler is not None:
                 scheduler.step()
             progress("training", step + 1, steps)
-        self.facts = {"images_read": len(seen[0]), "steps": steps, "last_loss": loss.item()}
+        return float(loss.item())
 
     def _learned(self) -> Mapping[str, NDArray[Any]]:
         return {f"network.{name}": tensor.numpy() for name, tensor in self._fitted().state_dict().items()}

@@ -102,6 +102,6 @@ def test_training_rows_are_bounded(cases, listed, make_rows):
 def test_a_search_over_tables_always_tries_them():
     from components.core.contracts import Modality
 
-    names = registry.portfolio("", modality=Modality.TABLE, labels=False)
+    names = registry.portfolio("", modality=Modality.TABLE, labels=False, synthetic=True)
     assert names[0] == "deepsad"
     assert registry.baselines(names) == ("ecod", "isolation-forest", "knn", "lof")

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 MEMORIES = {"memory-bank", "dino-memory", "reference"}
 """Detectors that can tell how uncertain a score is by resampling what they keep."""
 
-ALIKE = ("supersimplenet", "dinomaly", "inp-former")
+ALIKE = ("supersimplenet", "draem", "dinomaly", "inp-former")
 """Saved and loaded by the code that `stfpm` is, and much larger."""
 ONE_A_WAY = [name for name in registry.DETECTORS if name not in ALIKE]
 

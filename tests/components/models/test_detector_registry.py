@@ -66,24 +66,21 @@ def test_looking_at_detectors_loads_no_framework():
 
 
 def test_a_search_takes_the_default_first_and_only_what_this_machine_and_these_data_allow(monkeypatch, tmp_path):
-    image = Modality.IMAGE
-    assert registry.portfolio("gaussian", modality=image, labels=True) == ("gaussian",)
-    assert registry.portfolio("", modality=image, labels=True) == (
-        "memory-bank",
-        "gaussian",
-        "dino-memory",
-        "reference",
-        "padim",
-    )
-    assert registry.portfolio("", modality=image, labels=False) == ("memory-bank", "gaussian", "dino-memory", "padim")
+    def portfolio(detector, *, labels=True, synthetic=False):
+        return registry.portfolio(detector, modality=Modality.IMAGE, labels=labels, synthetic=synthetic)
+
+    assert portfolio("gaussian") == ("gaussian",)
+    assert portfolio("") == ("memory-bank", "gaussian", "dino-memory", "reference", "padim")
+    assert portfolio("", labels=False) == ("memory-bank", "gaussian", "dino-memory", "padim")
     monkeypatch.setattr(registry, "PRACTICAL_MINUTES", 0.5)
-    assert registry.portfolio("", modality=image, labels=True) == ("memory-bank", "gaussian", "padim")
-    assert {"dino-memory", "dinomaly"} <= set(registry.portfolio(registry.EVERY, modality=image, labels=True))
+    assert portfolio("") == ("memory-bank", "gaussian", "padim")
+    assert {"dino-memory", "dinomaly"} <= set(portfolio(registry.EVERY))
     monkeypatch.setenv("LINEWRIGHT_DINO_WEIGHTS", str(tmp_path / "lost.onnx"))
-    assert registry.portfolio(registry.EVERY, modality=image, labels=True) == (
-        "memory-bank",
-        "gaussian",
-        "padim",
-        "stfpm",
-        "supersimplenet",
-    )
+    assert portfolio(registry.EVERY) == ("memory-bank", "gaussian", "padim", "stfpm", "supersimplenet", "draem")
+
+
+def test_what_learns_from_drawn_anomalies_is_not_chosen_by_drawn_ones():
+    drawn = registry.portfolio(registry.EVERY, modality=Modality.IMAGE, labels=True, synthetic=True)
+    assert "draem" not in drawn
+    assert "supersimplenet" in drawn
+    assert registry.portfolio("draem", modality=Modality.IMAGE, labels=True, synthetic=True) == ("draem",)

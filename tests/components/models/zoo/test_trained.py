@@ -10,7 +10,7 @@ from components.models.zoo.reconstruction import DinomalyNetwork, InpNetwork
 from components.models.zoo.stfpm import Student
 from components.models.zoo.trained import _draws
 
-TRAINED = ("stfpm", "supersimplenet", "dinomaly", "inp-former")
+TRAINED = ("stfpm", "supersimplenet", "draem", "dinomaly", "inp-former")
 
 
 @pytest.mark.parametrize("name", TRAINED)
