@@ -32,6 +32,7 @@ REQUIREMENTS = {
     "anomalib": "anomalib",
     "mlflow": "mlflow",
     "numpy": "numpy",
+    "numba": "numba",
     "onnx": "onnx",
     "openvino": "openvino",
     "pandas": "pandas",

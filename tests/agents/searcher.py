@@ -1,7 +1,6 @@
-"""A process that searches, to be killed: `searcher.py URL CALLS PAUSE`; prints the outcome as JSON."""
+"""A search to be killed, each in a process that is forked from one which has loaded all it needs."""
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from components.search.space import Parameter, SearchSpace
 from components.search.study import Study
 
 
-def main(url: str, calls: Path, pause: float) -> None:
+def search(url: str, calls: Path, pause: float, target: Path) -> None:
+    """Search the database at `url`, telling `calls` of each evaluation; the outcome goes to `target` as JSON."""
     labels = np.repeat(np.array([0, 1], dtype=np.int8), 30)
     noise = np.random.default_rng(0).normal(size=60)
 
@@ -56,8 +56,4 @@ def main(url: str, calls: Path, pause: float) -> None:
     found = outcome.model_dump(mode="json", exclude={"proposals": True})
     for trial in (found["best"], *found["trials"]):
         del trial["seconds"]
-    sys.stdout.write(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))
+    target.write_text(json.dumps(found))

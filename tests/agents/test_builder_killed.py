@@ -3,15 +3,17 @@
 A configuration that is interrupted `ATTEMPTS` times counts as failed, so the same result is promised for fewer kills.
 """
 
+import importlib
 import json
-import os
+import multiprocessing
 import random
-import signal
-import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 import pytest
@@ -21,25 +23,43 @@ from components.core.errors import UnavailableError
 from components.search.study import ATTEMPTS
 from components.testing.databases import empty_database
 
-SEARCHER = Path(__file__).parent / "searcher.py"
-ROOT = Path(__file__).parents[2]
+
+@dataclass(frozen=True)
+class Search:
+    """A search that was started."""
+
+    process: BaseProcess
+    target: Path
+
+    def result(self) -> dict[str, Any]:
+        self.process.join(timeout=120)
+        assert self.process.exitcode == 0
+        found: dict[str, Any] = json.loads(self.target.read_text())
+        return found
 
 
-def start(url: str, calls: Path, *, pause: float) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(SEARCHER), url, str(calls), str(pause)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+class Start(Protocol):
+    """Starts a search."""
+
+    def __call__(self, url: str, calls: Path, *, pause: float) -> Search: ...
 
 
-def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 0
-    found: dict[str, Any] = json.loads(out)
-    return found
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Each search is a process of its own, forked from one that has imported everything."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["searcher"])
+    sys.path.insert(0, str(Path(__file__).parent))
+    search = importlib.import_module("searcher").search
+
+    def start(url: str, calls: Path, *, pause: float) -> Search:
+        target = calls.with_suffix(".json")
+        process = context.Process(target=search, args=(url, calls, pause, target))
+        process.start()
+        return Search(process, target)
+
+    yield start
+    sys.path.remove(str(Path(__file__).parent))
 
 
 def evaluations(calls: Path) -> list[list[str]]:
@@ -47,15 +67,15 @@ def evaluations(calls: Path) -> list[list[str]]:
     return [line.split() for line in calls.read_text().splitlines()] if calls.exists() else []
 
 
-def kill_within_evaluation(process: subprocess.Popen[str], calls: Path, *, after: int, delay: float) -> None:
+def kill_within_evaluation(process: BaseProcess, calls: Path, *, after: int, delay: float) -> None:
     """Kill `delay` seconds after the first evaluation has begun that is not among the first `after` lines."""
     deadline = time.monotonic() + 60
-    while len(evaluations(calls)) <= after and process.poll() is None:
+    while len(evaluations(calls)) <= after and process.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.005)
     time.sleep(delay)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
 
 
 def attempts(url: str) -> list[FrozenTrial]:
@@ -68,15 +88,15 @@ def attempts(url: str) -> list[FrozenTrial]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def whole(start: Start, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a search that nobody kills finds."""
     folder = tmp_path_factory.mktemp("whole")
-    return result_of(start(f"sqlite:///{folder / 'test.db'}", folder / "calls", pause=0.0))
+    return start(f"sqlite:///{folder / 'test.db'}", folder / "calls", pause=0.0).result()
 
 
 @pytest.mark.parametrize(("kind", "kills"), [("sqlite", ATTEMPTS - 1), ("postgresql", 1), ("mariadb", 1)])
 def test_killed_searches_end_as_if_they_had_not_been(
-    kind: str, kills: int, tmp_path: Path, whole: dict[str, Any]
+    kind: str, kills: int, start: Start, tmp_path: Path, whole: dict[str, Any]
 ) -> None:
     seed = random.randrange(10**6)
     rng = random.Random(seed)
@@ -87,11 +107,11 @@ def test_killed_searches_end_as_if_they_had_not_been(
             for _ in range(kills):
                 already = len(evaluations(calls))
                 # From before the first byte of the evaluation to after its end.
-                process = start(url, calls, pause=0.05)
+                process = start(url, calls, pause=0.05).process
                 kill_within_evaluation(process, calls, after=already, delay=rng.uniform(0, 0.2))
                 complete = [t.user_attrs["number"] for t in attempts(url) if t.state == TrialState.COMPLETE]
                 settled += [(len(evaluations(calls)), number) for number in complete]
-            killed = result_of(start(url, calls, pause=0.0))
+            killed = start(url, calls, pause=0.0).result()
             states = [trial.state for trial in attempts(url)]
     except UnavailableError as error:
         pytest.skip(str(error))

@@ -2,8 +2,11 @@
 
 import copy
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +33,12 @@ def equal(one, other):
     return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
-def with_threshold(detector: Detector, normal) -> Calibration:
-    return calibrate(detector.score(normal).image, rate=None, method="split", seed=0)
+@pytest.fixture(scope="module")
+def threshold_of(cases, fitted_once) -> Callable[[str], Calibration]:
+    """By a detector's name its threshold."""
+    return cache(
+        lambda name: calibrate(fitted_once(name).score(cases[name].normal).image, rate=None, method="split", seed=0)
+    )
 
 
 def test_every_detector_has_a_case(cases):
@@ -78,6 +85,13 @@ def test_anomalies_score_higher(case, detector):
     assert anomalous.min() > normal.max()
 
 
+@pytest.mark.parametrize("name", ["stfpm", *ALIKE])
+def test_the_map_is_hot_where_the_defect_is(cases, fitted_once, name):
+    heat = fitted_once(name).explain([cases[name].anomalous[0]])[0]  # 96 x 96, red from 20 to 44
+    row, column = np.unravel_index(heat.argmax(), heat.shape)
+    assert (np.abs((np.array([row, column]) + 0.5) / len(heat) * 96 - 32) < 24).all()
+
+
 def test_same_seed_same_scores_and_no_trace_in_samples_or_global_random_state(case, detector):
     import torch
 
@@ -98,13 +112,13 @@ def test_same_seed_same_scores_and_no_trace_in_samples_or_global_random_state(ca
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_batch_size_changes_scores_within_tolerance_and_flips_no_verdict(case, detector, size):
+def test_batch_size_changes_scores_within_tolerance_and_flips_no_verdict(case, detector, threshold_of, size):
     samples = [*case.fresh, *case.anomalous]
     batch = np.stack(samples) if isinstance(case.fresh, np.ndarray) else samples
     whole = detector.score(batch)
     parts = np.concatenate([detector.score(batch[i : i + size]).image for i in range(0, len(batch), size)])
     assert np.abs(parts - whole.image).max() <= detector.batch_tolerance * np.abs(whole.image).max()
-    threshold = with_threshold(detector, case.normal)
+    threshold = threshold_of(case.name)
     assert [verdict_of(s, threshold) for s in parts] == [verdict_of(s, threshold) for s in whole.image]
 
 
@@ -114,13 +128,29 @@ def test_order_of_a_batch_does_not_matter(case, detector):
     )
 
 
-def test_round_trip_is_exact(case, detector, tmp_path):
-    detector.calibration = with_threshold(detector, case.normal)
-    detector.save(tmp_path / "model")
-    detector.calibration, kept = None, detector.calibration
-    loaded = registry.load(tmp_path / "model")
+@pytest.fixture(scope="module")
+def saved(fitted_once, threshold_of, tmp_path_factory) -> Callable[[str], Path]:
+    """By a detector's name a folder with it and its calibration; not to be changed."""
+
+    @cache
+    def folder(name: str) -> Path:
+        detector, made = fitted_once(name), tmp_path_factory.mktemp("saved") / name
+        detector.calibration = threshold_of(name)
+        detector.save(made)
+        detector.calibration = None
+        return made
+
+    return folder
+
+
+def test_round_trip_is_exact_and_needs_the_folder_alone(case, detector, saved, threshold_of, tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEWRIGHT_BACKBONE_WEIGHTS", str(tmp_path / "no-such-weights.pth"))
+    monkeypatch.setenv("LINEWRIGHT_DINO_WEIGHTS", str(tmp_path / "no-such-weights.onnx"))
+    folder = saved(case.name)
+    assert sorted(path.name for path in folder.iterdir()) == ["detector.json", "weights.safetensors"]
+    loaded = registry.load(folder)
     assert type(loaded) is type(detector)
-    assert loaded.calibration == kept
+    assert loaded.calibration == threshold_of(case.name)
     assert loaded.params == detector.params
     ours, theirs = detector.score(case.fresh), loaded.score(case.fresh)
     assert np.array_equal(ours.image, theirs.image)
@@ -130,49 +160,44 @@ def test_round_trip_is_exact(case, detector, tmp_path):
     assert ours.maps is None or np.array_equal(ours.maps, theirs.maps)
     assert np.array_equal(detector.explain(case.fresh), loaded.explain(case.fresh))
     loaded.save(tmp_path / "again")
-    for path in (tmp_path / "model").iterdir():
-        if path.name == "weights.safetensors":
-            assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+    name = "weights.safetensors"
+    assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
 @pytest.fixture(scope="module")
-def scored_elsewhere(cases, fitted_once, tmp_path_factory) -> dict[str, float]:
-    """Of each detector the score of its first fresh sample, by one other process."""
+def scored_elsewhere(cases, saved, tmp_path_factory) -> dict[str, float]:
+    """Of each of `ONE_A_WAY` the score of its first fresh sample, by one other process."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    for name, case in cases.items():
-        fitted_once(name).save(folder / name)
-        np.save(folder / f"{name}.npy", case.fresh[0] if isinstance(case.fresh, list) else case.fresh[:1])
+    for name in ONE_A_WAY:
+        fresh = cases[name].fresh
+        np.save(folder / f"{name}.npy", fresh[0] if isinstance(fresh, list) else fresh[:1])
     code = (
         "import json, sys, numpy as np; from pathlib import Path; from components.models import registry;"
-        "read = lambda path: (registry.load(path), np.load(path.with_suffix('.npy')));"
+        "folders = [Path(name) for name in sys.argv[2:]];"
+        "read = lambda path: (registry.load(path), np.load(Path(sys.argv[1], path.name + '.npy')));"
         "score = lambda d, x: float(d.score([x] if d.modality == 'image' else x).image[0]);"
-        "print(json.dumps({path.name: score(*read(path)) for path in Path(sys.argv[1]).iterdir() if path.is_dir()}))"
+        "print(json.dumps({path.name: score(*read(path)) for path in folders}))"
     )
-    arguments = [sys.executable, "-c", code, str(folder)]
+    arguments = [sys.executable, "-c", code, str(folder), *(str(saved(name)) for name in ONE_A_WAY)]
     printed = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return json.loads(printed)
 
 
-def test_another_process_gives_the_same_scores(case, detector, scored_elsewhere):
-    assert scored_elsewhere[case.name] == detector.score(case.fresh[:1]).image[0]
-
-
-def test_the_folder_holds_json_and_safetensors_alone_and_needs_nothing_else(case, detector, tmp_path, monkeypatch):
-    detector.save(tmp_path / "model")
-    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == ["detector.json", "weights.safetensors"]
-    monkeypatch.setenv("LINEWRIGHT_BACKBONE_WEIGHTS", str(tmp_path / "no-such-weights.pth"))
-    assert len(registry.load(tmp_path / "model").score(case.fresh[:1])) == 1
+@pytest.mark.parametrize("name", ONE_A_WAY)
+def test_another_process_gives_the_same_scores(name, cases, fitted_once, scored_elsewhere):
+    assert scored_elsewhere[name] == fitted_once(name).score(cases[name].fresh[:1]).image[0]
 
 
 def test_saving_over_a_model_is_refused(detector, tmp_path):
-    detector.save(tmp_path)
+    (tmp_path / "detector.json").write_text("{}")
     with pytest.raises(ModelError, match="not empty"):
         detector.save(tmp_path)
 
 
 @pytest.fixture(params=ONE_A_WAY)
-def one_a_way(request, fitted_once) -> Detector:
-    return fitted_once(request.param)
+def model(request, saved, tmp_path) -> Path:
+    """A folder with a detector, which may be damaged."""
+    return shutil.copytree(saved(request.param), tmp_path / "model")
 
 
 def extra_pickle(folder):
@@ -230,12 +255,10 @@ def other_state(folder):
         other_state,
     ],
 )
-def test_a_damaged_folder_is_refused(one_a_way, tmp_path, damage):
-    detector = one_a_way
-    detector.save(tmp_path / "model")
-    damage(tmp_path / "model")
+def test_a_damaged_folder_is_refused(model, damage):
+    damage(model)
     with pytest.raises(ModelError):
-        registry.load(tmp_path / "model")
+        registry.load(model)
 
 
 def test_a_missing_folder_is_refused(tmp_path):

@@ -18,7 +18,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from components.adapters.tracking import Tracker, environment
+from components.adapters.tracking import LoggedModelRef, Tracker, environment
 from components.core.contracts import Calibration, Column, Modality, TableSchema
 from components.core.errors import ModelError
 from components.core.hashing import folder_hashes
@@ -38,10 +38,12 @@ SCORE = textwrap.dedent("""
     import mlflow, pandas
 
     mlflow.set_tracking_uri(sys.argv[1])
-    model = mlflow.pyfunc.load_model(sys.argv[2])
-    example = model.input_example
-    assert len(model.predict(example)) == 1, example
-    model.predict(pandas.read_parquet(sys.argv[3])).to_parquet(sys.argv[4])
+    for name in sys.argv[3:]:
+        model = mlflow.pyfunc.load_model(f"models:/{name}/1")
+        example = model.input_example
+        assert len(model.predict(example)) == 1, example
+        raw = pandas.read_parquet(f"{sys.argv[2]}/{name}-raw.parquet")
+        model.predict(raw).to_parquet(f"{sys.argv[2]}/{name}-scores.parquet")
     assert not [name for name in sys.modules if name.split(".")[0] in ("components", "flows", "agents")]
 """)
 
@@ -151,27 +153,55 @@ def saved(folder: Path, trained: Trained) -> Trained:
     return trained
 
 
-@pytest.fixture(scope="module", params=[trained_on_images, trained_on_tables], ids=["images", "tables"])
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    made: Trained = request.param(tmp_path_factory.mktemp("trained") / "detector")
-    return made
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
+    """ "images" and "tables"."""
+    folder = tmp_path_factory.mktemp("trained")
+    return {"images": trained_on_images(folder / "images"), "tables": trained_on_tables(folder / "tables")}
 
 
-def test_plain_mlflow_scores_as_the_detector_does(trained: Trained, tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
-    (tmp_path / "current").mkdir()
-    settings = Settings(home=tmp_path / "home")
-    tracker, name = Tracker(settings), trained.line.name
-    package = build_package(
-        trained.folder, tmp_path / "package", line=trained.line, schema=trained.schema, example=trained.example
-    )
-    run = tracker.start_retrain(name, retrain_id="r1", params={}, tags={})
-    ref = tracker.log_model(run, line=name, retrain_id="r1", model_dir=package)
-    tracker.create_version(name, model_id=ref.model_id, run_id=run, retrain_id="r1")
-    trained.raw.to_parquet(tmp_path / "raw.parquet")
+@pytest.fixture(params=["images", "tables"])
+def trained(request: pytest.FixtureRequest, both: dict[str, Trained]) -> Trained:
+    return both[request.param]
 
-    found = score(settings, f"models:/{name}/1", tmp_path)
 
+@dataclass
+class Registered:
+    """Both models in one MLflow, and what a stranger with MLflow alone got from them, by the lines' names."""
+
+    tracker: Tracker
+    refs: dict[str, LoggedModelRef]
+    scores: dict[str, pd.DataFrame]
+    current: Path
+
+
+@pytest.fixture(scope="module")
+def registered(both: dict[str, Trained], tmp_path_factory: pytest.TempPathFactory) -> Registered:
+    work = tmp_path_factory.mktemp("registered")
+    for name in ("home", "current"):
+        (work / name).mkdir()
+    settings = Settings(home=work / "home")
+    tracker, refs = Tracker(settings), {}
+    for one in both.values():
+        name = one.line.name
+        package = build_package(one.folder, work / name, line=one.line, schema=one.schema, example=one.example)
+        run = tracker.start_retrain(name, retrain_id="r1", params={}, tags={})
+        refs[name] = tracker.log_model(run, line=name, retrain_id="r1", model_dir=package)
+        tracker.create_version(name, model_id=refs[name].model_id, run_id=run, retrain_id="r1")
+        one.raw.to_parquet(work / f"{name}-raw.parquet")
+    # Our packages are neither in its path nor in its folder.
+    answer = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning:mlflow", "-c", SCORE, settings.tracking_uri, str(work), *refs],
+        cwd=work / "current", capture_output=True, text=True, check=False,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment(settings),
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    scores = {name: pd.read_parquet(work / f"{name}-scores.parquet") for name in refs}
+    return Registered(tracker, refs, scores, work / "current")
+
+
+def test_plain_mlflow_scores_as_the_detector_does(trained: Trained, registered: Registered) -> None:
+    found = registered.scores[trained.line.name]
     assert np.array_equal(found["score"], trained.scores)
     made = trained.detector.calibration
     assert made is not None
@@ -182,21 +212,10 @@ def test_plain_mlflow_scores_as_the_detector_does(trained: Trained, tmp_path: Pa
     if trained.bounds is not None:
         assert np.array_equal(found[["start", "end"]], trained.bounds)
     # MLflow loaded it in place and left bytecode there; our own record still holds.
-    again = load_verified(tracker.local_folder(ref.folder), files=ref.files)
+    ref = registered.refs[trained.line.name]
+    again = load_verified(registered.tracker.local_folder(ref.folder), files=ref.files)
     assert again.calibration == trained.detector.calibration
-    assert list((tmp_path / "current").iterdir()) == []
-
-
-def score(settings: Settings, model: str, work: Path) -> pd.DataFrame:
-    """What a stranger with MLflow alone gets: our packages are neither in its path nor in its folder."""
-    answer = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning:mlflow", "-c", SCORE, settings.tracking_uri, model,
-         str(work / "raw.parquet"), str(work / "scores.parquet")],
-        cwd=work / "current", capture_output=True, text=True, check=False,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | environment(settings),
-    )  # fmt: skip
-    assert answer.returncode == 0, answer.stderr
-    return pd.read_parquet(work / "scores.parquet")
+    assert list(registered.current.iterdir()) == []
 
 
 def test_the_detector_folder_is_what_save_wrote_and_all_else_is_text(trained: Trained, tmp_path: Path) -> None:

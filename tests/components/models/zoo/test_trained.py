@@ -1,6 +1,5 @@
 import socket
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,13 +10,6 @@ from components.models.zoo.stfpm import Student
 from components.models.zoo.trained import _draws
 
 TRAINED = ("stfpm", "supersimplenet", "draem", "dinomaly", "inp-former")
-
-
-@pytest.mark.parametrize("name", TRAINED)
-def test_the_map_is_hot_where_the_defect_is(cases, fitted_once, name):
-    heat = fitted_once(name).explain([cases[name].anomalous[0]])[0]  # 96 x 96, red from 20 to 44
-    row, column = np.unravel_index(heat.argmax(), heat.shape)
-    assert (np.abs((np.array([row, column]) + 0.5) / len(heat) * 96 - 32) < 24).all()
 
 
 @pytest.mark.parametrize("name", ["padim", *TRAINED])
