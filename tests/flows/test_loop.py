@@ -37,7 +37,8 @@ def test_an_ingest_of_nothing_new_makes_no_version(story, linewright):
 def test_retrain_makes_candidates(story):
     (made,) = story["retrain"].json
     checks = made.pop("checks")
-    assert made == {"line": "pump", "version": 1, "changed": True, "gate": "unmeasured"}
+    (shown,) = story["show"].json
+    assert made == {"line": "pump", "version": 1, "changed": True, "gate": shown["gate"]["status"]}
     assert set(checks) == SHAPLEY
     (found,) = story["candidates"].json
     assert {key: found[key] for key in ("line", "version", "status")} == {
