@@ -2,7 +2,7 @@
 
 model.onnx, or model.xml and model.bin
 linewright.json      threshold, labels, preparation, figures of the gate, SHA-256 of every other file
-run.py               python run.py FILE...
+run.py               python run.py FILE..., with detector.py and reading.py
 requirements.txt, README.txt
 """
 
@@ -69,10 +69,11 @@ class Subject:
 
 
 def write_runner(folder: Path, subject: Subject, *, name: str, chosen: Format) -> None:
-    """Write `run.py`, the `reading.py` that it takes samples from, and what goes with them."""
+    """Write `run.py`, the `reading.py` and `detector.py` that it needs, and what goes with them."""
     modality = subject.line.modality
     module, _, package = _INPUTS[modality]
-    shutil.copyfile(_RUNNER / "run.py", folder / "run.py")
+    for file in ("run.py", "detector.py"):
+        shutil.copyfile(_RUNNER / file, folder / file)
     shutil.copyfile(_RUNNER / f"{module}.py", folder / "reading.py")
     needed = sorted(filter(None, ["numpy", package, chosen.runtime]))
     pins = "".join(f"{distribution}=={version(distribution)}\n" for distribution in needed)

@@ -13,7 +13,7 @@ from components.core.contracts import Calibration, ManifestColumn, Modality, Sco
 from components.core.errors import ModelError
 from components.core.exportable import SPREAD
 from components.core.ports import Progress, silent
-from components.export.runner import images, run, tables
+from components.export.runner import detector, images, tables
 from components.metrics.verdicts import verdict_of
 from components.samples.tables import read_table
 
@@ -34,7 +34,7 @@ def score_export(
     Raises:
         ModelError: The runner cannot read a stored file.
     """
-    spec, network = run.opened(folder)
+    spec, network = detector.opened(folder)
     scores, spreads = np.empty(len(rows)), np.zeros(len(rows))
     inputs = _images if spec["modality"] == Modality.IMAGE else _windows
     done = 0
@@ -80,7 +80,7 @@ def words_of(scores: Scores, calibration: Calibration) -> list[Word]:
 def words_by_runner(scores: Scores, calibration: Calibration) -> list[Word]:
     """The export's verdicts, by the rule in its runner."""
     rule = calibration.model_dump(mode="json")
-    return [cast(Word, run.verdict(score, spread, rule)) for score, spread in _pairs(scores)]
+    return [cast(Word, detector.verdict(score, spread, rule)) for score, spread in _pairs(scores)]
 
 
 def _pairs(scores: Scores) -> Iterator[tuple[float, float]]:

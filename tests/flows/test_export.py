@@ -10,7 +10,7 @@ import pytest
 
 from components.core.errors import RefusedError
 from components.core.hashing import sha256_file
-from components.export.runner import run
+from components.export.runner import detector
 from flows.jobs.export import export_model
 
 pytestmark = pytest.mark.server
@@ -57,8 +57,8 @@ def test_an_export_that_flips_verdicts_is_refused_and_leaves_its_record_alone(ex
         spec, network = opened(folder)
         return spec, lambda values: {"score": network(values)["score"][::-1]}
 
-    opened = run.opened
-    monkeypatch.setattr(run, "opened", noisy)
+    opened = detector.opened
+    monkeypatch.setattr(detector, "opened", noisy)
     app = linewright.open()
     folder = linewright.folder / "refused" / "here"
     with pytest.raises(RefusedError, match=r"refused: .*verdicts flip|refused: .*correlation"):

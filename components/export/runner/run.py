@@ -1,67 +1,26 @@
 """Scores with the exported detector beside this file: `python run.py FILE...` prints one JSON object a sample."""
 
-import hashlib
 import json
-import math
 import sys
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from statistics import NormalDist
-from typing import Any
-
-NINETY_FIVE = NormalDist().inv_cdf(0.975)
-
-
-def opened(folder: Path) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]]]:
-    """What `linewright.json` says, and the network: its input → its outputs by name. Changed files are refused."""
-    spec = json.loads((folder / "linewright.json").read_text(encoding="utf-8"))
-    for name, digest in spec["files"].items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-            sys.exit(f"{folder / name} is not the file that was exported; export it again.")
-    given, outputs, model = spec["input"], spec["outputs"], str(folder / spec["model"])
-    if model.endswith(".onnx"):
-        session = import_module("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
-        return spec, lambda values: dict(zip(outputs, session.run(outputs, {given: values}), strict=True))
-    # Without the hint a processor with AMX computes in 16 bits, and scores are others than those that were compared.
-    network = import_module("openvino").Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-    def run(values: Any) -> dict[str, Any]:
-        found = network({given: values})
-        return {name: found[name] for name in outputs}
-
-    return spec, run
-
-
-def verdict(score: float, spread: float, rule: dict[str, Any]) -> str:
-    """OK, NG, or unsure where a person's look costs less than the risk of being wrong; `spread` is the score's."""
-    above = score > rule["threshold"]
-    interval = rule["high"] - rule["threshold"] if above else rule["threshold"] - rule["low"]
-    chance = rule["costs"]["unsure"] / rule["costs"]["false_alarm" if above else "miss"]
-    if chance < 0.5:
-        half = math.hypot(interval, NINETY_FIVE * spread) * NormalDist().inv_cdf(1 - chance) / NINETY_FIVE
-        if half > 0 and abs(score - rule["threshold"]) <= half:
-            return "unsure"
-    return "NG" if above else "OK"
 
 
 def main() -> None:
     """Score every file that the command line names; one that cannot be read is named, and the others are scored."""
     here, failed = Path(__file__).parent, False
-    spec, network = opened(here)
     sys.dont_write_bytecode = True  # the folder stays what was exported
     sys.path.insert(0, str(here))  # Python's isolated mode leaves it out
-    read, rule = import_module("reading").samples, spec["calibration"]
+    detector, read = import_module("detector"), import_module("reading").samples
+    spec, network = detector.opened(here)
     for path in sys.argv[1:]:
         try:
             for places, values in read(Path(path).read_bytes(), spec):
                 found = network(values)
                 spreads = found.get("uncertainty", [0.0] * len(places))
                 for place, score, spread in zip(places, found["score"].tolist(), spreads, strict=True):
-                    half = math.hypot((rule["high"] - rule["low"]) / 2, NINETY_FIVE * float(spread))
-                    said = {"path": path, "score": score, "threshold": rule["threshold"], "uncertainty": half}
-                    said |= {"verdict": verdict(score, float(spread), rule), "model_version": spec["version"]}
-                    print(json.dumps(said | place))  # noqa: T201
+                    said = detector.answer(score, float(spread), spec["calibration"])
+                    print(json.dumps({"path": path, **said, "model_version": spec["version"], **place}))  # noqa: T201
         except (OSError, ValueError) as error:
             failed = True
             print(f"{path}: {error}", file=sys.stderr)  # noqa: T201

@@ -7,7 +7,7 @@ import pytest
 
 from components.core.contracts import Calibration, Costs
 from components.export.gate import Limits, compare, objections
-from components.export.runner.run import verdict
+from components.export.runner.detector import verdict
 from components.metrics.verdicts import verdict_of
 
 LIMITS = Limits(flip_share=0.2, unsure_change=0.2, correlation=0.9)
