@@ -1,5 +1,9 @@
 """How the tests are shared out among processes: a file's tests stay together, and so do those of one workspace."""
 
+import shutil
+import tempfile
+from pathlib import Path
+
 from xdist.scheduler import LoadFileScheduling
 
 SPINE = {
@@ -18,6 +22,20 @@ class ByWorkspace(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return "spine" if file in SPINE else file
+
+
+IN_MEMORY = Path("/dev/shm")
+ROOM = 8e9
+"""Bytes: several times what the tests write."""
+
+
+def pytest_configure(config):
+    """Workspaces lie in memory where there is room: databases wait for every commit to reach a disk."""
+    first = not hasattr(config, "workerinput") and not config.option.basetemp
+    if first and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM:
+        folder = tempfile.mkdtemp(prefix="linewright-tests-", dir=IN_MEMORY)
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+        config.option.basetemp = f"{folder}/all"
 
 
 def pytest_collection_modifyitems(items):
