@@ -12,8 +12,18 @@ SPINE = {
 }
 """Files that use the session's one workspace and Prefect server, which take half a minute to make."""
 
-LONG = ("runtime/test_up", "test_bad_input", "test_real_bottle", "test_deployments", "runtime/test_server")
-"""Files below tests/flows that take minutes, the spine by its first; some wait while others work."""
+LONG = (
+    "flows/runtime/test_up",
+    "flows/test_bad_input",
+    "flows/test_real_bottle",
+    "flows/test_deployments",
+    "components/models/test_detector_conformance",
+    "flows/runtime/test_server",
+    "components/adapters/test_datasets",
+    "components/adapters/test_tracking",
+    "agents/test_builder_killed",
+)
+"""Files that take a minute and more, the spine by its first; some wait while others work."""
 
 
 class ByWorkspace(LoadFileScheduling):
@@ -40,7 +50,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """What takes longest first, or one process would still be at it when all others are done."""
-    first = [f"tests/flows/{name}.py" for name in LONG]
+    first = [f"tests/{name}.py" for name in LONG]
 
     def place(item):
         file = item.nodeid.partition("::")[0]

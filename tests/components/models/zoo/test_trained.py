@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from components.core.errors import ModelError
-from components.models.zoo.reconstruction import DinomalyNetwork, InpNetwork
-from components.models.zoo.stfpm import Student
 from components.models.zoo.trained import _draws
+
+# What needs anomalib is imported by the tests: it takes seconds, which every process that collects them would wait for.
 
 TRAINED = ("stfpm", "supersimplenet", "draem", "dinomaly", "inp-former")
 
@@ -35,6 +35,8 @@ def test_every_image_is_drawn_once_an_epoch():
 
 
 def test_a_loss_that_is_no_number_stops_the_fit(cases, listed, monkeypatch):
+    from components.models.zoo.stfpm import Student
+
     monkeypatch.setattr(Student, "loss", lambda *_, **__: torch.tensor(float("nan")))
     detector = cases["stfpm"].make()
     with pytest.raises(ModelError, match="diverged at step 1 of 20"):
@@ -59,6 +61,8 @@ class Tokens(nn.Module):
 def test_dinomaly_compares_what_anomalibs_does():
     from anomalib.models.image.dinomaly.torch_model import DEFAULT_FUSE_LAYERS, DinomalyModel
 
+    from components.models.zoo.reconstruction import DinomalyNetwork
+
     torch.manual_seed(0)
     network = DinomalyNetwork(dropout=0.2, steps=1).eval()
     blocks = {f"blocks.{number}": torch.randn(2, 1 + 16, 384) for number in range(2, 10)}
@@ -82,6 +86,8 @@ def test_dinomaly_compares_what_anomalibs_does():
 
 
 def test_coherence_is_the_angle_to_the_nearest_prototype():
+    from components.models.zoo.reconstruction import InpNetwork
+
     torch.manual_seed(0)
     network = InpNetwork(prototypes=3).eval()
     x = torch.randn(2, 16, 384)
