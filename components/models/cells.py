@@ -46,12 +46,8 @@ class Cells:
             squared: ``(Q,)`` squared distances that are known.
         """
         found = _Nearest(queries, squared)
-        # Squared distances are known up to the slack: what is ruled out is so whatever rounding did.
         slack = np.float32(SLACK) * (found.norms + self._largest)
-        low = queries @ (-2 * self._centres.T)
-        low += squared_norms(self._centres)
-        low += (found.norms - slack)[:, None]
-        np.sqrt(np.maximum(low, 0, out=low), out=low)
+        low = away_at_least(queries, found.norms, self._centres, slack=slack)
         low -= self._radii
         near = low <= found.bound(slack)[:, None]
         far = near @ np.diff(self._edges).astype(np.float32) > _WHOLE * len(self._places)
@@ -94,6 +90,18 @@ class _Nearest:
         value = np.maximum(ranked[np.arange(len(rows)), best] + self.norms[rows], 0)
         better = value < self.squared[rows]
         self.squared[rows[better]], self.places[rows[better]] = value[better], first + best[better]
+
+
+def away_at_least(queries: Floats, squares: Floats, centres: Floats, *, slack: Floats) -> Floats:
+    """Distances ``(Q, K)`` of the queries ``(Q, C)``, of those squared norms, to the centres ``(K, C)``, or less.
+
+    Squared distances are known up to the slack ``(Q,)``: what they rule out is ruled out whatever rounding did.
+    """
+    low: Floats = queries @ (-2 * centres.T)
+    low += squared_norms(centres)
+    low += (squares - slack)[:, None]
+    np.sqrt(np.maximum(low, 0, out=low), out=low)
+    return low
 
 
 def lloyd(points: Floats, *, count: int) -> tuple[Places, Floats]:

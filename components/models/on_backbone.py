@@ -206,10 +206,9 @@ class OnBackbone(ABC, Generic[P]):
         frame = self._frame
         tiles: list[Image] = []
         cuts = []
-        for image in images:
-            check_image(image)
 
         def canvas_of(image: Image) -> Image:
+            check_image(image)
             height, width = frame.canvas(*image.shape[:2])
             return scaled(image, height=height, width=width)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import SLACK, lloyd
+from .cells import SLACK, away_at_least, lloyd
 from .closest import squared_norms
 
 Floats = NDArray[np.float32]
@@ -53,11 +53,7 @@ class Sketched:
 
         squares = squared_norms(queries)
         slack = np.float32(SLACK) * (squares + self._largest)
-        low = queries @ (-2 * self._centres.T)
-        low += squared_norms(self._centres)
-        # Squared distances are known up to the slack: what is ruled out is so whatever rounding did.
-        low += (squares - slack)[:, None]
-        np.sqrt(np.maximum(low, 0, out=low), out=low)
+        low = away_at_least(queries, squares, self._centres, slack=slack)
         squared, places = np.full((len(queries), k), np.inf, np.float32), np.zeros((len(queries), k), np.intp)
         visit(
             np.ascontiguousarray(queries),
