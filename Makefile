@@ -21,7 +21,7 @@ demo: $(STAMP) ## run the whole loop on the two embedded lines
 	@$(BIN)/linewright demo
 
 test: lint ## run the checks and all tests that this machine can run
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
