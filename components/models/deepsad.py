@@ -1,9 +1,10 @@
 """DeepSAD for tables: normal samples are drawn to a centre, labelled anomalies pushed away from it.
 
 Source: Ruff et al. 2020, "Deep semi-supervised anomaly detection", equation 7. Without labels it is Deep SVDD (Ruff et
-al. 2018). The paper's score is the distance to the centre; ours is its mean with the distances to remembered normal
-samples in the network's input, which know what a centre cannot: that normal samples lie in several places.
-`sad_network` says what is computed, `sad_training` how it is trained and how that departs from the paper.
+al. 2018). The paper's score is the distance to the centre; ours is a mean of it and of the distances to remembered
+normal samples in the network's input, which know what a centre cannot: that normal samples lie in several places.
+`sad_network` says what is computed, `sad_training` how it is trained and how that departs from the paper, `sad_trust`
+how much the centre counts.
 """
 
 from pathlib import Path
@@ -28,6 +29,7 @@ from .parallel import one_thread
 from .params.tables import DeepSADParams
 from .sad_network import ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
 from .sad_training import draw_masks, pretrain, train
+from .sad_trust import TRUST, Folds, trusted
 
 HELD_OUT = 0.1
 """Share of the normal training samples that stops the training and says what is usual."""
@@ -75,12 +77,15 @@ class DeepSAD:
         seen = view(normal)[torch.randperm(len(normal))]
         size = max(1, round(HELD_OUT * len(seen)))
         held, kept = view.inputs(seen[:size]), view.inputs(seen[size:])
-        members, decoder = self._built(encoder, kept.shape[1])
+        members, decoder = self._built(encoder, kept.shape[1], biased=len(anomalous) > 0)
         pretrain(members, decoder, normal=kept.float(), held=held.float(), params=params, progress=progress)
+        strange = view(anomalous)
+        folds = Folds(members=members.count, anomalies=len(strange))
         centre = train(
             members,
             normal=kept.float(),
-            anomalous=view.inputs(view(anomalous)).float(),
+            anomalous=view.inputs(strange).float(),
+            folds=folds,
             held=held.float(),
             params=params,
             progress=progress,
@@ -88,30 +93,54 @@ class DeepSAD:
         masks = [draw_masks(members, 1, rate=params.dropout)[:, 0] for _ in range(PASSES if params.dropout else 0)]
         members.double()
         centre = centre.double()
-        usual = torch.stack([_usual(one) for one in _distances(members, centre, held)])
-        mean = (_distances(members, centre, kept) / usual[:, None]).mean(dim=0)
-        remembered = seen[size:][mean <= torch.quantile(mean, REMEMBERED)][: params.memory]
-        near = view.nearest(seen[:size], remembered, neighbours=params.neighbours)
-        parts = {
-            "centre": centre,
-            "usual_distance": usual,
-            "remembered": remembered,
-            "usual_near": torch.stack([_usual(one) for one in near.T]),
-            "masks": torch.stack(masks).double() if masks else torch.empty(0, dtype=torch.double),
-        }
+        parts = self._parts(view, members, centre, held=seen[:size], kept=seen[size:], strange=strange, folds=folds)
+        parts["masks"] = torch.stack(masks).double() if masks else torch.empty(0, dtype=torch.double)
         return Scorer(view, members, parts=parts, neighbours=params.neighbours).requires_grad_(False).eval()
 
-    def _built(self, encoder: TableEncoder, inputs: int) -> tuple[Networks, Decoder]:
+    def _parts(
+        self,
+        view: View,
+        members: Networks,
+        centre: Tensor,
+        *,
+        held: Tensor,
+        kept: Tensor,
+        strange: Tensor,
+        folds: Folds,
+    ) -> dict[str, Tensor]:
+        """What a scorer takes beside the networks, from held-out, learned and anomalous samples as `view` sees them."""
+
+        def apart(seen: Tensor) -> Tensor:
+            return _distances(members, centre, view.inputs(seen))
+
+        usual = torch.stack([_usual(one) for one in apart(held)])[:, None]
+        mean = (apart(kept) / usual).mean(dim=0)
+        remembered = kept[mean <= torch.quantile(mean, REMEMBERED)][: self._params.memory]
+        near = view.nearest(held, remembered, neighbours=self._params.neighbours)
+        usual_near = torch.stack([_usual(one) for one in near.T])
+        strange_near = view.nearest(strange, remembered, neighbours=self._params.neighbours)
+        trust = trusted(
+            normal=(apart(held) / usual, (near / usual_near).mean(dim=1)),
+            strange=(apart(strange) / usual, (strange_near / usual_near).mean(dim=1)),
+            folds=folds,
+        )
+        return {
+            "centre": centre,
+            "usual_distance": usual[:, 0],
+            "remembered": remembered,
+            "usual_near": usual_near,
+            "trust": torch.tensor(trust, dtype=torch.double),
+        }
+
+    def _built(self, encoder: TableEncoder, inputs: int, *, biased: bool = False) -> tuple[Networks, Decoder]:
         count, hidden, latent = self._params.seeds, self._params.hidden, self._params.latent_dim
         decoder = Decoder(members=count, inputs=inputs, hidden=hidden, latent=latent)
         if not encoder.rows:
-            return Members(members=count, inputs=inputs, hidden=hidden, latent=latent), decoder
+            return Members(members=count, inputs=inputs, hidden=hidden, latent=latent, biased=biased), decoder
         window = encoder.table.window
         columns = encoder.rows // window
-        return (
-            ConvolutionalMembers(members=count, columns=columns, window=window, hidden=hidden, latent=latent),
-            decoder,
-        )
+        shape = {"members": count, "columns": columns, "window": window, "hidden": hidden, "latent": latent}
+        return ConvolutionalMembers(**shape, biased=biased), decoder
 
     def score(self, batch: Batch) -> Scores:
         """See `Detector.score`; in double precision, so that batches do not matter. A usual sample scores about 1."""
@@ -172,7 +201,10 @@ class DeepSAD:
             detector = cls(DeepSADParams.model_validate(bundle.header.params), schema=encoder.table)
             view = View(tensors["view.mean"], tensors["view.whitening"], rows=encoder.rows)
             members, _ = detector._built(encoder, encoder.rows or sum(view.whitening.shape))
-            scorer = Scorer(view, members.double(), parts=tensors, neighbours=detector._params.neighbours)
+            # Earlier releases had neither biases nor a choice of how far to trust the networks.
+            earlier = {"members.bias": members.double().bias.detach(), "trust": torch.tensor(TRUST, dtype=torch.double)}
+            tensors = {**earlier, **tensors}
+            scorer = Scorer(view, members, parts=tensors, neighbours=detector._params.neighbours)
             scorer.load_state_dict(tensors)
         except (KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error

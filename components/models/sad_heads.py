@@ -32,21 +32,24 @@ def scores(graph: OnnxGraph, scorer: Scorer, features: Value) -> Mapping[str, Va
     rows = graph.part(squashed, (known,), (count - known,), axes=(1,))
     hidden = _hidden(graph, scorer.members, rows if count > known else graph.joined([curved, white], axis=1))
     parts = [graph.reshape(part, (-1, 1)) for part in (_distance(graph, scorer, hidden), *near)]
-    score = graph.reduced("Mean", graph.joined(parts, axis=1), axes=(1,))
+    trust = float(scorer.trust)
+    shares = np.array([trust, *[(1 - trust) / len(near)] * len(near)])
+    score = graph.reduced("Sum", graph.times(graph.joined(parts, axis=1), shares), axes=(1,))
     if not len(scorer.masks):
         return {"score": score}
     masks = np.moveaxis(_of(scorer.masks), 1, 0)[:, :, None]
     passes = _distance(graph, scorer, [graph.times(one, mask) for one, mask in zip(hidden, masks, strict=True)])
     away = graph.minus(passes, graph.reduced("Mean", passes, axes=(0,), keep=True))
     spread = graph.root(graph.reduced("Mean", graph.times(away, away), axes=(0,)))
-    return {"score": score, SPREAD: graph.times(spread, np.array(1 / len(parts)))}
+    return {"score": score, SPREAD: graph.times(spread, np.array(trust))}
 
 
 def _hidden(graph: OnnxGraph, members: Networks, inputs: Value) -> list[Value]:
     """Of each member ``(N, H)`` of ``(N, U)``."""
     if isinstance(members, ConvolutionalMembers):
         return _over_time(graph, members, inputs)
-    return [_leaky(graph, graph.product(inputs, weights)) for weights in _of(members.first)]
+    pairs = zip(_of(members.first), _of(members.bias), strict=True)
+    return [_leaky(graph, graph.add(graph.product(inputs, weights), bias)) for weights, bias in pairs]
 
 
 def _over_time(graph: OnnxGraph, members: ConvolutionalMembers, inputs: Value) -> list[Value]:
@@ -54,8 +57,8 @@ def _over_time(graph: OnnxGraph, members: ConvolutionalMembers, inputs: Value) -
     steps, channels = graph.reshape(inputs, (-1, members.columns, members.window)), members.units // 2
     length = members.window - first.shape[2] + 1
     padded: dict[str, Any] = {"pads": [1, 1], "group": members.count}
-    for weights, more in ((first, {}), (middle, padded)):
-        steps = _leaky(graph, graph.op("Conv", steps, weights, shape=(-1, len(first), length), **more))
+    for weights, more in (((first, _of(members.bias)), {}), ((middle,), padded)):
+        steps = _leaky(graph, graph.op("Conv", steps, *weights, shape=(-1, len(first), length), **more))
     own = [graph.part(steps, (one * channels,), (channels,), axes=(1,)) for one in range(members.count)]
     return [graph.joined([graph.reduced(kind, x, axes=(2,)) for kind in ("Mean", "Max")], axis=1) for x in own]
 

@@ -1,7 +1,7 @@
 """What DeepSAD computes, as torch modules: features in, score and its spread out; `sad_heads` says it in ONNX.
 
 Shapes: N samples, F features, K whitened ones, U = F + K inputs, S networks side by side, H hidden units, L latent
-ones, M remembered samples, T masks.
+ones, M remembered samples, T masks; `trust` is w in [0, 1].
 """
 
 import torch
@@ -70,17 +70,22 @@ class View(nn.Module):
 
 
 class Members(nn.Module):
-    """S networks of one shape that never meet, without biases, which would let them collapse (Ruff et al. 2018)."""
+    """S networks of one shape that never meet.
 
-    def __init__(self, *, members: int, inputs: int, hidden: int, latent: int) -> None:
+    Biases would let them collapse (Ruff et al. 2018): they stay 0 unless `biased`, for labelled anomalies to be told
+    from normal samples by, which a collapsed network could not.
+    """
+
+    def __init__(self, *, members: int, inputs: int, hidden: int, latent: int, biased: bool = False) -> None:
         super().__init__()
         self.count, self.units = members, hidden
         self.first = nn.Parameter(_uniform(members, inputs, hidden))
+        self.bias = nn.Parameter(torch.zeros(members, 1, hidden), requires_grad=biased)
         self.second = nn.Parameter(_uniform(members, hidden, latent))
 
     def hidden(self, inputs: Tensor) -> Tensor:
         """``(S, N, H)`` of ``(N, U)``."""
-        return nn.functional.leaky_relu(torch.matmul(inputs, self.first), LEAK)
+        return nn.functional.leaky_relu(torch.matmul(inputs, self.first) + self.bias, LEAK)
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """``(S, N, L)`` of ``(N, U)``; `mask` ``(S, 1 or N, H)`` multiplies the hidden units."""
@@ -92,25 +97,28 @@ class Members(nn.Module):
 class ConvolutionalMembers(nn.Module):
     """S networks over the rows of windows: two convolutions in time, then mean and maximum over time as hidden units.
 
-    `inputs` are the columns' values one column after the other, ``(N, columns * W)``. No biases here either.
+    `inputs` are the columns' values one column after the other, ``(N, columns * W)``. Biases as in `Members`.
     """
 
-    def __init__(self, *, members: int, columns: int, window: int, hidden: int, latent: int) -> None:
+    def __init__(
+        self, *, members: int, columns: int, window: int, hidden: int, latent: int, biased: bool = False
+    ) -> None:
         super().__init__()
         channels = hidden // 2
         self.columns, self.window, self.count, self.units = columns, window, members, 2 * channels
         reach = min(KERNEL, window)
         self.first = nn.Parameter(_uniform(members * channels, columns * reach, 1).reshape(-1, columns, reach))
+        self.bias = nn.Parameter(torch.zeros(members * channels), requires_grad=biased)
         self.middle = nn.Parameter(_uniform(members * channels, channels * 3, 1).reshape(-1, channels, 3))
         self.second = nn.Parameter(_uniform(members, self.units, latent))
 
     def hidden(self, inputs: Tensor) -> Tensor:
         """As `Members.hidden`."""
         steps = inputs.reshape(len(inputs), self.columns, self.window)
-        steps = nn.functional.leaky_relu(nn.functional.conv1d(steps, self.first), LEAK)
+        steps = nn.functional.leaky_relu(nn.functional.conv1d(steps, self.first, self.bias), LEAK)
         steps = nn.functional.leaky_relu(
             nn.functional.conv1d(steps, self.middle, padding=1, groups=self.count), LEAK
-        ).reshape(len(inputs), self.count, self.units // 2, -1)
+        ).reshape(len(inputs), self.count, self.units // 2, self.window - self.first.shape[2] + 1)
         return torch.cat([steps.mean(dim=3), steps.amax(dim=3)], dim=2).transpose(0, 1)
 
     def forward(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -141,9 +149,9 @@ class Decoder(nn.Module):
 class Scorer(nn.Module):
     """Features ``(N, F)`` become scores ``(N,)`` and their standard deviations ``(N,)``, 0 without masks.
 
-    score = (mean over members of |phi(u) - c| / usual_distance + sum over three ways of seeing of the distance to the
-    k-th nearest remembered sample / usual_near) / 4: each part is divided by what it is for a usual sample, so that
-    they count alike and 1 is usual. The deviation is that of T passes, each under masks of its own that are stored:
+    score = w * mean over members of |phi(u) - c| / usual_distance + (1 - w) * mean over three ways of seeing of the
+    distance to the k-th nearest remembered sample / usual_near: each part is divided by what it is for a usual sample,
+    so that 1 is usual. The deviation is that of T passes, each under masks of its own that are stored:
     Monte Carlo dropout (Gal & Ghahramani 2016) whose answer does not change from call to call.
     """
 
@@ -152,11 +160,12 @@ class Scorer(nn.Module):
     remembered: Tensor
     usual_near: Tensor
     masks: Tensor
+    trust: Tensor
 
     def __init__(self, view: View, members: Networks, *, parts: dict[str, Tensor], neighbours: int) -> None:
         super().__init__()
         self.view, self.members, self.neighbours = view, members, neighbours
-        for name in ("centre", "usual_distance", "remembered", "usual_near", "masks"):
+        for name in ("centre", "usual_distance", "remembered", "usual_near", "masks", "trust"):
             self.register_buffer(name, parts[name])
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -166,7 +175,7 @@ class Scorer(nn.Module):
             return score, torch.zeros_like(score)
         # A unit is silenced by what comes after it, so that all passes share the hidden units.
         passes = self._distance(hidden, self.masks.permute(1, 2, 0)[..., None] * self.members.second[:, :, None])
-        return score, passes.std(dim=1, correction=0) / 4
+        return score, self.trust * passes.std(dim=1, correction=0)
 
     def plain(self, features: Tensor) -> Tensor:
         """The score ``(N,)`` alone, at less than half the cost."""
@@ -177,7 +186,8 @@ class Scorer(nn.Module):
         seen = self.view(features)
         hidden = self.members.hidden(self.view.inputs(seen))
         near = self.view.nearest(seen, self.remembered, neighbours=self.neighbours) / self.usual_near
-        return hidden, (self._distance(hidden, self.members.second[:, :, None])[:, 0] + near.sum(dim=1)) / 4
+        distance = self._distance(hidden, self.members.second[:, :, None])[:, 0]
+        return hidden, self.trust * distance + (1 - self.trust) * near.mean(dim=1)
 
     def _distance(self, hidden: Tensor, second: Tensor) -> Tensor:
         """``(N, T)`` of ``(S, N, H)`` and T sets of weights ``(S, H, T, L)``."""

@@ -1,24 +1,32 @@
 """How DeepSAD's networks are trained: an autoencoder first, then equation 7 of Ruff et al. 2020.
 
-Departures from the paper, each for tables of a few hundred to some ten thousand rows: distances are divided by their
-median before training, so that `eta` means the same for any data; the largest quarter of a batch's normal distances
-counts as its border only, since unknown anomalies are among them; a few labelled anomalies weigh as if they were a
-twentieth of the samples; the learning rate falls along a cosine; training stops when held-out samples no longer gain,
-and the best weights are kept.
+Departures from the paper, each for tables of a few hundred to some ten thousand rows:
+
+- distances are divided by their median before training, so that `eta` means the same for any data;
+- where no anomaly is labelled, the largest quarter of a batch's normal distances counts as its border only, since
+  unknown ones are among them;
+- a few labelled anomalies weigh as if they were a twentieth of the samples;
+- their loss is the cross-entropy of Ruff et al. 2020 b ("Rethinking assumptions in deep anomaly detection", equation
+  4), -log(1 - exp(-distance)), which no longer pushes what is far; centre and biases learn from them too;
+- of enough of them each network leaves out some of its own, see `sad_trust`;
+- the learning rate falls along a cosine; training stops when held-out samples no longer gain, and the best weights are
+  kept.
 """
 
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..core.ports import Progress
 from .params.tables import DeepSADParams
 from .sad_network import Decoder, Networks
+from .sad_trust import Folds
 
 TRUSTED = 0.75
 """Quantile of a batch's normal distances beyond which they pull no further: the others may be unknown anomalies. At 0.9
-a close group of a twelfth of the training samples was drawn in with the rest."""
+a close group of a twelfth of the training samples was drawn in with the rest. With labelled anomalies all pull: who is
+let off could not be told from them."""
 
 ANOMALIES = 32
 """Labelled anomalies in a batch at most; they are drawn anew for each."""
@@ -62,50 +70,56 @@ def train(
     *,
     normal: Tensor,
     anomalous: Tensor,
+    folds: Folds,
     held: Tensor,
     params: DeepSADParams,
     progress: Progress,
 ) -> Tensor:
-    """Draw `normal` to a centre and push `anomalous` away; the centre ``(S, 1, L)``."""
+    """Draw `normal` to a centre and push `anomalous` ``(A, U)`` away; the centre ``(S, 1, L)``."""
     with torch.no_grad():
         latent = members(normal)
         centre: Tensor = latent.median(dim=1, keepdim=True).values
         usual = (latent - centre).square().sum(dim=2).median(dim=1, keepdim=True).values.clamp(min=_EPSILON)
+    centre.requires_grad_(len(anomalous) > 0)
     share = max(len(anomalous) / (len(normal) + len(anomalous)), LEAST_SHARE)
 
     def distances(batch: Tensor, mask: Tensor | None) -> Tensor:
         found: Tensor = (members(batch, mask) - centre).square().sum(dim=2) / usual
         return found
 
-    def loss(batch: Tensor, others: Tensor, mask: Tensor | None) -> Tensor:
+    def loss(batch: Tensor, others: Tensor, counted: Tensor, mask: Tensor | None) -> Tensor:
         found = distances(torch.cat([batch, others]), mask)
         near, far = found[:, : len(batch)], found[:, len(batch) :]
-        border = torch.quantile(near.detach(), TRUSTED, dim=1, keepdim=True)
-        drawn = torch.minimum(near, border).mean(dim=1)
-        if len(others):
-            drawn = (1 - share) * drawn + params.eta * share * (1 / (far + _EPSILON)).mean(dim=1)
+        if not len(others):
+            border = torch.quantile(near.detach(), TRUSTED, dim=1, keepdim=True)
+            drawn = torch.minimum(near, border).mean(dim=1)
+        else:
+            pushed = -torch.log(-torch.expm1(-far - _EPSILON)) * counted / counted.sum(dim=1, keepdim=True).clamp(min=1)
+            drawn = (1 - share) * near.mean(dim=1) + params.eta * share * pushed.sum(dim=1)
         total: Tensor = drawn.sum()
         return total
 
     def steps() -> Iterator[Tensor]:
         for batch in _batches(normal, params):
-            others = _drawn(anomalous)
-            yield loss(batch, others, _mask(members, len(batch) + len(others), params))
+            chosen = _drawn(len(anomalous))
+            mask = _mask(members, len(batch) + len(chosen), params)
+            yield loss(batch, anomalous[chosen], folds.learned[:, chosen], mask)
 
+    unseen = folds.left_out if folds.left_out.any() else folds.learned
     _descend(
-        list(members.parameters()),
+        [*members.parameters(), centre],
         steps=steps,
-        judge=lambda: loss(held, anomalous, None),
+        judge=lambda: loss(held, anomalous, unseen, None),
         epochs=params.epochs,
         total=_steps(len(normal), params),
         params=params,
         progress=lambda epoch: progress("training", epoch, params.epochs),
     )
-    return centre
+    return centre.detach()
 
 
 def _descend(
-    parameters: list[nn.Parameter],
+    parameters: list[Tensor],
     *,
     steps: Callable[[], Iterator[Tensor]],
     judge: Callable[[], Tensor],
@@ -150,11 +164,9 @@ def _batches(rows: Tensor, params: DeepSADParams) -> Iterator[Tensor]:
         yield rows[chosen]
 
 
-def _drawn(anomalous: Tensor) -> Tensor:
-    """Some of the labelled anomalies ``(A, U)``; without any nothing is drawn, so that all is as if there were none."""
-    if len(anomalous) <= ANOMALIES:
-        return anomalous
-    return anomalous[torch.randperm(len(anomalous))[:ANOMALIES]]
+def _drawn(count: int) -> Tensor:
+    """Places of some of `count` labelled anomalies; of none no random number is drawn."""
+    return torch.randperm(count)[:ANOMALIES] if count > ANOMALIES else torch.arange(count)
 
 
 def _mask(members: Networks, rows: int, params: DeepSADParams) -> Tensor | None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from components.core.errors import ModelError
 from components.models import registry
@@ -21,6 +22,35 @@ def test_labelled_anomalies_are_pushed_away(cases, listed, make_rows):
         usual = detector.score(fresh).image
         gaps[name] = (np.median(detector.score(faulty).image) - np.median(usual)) / usual.std()
     assert gaps["with"] > gaps["without"]
+
+
+def ringed(make_rows, count, *, seed):
+    """Rows whose two numbers are usual, each alone, and lie too near each other: no distance tells them."""
+    rows = make_rows(seed, count)
+    rows[:, :, 1] = 20 + np.random.default_rng(seed).uniform(-0.3, 0.3, rows.shape[:2])
+    rows[:, :, 0] = 10 + np.random.default_rng(seed + 1).uniform(-0.15, 0.15, rows.shape[:2])
+    return rows
+
+
+@pytest.mark.parametrize(("labelled", "trust"), [(0, {0.25}), (11, {0.25}), (60, {0.5, 0.75, 0.9})])
+def test_many_labels_say_how_far_the_network_is_trusted(cases, listed, make_rows, labelled, trust, tmp_path):
+    normal = make_rows(0, 600)
+    strange = ringed(make_rows, labelled, seed=5)
+    detector = cases["deepsad"].make(seeds=3, epochs=60)
+    detector.fit(listed(np.concatenate([normal, strange]), [0] * 600 + [1] * labelled), seed=0)
+    detector.save(tmp_path / "model")
+    assert float(load_file(tmp_path / "model" / "weights.safetensors")["trust"]) in trust
+
+
+def test_a_model_of_an_earlier_release_scores_as_it_did(cases, fitted_once, tmp_path):
+    detector, fresh = fitted_once("deepsad"), cases["deepsad"].fresh
+    detector.save(tmp_path / "model")
+    path = tmp_path / "model" / "weights.safetensors"
+    tensors = load_file(path)
+    assert not tensors.pop("members.bias").any()  # there were no labels
+    assert tensors.pop("trust") == 0.25
+    save_file(tensors, path)
+    assert np.array_equal(registry.load(tmp_path / "model").score(fresh).image, detector.score(fresh).image)
 
 
 def test_occlusion_names_the_broken_column(cases, fitted_once):
@@ -90,6 +120,7 @@ def test_the_spread_is_that_of_the_passes_by_hand():
         "remembered": torch.zeros(1, 3),
         "usual_near": torch.ones(3),
         "masks": torch.tensor([[[2.0]], [[0.0]]]),
+        "trust": torch.tensor(0.25),
     }
     scorer = Scorer(view, members, parts={name: part.double() for name, part in parts.items()}, neighbours=1)
     scores, spread = scorer(torch.sinh(torch.ones(1, 1)).double())
