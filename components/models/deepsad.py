@@ -29,7 +29,7 @@ from .parallel import one_thread
 from .params.tables import DeepSADParams
 from .sad_network import ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
 from .sad_training import draw_masks, pretrain, train
-from .sad_trust import TRUST, Folds, trusted
+from .sad_trust import Folds, trusted
 
 HELD_OUT = 0.1
 """Share of the normal training samples that stops the training and says what is usual."""
@@ -201,10 +201,7 @@ class DeepSAD:
             detector = cls(DeepSADParams.model_validate(bundle.header.params), schema=encoder.table)
             view = View(tensors["view.mean"], tensors["view.whitening"], rows=encoder.rows)
             members, _ = detector._built(encoder, encoder.rows or sum(view.whitening.shape))
-            # Earlier releases had neither biases nor a choice of how far to trust the networks.
-            earlier = {"members.bias": members.double().bias.detach(), "trust": torch.tensor(TRUST, dtype=torch.double)}
-            tensors = {**earlier, **tensors}
-            scorer = Scorer(view, members, parts=tensors, neighbours=detector._params.neighbours)
+            scorer = Scorer(view, members.double(), parts=tensors, neighbours=detector._params.neighbours)
             scorer.load_state_dict(tensors)
         except (KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error

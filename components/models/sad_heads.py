@@ -25,9 +25,10 @@ def scores(graph: OnnxGraph, scorer: Scorer, features: Value) -> Mapping[str, Va
     white = graph.product(graph.minus(curved, _of(scorer.view.mean)), _of(scorer.view.whitening))
     ways = (plain, curved, white)
     remembered = np.split(_of(scorer.remembered), np.cumsum([way.shape[1] for way in ways]), axis=1)[:3]
+    banks = [DrawnBank(graph, Bank(one.astype(np.float32))) for one in remembered]
     near = [
-        graph.times(_far(graph, way, bank, neighbours=scorer.neighbours), 1 / usual)
-        for way, bank, usual in zip(ways, remembered, _of(scorer.usual_near), strict=True)
+        graph.times(bank.distances(way, neighbours=scorer.neighbours), 1 / usual)
+        for way, bank, usual in zip(ways, banks, _of(scorer.usual_near), strict=True)
     ]
     rows = graph.part(squashed, (known,), (count - known,), axes=(1,))
     hidden = _hidden(graph, scorer.members, rows if count > known else graph.joined([curved, white], axis=1))
@@ -77,12 +78,6 @@ def _distance(graph: OnnxGraph, scorer: Scorer, hidden: Sequence[Value]) -> Valu
         for one, weights, centre, scale in zip(hidden, second, centres, usual, strict=True)
     ]
     return reduce(graph.add, distances)
-
-
-def _far(graph: OnnxGraph, rows: Value, remembered: Doubles, *, neighbours: int) -> Value:
-    """Distance ``(N,)`` to the last of the nearest `neighbours`."""
-    distances, _ = DrawnBank(graph, Bank(remembered.astype(np.float32))).nearest(rows, neighbours=neighbours)
-    return graph.reshape(graph.take(distances, np.array([distances.shape[1] - 1]), axis=1), (-1,))
 
 
 def _of(tensor: Tensor) -> Doubles:

@@ -62,7 +62,7 @@ class View(nn.Module):
         return seen[:, -self.rows :] if self.rows else seen[:, len(self.mean) :]
 
     def nearest(self, seen: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
-        """``(N, 3)``: each way of seeing, the distance of ``(N, 2 F + K)`` to the k-th nearest of ``(M, 2 F + K)``."""
+        """``(N, 3)``: each way of seeing, the mean distance of ``(N, 2 F + K)`` to the nearest of ``(M, 2 F + K)``."""
         count, components = self.whitening.shape
         cuts = [count, 2 * count, 2 * count + components]
         pairs = zip(seen.tensor_split(cuts, dim=1)[:3], remembered.tensor_split(cuts, dim=1)[:3], strict=True)
@@ -150,7 +150,7 @@ class Scorer(nn.Module):
     """Features ``(N, F)`` become scores ``(N,)`` and their standard deviations ``(N,)``, 0 without masks.
 
     score = w * mean over members of |phi(u) - c| / usual_distance + (1 - w) * mean over three ways of seeing of the
-    distance to the k-th nearest remembered sample / usual_near: each part is divided by what it is for a usual sample,
+    mean distance to the nearest remembered samples / usual_near: each part is divided by what it is for a usual sample,
     so that 1 is usual. The deviation is that of T passes, each under masks of its own that are stored:
     Monte Carlo dropout (Gal & Ghahramani 2016) whose answer does not change from call to call.
     """
@@ -198,10 +198,10 @@ class Scorer(nn.Module):
 
 
 def _nearest(inputs: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
-    """Distance ``(N,)`` of ``(N, U)`` to the k-th nearest of ``(M, U)``."""
+    """Mean distance ``(N,)`` of ``(N, U)`` to the nearest of ``(M, U)``."""
     squares = inputs.square().sum(dim=1)[:, None] + remembered.square().sum(dim=1) - 2 * inputs @ remembered.T
-    found: Tensor = squares.topk(min(neighbours, len(remembered)), dim=1, largest=False).values[:, -1]
-    distance: Tensor = found.clamp(min=0).sqrt()
+    found = squares.topk(min(neighbours, len(remembered)), dim=1, largest=False).values
+    distance: Tensor = found.clamp(min=0).sqrt().mean(dim=1)
     return distance
 
 

@@ -12,9 +12,11 @@ from torch import Tensor
 LEAST_FOLD = 4
 """Labelled anomalies that each network leaves out at least, or none is left out."""
 
-TRUST = 0.25
-TRUSTS = (TRUST, 0.0, 0.5, 0.75, 0.9)
-"""Weights of the networks beside the remembered samples: the one without evidence, then all that labels may choose."""
+UNSEEN = 0.1
+"""Weight of the networks beside the remembered samples where no anomaly is labelled."""
+
+TRUSTS = (0.25, UNSEEN, 0.0, 0.5, 0.75, 0.9)
+"""Weights where some are: the one that too few of them leave, then all that more may choose."""
 
 
 class Folds:
@@ -33,7 +35,7 @@ class Folds:
 
 
 def trusted(*, normal: tuple[Tensor, Tensor], strange: tuple[Tensor, Tensor], folds: Folds) -> float:
-    """The weight of the networks by which unseen anomalies stand out most; `TRUST` where none was left out.
+    """The weight of the networks by which unseen anomalies stand out most; a fixed one where none was left out.
 
     Args:
         normal: Of held-out normal samples the distances ``(S, V)`` to each network's centre, and ``(V,)`` to the
@@ -42,7 +44,7 @@ def trusted(*, normal: tuple[Tensor, Tensor], strange: tuple[Tensor, Tensor], fo
         folds: Each network is judged by those that it left out.
     """
     if not folds.left_out.any():
-        return TRUST
+        return TRUSTS[0] if folds.learned.any() else UNSEEN
 
     def found(trust: float) -> float:
         usual, odd = (trust * apart + (1 - trust) * near for apart, near in (normal, strange))

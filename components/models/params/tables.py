@@ -20,7 +20,7 @@ class DeepSADParams(Params):
         0.1, ge=0, le=0.5, description="Share of hidden units switched off at random; 0 leaves uncertainty unknown"
     )
     neighbours: int = Field(
-        5, ge=1, le=100, description="How many-th nearest remembered sample's distance counts beside the centre's"
+        10, ge=1, le=100, description="Nearest remembered samples whose mean distance counts beside the centre's"
     )
     memory: int = Field(2_000, ge=10, le=20_000, description="Normal training samples remembered at most")
     learning_rate: float = Field(2e-3, gt=0, le=0.1, description="At the start; it falls along a cosine")
