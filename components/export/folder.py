@@ -20,6 +20,7 @@ from components.core.hashing import folder_hashes, sha256_file
 from components.core.lines import LineConfig
 from components.export.formats import Format
 from components.export.gate import Figures, Limits
+from components.metrics.verdicts import HIGH, MEDIUM
 
 DESCRIPTION = "linewright.json"
 FORMAT = 1
@@ -114,7 +115,8 @@ def describe(
         "outputs": list(outputs),
         "labels": list(get_args(Word)),
         "preparation": dict(preparation),
-        "calibration": calibration.model_dump(mode="json", exclude={"reference"}),
+        "calibration": calibration.model_dump(mode="json"),
+        "severity": {"medium": MEDIUM, "high": HIGH},
         "files": {path: digest for path, digest in folder_hashes(folder).items() if path != DESCRIPTION},
     }
 
@@ -131,7 +133,7 @@ def judged(
 ) -> dict[str, Any]:
     """The description with the threshold that is exported and what the gate found."""
     gate = {**figures.model_dump(mode="json"), "limits": limits.model_dump(mode="json")}
-    return {**description, "calibration": calibration.model_dump(mode="json", exclude={"reference"}), "gate": gate}
+    return {**description, "calibration": calibration.model_dump(mode="json"), "gate": gate}
 
 
 def preparation_of(subject: Subject, network: WholeNetwork) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from components.explain.timeline_plot import timeline_plot
 from components.metrics.verdicts import answers
 from components.samples.images import decode_image
 from components.samples.tables import encode_cells, read_table
-from components.samples.windows import cut
+from components.samples.unusable import UnusableSample
+from components.samples.windows import cut, window_names
 from flows.data import LineData
 from flows.jobs.explaining import background, normal_images
 from flows.jobs.models import champion_of, load_model
@@ -82,9 +83,9 @@ def _content(
 ) -> tuple[bytes, str, tuple[int, int]]:
     """Bytes of the file that holds the subject, its path, and the rows of a window."""
     if verdict is not None and Path(verdict.path).is_file():
-        content = Path(verdict.path).read_bytes()
-        if data.line.modality is Modality.TABLE or sha256_bytes(content) == verdict.sample:
-            return content, verdict.path, (verdict.start or 0, verdict.end or 0)
+        content, bounds = Path(verdict.path).read_bytes(), (verdict.start or 0, verdict.end or 0)
+        if _name(data, content, bounds) == verdict.sample:
+            return content, verdict.path, bounds
     sample = verdict.sample if verdict else subject
     newest = LineData.open(app, data.line)
     rows = newest.manifest[newest.manifest[ManifestColumn.SAMPLE] == sample]
@@ -100,6 +101,23 @@ def _content(
         )
     row = rows.iloc[0]
     return newest.read(row[ManifestColumn.FILE]), row[ManifestColumn.PATH], (int(row["start"]), int(row["end"]))
+
+
+def _name(data: LineData, content: bytes, bounds: tuple[int, int]) -> str:
+    """The sample's name, by what the file holds now; "" where it holds no such sample any more."""
+    if data.line.modality is Modality.IMAGE:
+        return sha256_bytes(content)
+    try:
+        return window_names(_window(data, content, bounds))[0]
+    except (UnusableSample, IndexError):
+        return ""
+
+
+def _window(data: LineData, content: bytes, bounds: tuple[int, int]) -> Windows:
+    assert data.schema is not None
+    values = encode_cells(read_table(content), data.schema)
+    values[np.isinf(values)] = np.nan  # as the verdict was made
+    return cut(values, np.array([bounds]), window=data.schema.window)
 
 
 def _image(
@@ -143,11 +161,7 @@ def _table(
     data: LineData, detector: Detector, content: bytes, bounds: tuple[int, int], picture: Path, *, seed: int
 ) -> dict[str, Any]:
     assert data.schema is not None
-    values = encode_cells(read_table(content), data.schema)
-    values[np.isinf(values)] = np.nan  # as the verdict was made
-    if bounds[1] > len(values):
-        raise SourceError(f"Rows {bounds[0]} to {bounds[1]} are not in the file any more.", hint="Score it again.")
-    window: Windows = cut(values, np.array([bounds]), window=data.schema.window)
+    window = _window(data, content, bounds)
     usual, options = pick_background(background(data, seed=seed), seed=seed), data.line.explain
     names, title = [column.name for column in data.schema.features], f"rows {bounds[0]} to {bounds[1]}"
 

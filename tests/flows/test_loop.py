@@ -102,6 +102,20 @@ def test_a_relative_path_means_the_same_file_later(story, linewright):
     assert first["path"] == str(linewright.cwd / "here.csv")
 
 
+def test_a_verdict_on_a_file_that_changed_is_not_explained(story, linewright, tmp_path):
+    source = linewright.folder / "sources" / "pump" / "pump-1.csv"
+    lines = source.read_text().splitlines(keepends=True)[:31]
+    path = tmp_path / "later.csv"
+    path.write_text("".join([lines[0], *(line.replace(",", ",1", 1) for line in lines[1:])]))
+    verdict = linewright.good("score", "pump", str(path), "--json").json[0]["verdict_id"]
+    path.write_text("".join(lines))
+    refused = linewright("explain", "pump", verdict)
+    assert refused.code == 1
+    assert f"{path} is gone or has changed since it was scored" in refused.err
+    path.write_text(lines[0])
+    assert "has changed since it was scored" in linewright("explain", "pump", verdict).err
+
+
 def test_explain_adds_up(story):
     (found,) = story["explain"].json
     total = found["base"] + sum(item["value"] for item in found["shap"])

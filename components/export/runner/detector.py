@@ -45,8 +45,32 @@ def verdict(score: float, spread: float, rule: dict[str, Any]) -> str:
     return "NG" if above else "OK"
 
 
-def answer(score: float, spread: float, rule: dict[str, Any]) -> dict[str, Any]:
-    """Score, threshold, half the width of the 95 % interval of their difference, and verdict."""
-    half = math.hypot((rule["high"] - rule["low"]) / 2, NINETY_FIVE * spread)
-    said = {"score": score, "threshold": rule["threshold"], "uncertainty": half}
-    return {**said, "verdict": verdict(score, spread, rule)}
+def p_value(score: float, rule: dict[str, Any]) -> float | None:
+    """Chance that a normal sample scores as high, by the calibration scores that are kept; None where none are."""
+    kept = [larger for low, larger in rule["reference"] if low < score]
+    above = kept[-1] if kept else rule["samples"]
+    return (1 + above) / (rule["samples"] + 1) if rule["reference"] else None
+
+
+def severity(score: float, rule: dict[str, Any], bounds: dict[str, float]) -> str | None:
+    """How far beyond the threshold, in units of its distance from the median; None where that is not known."""
+    if rule["centre"] is None:
+        return None
+    if score <= rule["threshold"]:
+        return "none"
+    unit = rule["threshold"] - rule["centre"]
+    times = (score - rule["centre"]) / unit if unit > 0 else math.inf
+    return "high" if times >= bounds["high"] else "medium" if times >= bounds["medium"] else "low"
+
+
+def answer(score: float, spread: float, spec: dict[str, Any]) -> dict[str, Any]:
+    """All that is said of a score; `uncertainty` is half the 95 % interval of its distance from the threshold."""
+    rule = spec["calibration"]
+    return {
+        "score": score,
+        "threshold": rule["threshold"],
+        "uncertainty": math.hypot((rule["high"] - rule["low"]) / 2, NINETY_FIVE * spread),
+        "verdict": verdict(score, spread, rule),
+        "p_value": p_value(score, rule),
+        "severity": severity(score, rule, spec["severity"]),
+    }

@@ -19,7 +19,7 @@ def main() -> None:
                 found = network(values)
                 spreads = found.get("uncertainty", [0.0] * len(places))
                 for place, score, spread in zip(places, found["score"].tolist(), spreads, strict=True):
-                    said = detector.answer(score, float(spread), spec["calibration"])
+                    said = detector.answer(score, float(spread), spec)
                     print(json.dumps({"path": path, **said, "model_version": spec["version"], **place}))  # noqa: T201
         except (OSError, ValueError) as error:
             failed = True

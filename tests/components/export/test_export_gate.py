@@ -7,8 +7,9 @@ import pytest
 
 from components.core.contracts import Calibration, Costs
 from components.export.gate import Limits, compare, objections
-from components.export.runner.detector import verdict
-from components.metrics.verdicts import verdict_of
+from components.export.runner.detector import answer, verdict
+from components.metrics.thresholds import calibrate
+from components.metrics.verdicts import HIGH, MEDIUM, answers, verdict_of
 
 LIMITS = Limits(flip_share=0.2, unsure_change=0.2, correlation=0.9)
 
@@ -67,3 +68,27 @@ def test_the_runner_has_the_same_rule():
         rule = calibration.model_dump(mode="json")
         for score in np.linspace(0, 3, 61):
             assert verdict(score, spread, rule) == verdict_of(score, calibration, uncertainty=spread)
+
+
+@pytest.mark.parametrize("samples", [9, 3_000])
+def test_the_runner_says_the_same_of_a_score(samples):
+    scores = np.random.default_rng(0).normal(10, 1, samples)
+    calibration = calibrate(scores, rate=None, method="split", seed=0)
+    spec = {"calibration": calibration.model_dump(mode="json"), "severity": {"medium": MEDIUM, "high": HIGH}}
+    asked = np.concatenate([np.linspace(0, 40, 81), scores[:20]])
+    for score, expected in zip(asked.tolist(), answers(asked, calibration), strict=True):
+        said = answer(score, 0.0, spec)
+        assert (said["verdict"], said["p_value"], said["severity"]) == (
+            expected.word,
+            pytest.approx(expected.p_value),
+            expected.severity,
+        )
+
+
+def test_the_runner_says_nothing_that_an_old_calibration_does_not_know():
+    calibration = Calibration(
+        threshold=1.0, low=0.8, high=1.5, false_alarm_rate=0.1, samples=9, method="split", guarantee=""
+    )
+    spec = {"calibration": calibration.model_dump(mode="json"), "severity": {"medium": MEDIUM, "high": HIGH}}
+    said = answer(2.0, 0.0, spec)
+    assert (said["verdict"], said["p_value"], said["severity"]) == ("NG", None, None)

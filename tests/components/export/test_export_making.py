@@ -69,6 +69,8 @@ def test_the_runner_says_what_the_model_says(modality, name, exports, image_case
         assert found == pytest.approx(scores.image, rel=1e-5)
         assert halves == pytest.approx([answer.uncertainty for answer in expected], rel=1e-3)
     assert [one["verdict"] for one in said] == [answer.word for answer in expected]
+    assert [one["severity"] for one in said] == [answer.severity for answer in expected]
+    assert all(isinstance(one["p_value"], float) for one in said)
     assert {one["threshold"] for one in said} == {made.calibration.threshold}
     assert [{key: one[key] for key in ("start", "end") if key in one} for one in said] == places
 
