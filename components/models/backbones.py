@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from ..core.errors import ModelError
 from . import efficientnet, vit
-from .inference import Floats, Graph, Network, Node, Precision
+from .inference import Floats, Graph, Network, Node, Precision, has_cuda
 from .onnx_graph import OnnxGraph, Value
 from .weights import find_weights, read_weights
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .torch_network import TorchNetwork
 
 _BUILD: Mapping[str, Callable[..., list[Node]]] = {"efficientnet-lite0": efficientnet.build, "dino-vits14": vit.build}
@@ -38,7 +36,7 @@ class Backbone:
     Args:
         name: `efficientnet-lite0` (layer n, 0 to 4, has stride 2^(n+1)) or `dino-vits14` (layer n, 1 to 12, is behind
             n blocks; all have stride 14).
-        tensors: Weights by timm's names, of the layers in use; torch tensors or arrays.
+        tensors: Weights by timm's names, of the layers in use.
         layers: Rising.
         digest: SHA-256 of the file that the weights came from.
         precision: Computed in.
@@ -50,14 +48,14 @@ class Backbone:
     def __init__(
         self,
         name: str,
-        tensors: "Mapping[str, Tensor | Floats]",
+        tensors: Mapping[str, Floats],
         *,
         layers: tuple[int, ...],
         digest: str,
         precision: Precision = "f32",
     ) -> None:
         self.name, self.layers, self.digest, self.precision = name, layers, digest, precision
-        self._arrays = {key: np.asarray(value) for key, value in tensors.items()}
+        self._arrays = dict(tensors)
         try:
             self.channels = tuple(int(node.get_output_shape(0)[1]) for node in self._graph(self.multiple)[1])
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -89,11 +87,9 @@ class Backbone:
         """What sides of images should be multiples of."""
         return max(self.strides)
 
-    def tensors(self) -> "dict[str, Tensor]":
+    def tensors(self) -> Mapping[str, Floats]:
         """Weights of the layers in use, by timm's names."""
-        import torch
-
-        return {key: torch.from_numpy(value) for key, value in self._arrays.items()}
+        return self._arrays
 
     def features(self, images: NDArray[np.uint8]) -> list[Floats]:
         """One ``(N, C, h, w)`` a layer, C its channels, of the images ``(N, H, W, 3)``; any H and W.
@@ -140,10 +136,10 @@ class _Key:
 
 @lru_cache(maxsize=COMPILED)
 def _compiled(key: _Key) -> "Network | TorchNetwork":
-    from .torch_network import TorchNetwork, has_cuda
-
     one = key.backbone
     if has_cuda():
+        from .torch_network import TorchNetwork
+
         shape = (key.height, key.width)
         return TorchNetwork(one.name, one._arrays, layers=one.layers, shape=shape, precision=one.precision)
     graph, outputs = one._graph(key.height, key.width)

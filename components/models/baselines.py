@@ -75,15 +75,13 @@ class Baseline(ABC, Generic[P]):
 
     def save(self, directory: Path) -> None:
         """See `Detector.save`."""
-        import torch
-
         encoder = self._fitted()
         write_bundle(
             directory,
             name=self.name,
             params=self.params,
             state={"encoder": encoder.model_dump(mode="json")},
-            tensors={key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in self._learned.items()},
+            tensors=self._learned,
             calibration=self.calibration,
         )
 
@@ -101,7 +99,7 @@ class Baseline(ABC, Generic[P]):
             raise broken
         detector = cls(params, schema=encoder.table)  # type: ignore[arg-type] # `parameters` is P's own class
         detector._encoder = encoder
-        detector._learned = {key: tensor.numpy() for key, tensor in bundle.tensors.items()}
+        detector._learned = bundle.tensors
         detector._prepare()
         detector.calibration = bundle.header.calibration
         return detector

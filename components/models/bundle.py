@@ -4,15 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ..core.contracts import Calibration, Record
 from ..core.errors import ModelError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 FORMAT = 1
 HEADER, WEIGHTS = "detector.json", "weights.safetensors"
@@ -41,7 +40,7 @@ class Bundle:
     """A detector as it was read."""
 
     header: Header
-    tensors: dict[str, "Tensor"]
+    tensors: dict[str, NDArray[Any]]
 
 
 def write_bundle(
@@ -50,18 +49,18 @@ def write_bundle(
     name: str,
     params: Mapping[str, Any],
     state: Mapping[str, Any],
-    tensors: Mapping[str, "Tensor"],
+    tensors: Mapping[str, NDArray[Any]],
     calibration: Calibration | None,
 ) -> None:
     """Write the two files into `directory`, which must be empty or missing."""
-    from safetensors.torch import save_file
+    from safetensors.numpy import save_file
 
     directory.mkdir(parents=True, exist_ok=True)
     if any(directory.iterdir()):
         raise ModelError(f"{directory} is not empty.", hint="Save into a new folder.")
     header = Header(format=FORMAT, name=name, params=dict(params), state=dict(state), calibration=calibration)
     (directory / HEADER).write_text(header.model_dump_json(indent=1), encoding="utf-8")
-    save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, directory / WEIGHTS)
+    save_file({key: np.asarray(tensor, order="C") for key, tensor in tensors.items()}, directory / WEIGHTS)
 
 
 def read_header(directory: Path) -> Header:
@@ -99,7 +98,7 @@ def read_bundle(directory: Path) -> Bundle:
         ModelError: As `read_header`, or the tensors are not safetensors.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.numpy import load_file
 
     header = read_header(directory)
     try:

@@ -187,7 +187,7 @@ class DeepSAD:
             name=self.name,
             params=self.params,
             state={"encoder": encoder.model_dump(mode="json")},
-            tensors=scorer.state_dict(),
+            tensors={name: tensor.numpy() for name, tensor in scorer.state_dict().items()},
             calibration=self.calibration,
         )
 
@@ -195,7 +195,7 @@ class DeepSAD:
     def load(cls, directory: Path) -> "DeepSAD":
         """See `Detector.load`."""
         bundle = read_bundle(directory)
-        tensors = bundle.tensors
+        tensors = {name: torch.tensor(array) for name, array in bundle.tensors.items()}
         try:
             encoder = TableEncoder.model_validate(bundle.header.state["encoder"])
             detector = cls(DeepSADParams.model_validate(bundle.header.params), schema=encoder.table)

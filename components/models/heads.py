@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .grids import bilinear
 from .inference import Floats
 from .nearest import Bank
 from .onnx_graph import OnnxGraph, Value
@@ -122,7 +123,7 @@ def stretched(graph: OnnxGraph, stage: Value, *, shape: tuple[int, int]) -> Valu
     """``(1, C, h, w)`` as ``(1, C, *shape)``, bilinear: two products with weights, alike on every runtime."""
     if stage.shape[2:] == shape:
         return stage
-    rows, columns = (_bilinear(old, new) for old, new in zip(stage.shape[2:], shape, strict=True))
+    rows, columns = (bilinear(old, new) for old, new in zip(stage.shape[2:], shape, strict=True))
     return graph.product(graph.product(rows, stage), np.ascontiguousarray(columns.T))
 
 
@@ -136,17 +137,6 @@ def units(graph: OnnxGraph, rows: Value) -> Value:
     """Each of `rows` ``(R, C)`` by its length."""
     lengths = graph.op("Max", graph.length(rows, keep=True), _number(_TINY), shape=(rows.shape[0], 1))
     return graph.op("Div", rows, lengths, shape=rows.shape)
-
-
-def _bilinear(old: int, new: int) -> Floats:
-    """``(new, old)`` weights of bilinear interpolation with corners not aligned, as `torch` has them."""
-    centres = np.maximum((np.arange(new) + 0.5) * old / new - 0.5, 0)
-    low = np.minimum(centres.astype(np.intp), old - 1)
-    share = centres - low
-    weights = np.zeros((new, old))
-    weights[np.arange(new), low] += 1 - share
-    weights[np.arange(new), np.minimum(low + 1, old - 1)] += share
-    return weights.astype(np.float32)
 
 
 def _number(value: float) -> Floats:

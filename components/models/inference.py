@@ -5,6 +5,7 @@ whatever batch it came in; a request never shares threads, so nothing spins besi
 put together from OpenVINO's own operations: to trace a network with torch and convert it takes seconds every time.
 """
 
+import ctypes
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -166,3 +167,15 @@ def _core() -> "openvino.Core":
 def _across(values: Floats) -> Floats:
     """One value a channel, for ``(1, C, h, w)``."""
     return values.reshape(1, -1, 1, 1)
+
+
+@lru_cache(maxsize=1)
+def has_cuda() -> bool:
+    """Whether torch sees a device; not asked where there is no driver, since torch takes half a gigabyte of memory."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return torch.cuda.is_available()

@@ -8,15 +8,15 @@ others of its batch.
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
-from torch.nn import functional
+import numpy as np
 
 from ..core.ports import Image
 from . import heads
+from .grids import resampled
 from .inference import Floats
 from .on_backbone import numbers
 from .onnx_graph import OnnxGraph, Value
-from .parallel import each, one_thread
+from .parallel import each
 from .params import base
 from .params.images import MemoryBankParams
 from .patch_memory import PatchMemory
@@ -38,9 +38,7 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
 
     def _grids(self, images: Sequence[Image]) -> list[Floats]:
         """The stages' features joined on the finest stage's grid."""
-        found = self._features(images)
-        with one_thread():
-            return each(self._joined, found)
+        return each(self._joined, self._features(images))
 
     def _weight(self, patch: Floats) -> float:
         around = self._params.reweight
@@ -50,16 +48,9 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
         return self._params.reweight > 0
 
     def _joined(self, found: Sequence[Floats]) -> Floats:
-        stages = [torch.from_numpy(x)[None] for x in found]
-        grid = stages[0].shape[-2:]
-        width = self._params.pooling
-        pooled = [functional.avg_pool2d(x, width, 1, width // 2, count_include_pad=False) for x in stages]
-        same = [
-            x if x.shape[-2:] == grid else functional.interpolate(x, grid, mode="bilinear", align_corners=False)
-            for x in pooled
-        ]
-        patches: Floats = torch.cat(same, dim=1)[0].permute(1, 2, 0).contiguous().numpy()
-        return patches
+        height, width = found[0].shape[1:]
+        same = [resampled(layer, shape=(height, width), pooling=self._params.pooling) for layer in found]
+        return np.ascontiguousarray(np.concatenate(same).transpose(1, 2, 0))
 
     def _drawn_patches(self, graph: OnnxGraph, stages: Sequence[Value]) -> Value:
         pooled = [heads.pooled(graph, stage, width=self._params.pooling) for stage in stages]

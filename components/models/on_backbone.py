@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -122,7 +121,7 @@ class OnBackbone(ABC, Generic[P]):
                 "facts": self.facts,
                 "f32": None if self._proof is None else self._proof.model_dump(),
             },
-            tensors={**tensors, **{name: torch.from_numpy(array) for name, array in self._learned().items()}},
+            tensors={**tensors, **self._learned()},
             calibration=self.calibration,
         )
 
@@ -131,7 +130,7 @@ class OnBackbone(ABC, Generic[P]):
         """See `components.core.ports.Detector`."""
         found = read_bundle(directory)
         weights = {n.removeprefix(_WEIGHTS): t for n, t in found.tensors.items() if n.startswith(_WEIGHTS)}
-        learned = {name: t.numpy() for name, t in found.tensors.items() if not name.startswith(_WEIGHTS)}
+        learned = {name: t for name, t in found.tensors.items() if not name.startswith(_WEIGHTS)}
         state = found.header.state
         try:
             params = cast(P, cls.parameters.model_validate(found.header.params))

@@ -9,7 +9,7 @@ import logging
 from ..core.contracts import Calibration, Record, Scores
 from ..core.errors import UnavailableError
 from ..metrics.verdicts import answers
-from .inference import Precision, lacks
+from .inference import Precision, has_cuda, lacks
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,6 +66,4 @@ def usable_precision(wanted: Precision, *, proof: Proof | None, noun: str) -> Pr
 
 def unsupported(precision: Precision) -> str:
     """Why this host does not compute in `precision`, or ""; a CUDA device, where there is one, is asked by itself."""
-    from .torch_network import has_cuda
-
     return "" if has_cuda() else lacks(precision)

@@ -1,7 +1,6 @@
 """The backbones in torch, where there is a CUDA device: timm's networks with the same weights and layers."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,6 @@ from . import efficientnet, vit
 from .inference import Floats, Precision
 
 _IMAGES_AT_ONCE = 16
-
-
-@lru_cache(maxsize=1)
-def has_cuda() -> bool:
-    """Whether torch sees a device."""
-    return torch.cuda.is_available()
 
 
 class TorchNetwork:

@@ -6,11 +6,14 @@ names. Saved models carry the weights they use and need none of this.
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..core.errors import UnavailableError
 from ..core.hashing import sha256_file
@@ -123,12 +126,30 @@ def _names(architecture: str) -> list[str]:
         return list(timm.create_model(architecture, pretrained=False, num_classes=0).state_dict())
 
 
-def _from_torch(path: Path, architecture: str) -> dict[str, Floats]:
-    import torch
+_UNPICKLE = """
+import sys, torch
+from safetensors.torch import save_file
+loaded = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
+save_file({str(place): tensor.contiguous() for place, tensor in enumerate(loaded.values())}, sys.argv[2])
+"""
 
-    # The package's names are its own, but their order is timm's.
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    return {name: tensor.numpy() for name, tensor in zip(_names(architecture), loaded.values(), strict=True)}
+
+def _from_torch(path: Path, architecture: str) -> dict[str, Floats]:
+    """Read in a process of its own, with which torch's half gigabyte of memory ends.
+
+    The package's names are its own, but their order is timm's.
+    """
+    from safetensors.numpy import load_file
+
+    with TemporaryDirectory() as folder:
+        converted = Path(folder, "weights.safetensors")
+        command = [sys.executable, "-I", "-c", _UNPICKLE, str(path), str(converted)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
+            raise UnavailableError(f"{path} cannot be read: {why[:200]}.", hint="Restore it, and check free memory.")
+        loaded = load_file(converted)
+    return {name: loaded[str(place)] for place, name in enumerate(_names(architecture))}
 
 
 def _from_onnx(path: Path) -> dict[str, Floats]:

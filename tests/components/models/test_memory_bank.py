@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -54,3 +58,30 @@ def test_every_image_becomes_the_models_square():
         assert (found == 7).all()
         assert found.flags.writeable
         assert not np.shares_memory(found, image)
+
+
+ALONE = """
+import sys
+from pathlib import Path
+import numpy as np
+from components.models import registry
+
+class Noise:
+    labels, ids = np.zeros(3, np.int8), ["a", "b", "c"]
+    def __len__(self):
+        return 3
+    def take(self, indices):
+        return [np.random.default_rng(index).integers(0, 255, (64, 64, 3)).astype(np.uint8) for index in indices]
+
+detector = registry.create("memory-bank", {"image_size": 64}, schema=None)
+detector.fit(Noise(), seed=0)
+detector.save(Path(sys.argv[1]))
+registry.load(Path(sys.argv[1])).score(Noise().take([0, 1]))
+assert "torch" not in sys.modules
+"""
+
+
+def test_torch_with_its_half_gigabyte_is_never_loaded(tmp_path):
+    arguments = [sys.executable, "-c", ALONE, str(tmp_path / "model")]
+    done = subprocess.run(arguments, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

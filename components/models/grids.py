@@ -1,0 +1,39 @@
+"""Grids of features resampled by products with weights, alike here and in an exported network."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .inference import Floats
+
+
+def resampled(layer: Floats, *, shape: tuple[int, int], pooling: int) -> Floats:
+    """``(C, h, w)`` as ``(C, *shape)``: means over `pooling` places a side, fewer at the border, then bilinear."""
+    if pooling == 1 and layer.shape[1:] == shape:
+        return layer
+    rows, columns = (_weights(old, new, pooling) for old, new in zip(layer.shape[1:], shape, strict=True))
+    return np.asarray(rows @ layer @ columns.T, dtype=np.float32)
+
+
+@lru_cache(maxsize=64)
+def bilinear(old: int, new: int) -> Floats:
+    """``(new, old)`` weights of bilinear interpolation with corners not aligned, as `torch` has them.
+
+    >>> bilinear(2, 4)[:, 0].tolist()
+    [1.0, 0.75, 0.25, 0.0]
+    """
+    centres = np.maximum((np.arange(new) + 0.5) * old / new - 0.5, 0)
+    low = np.minimum(centres.astype(np.intp), old - 1)
+    share = centres - low
+    weights = np.zeros((new, old))
+    weights[np.arange(new), low] += 1 - share
+    weights[np.arange(new), np.minimum(low + 1, old - 1)] += share
+    return weights.astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _weights(old: int, new: int, pooling: int) -> Floats:
+    apart = np.abs(np.arange(old)[:, None] - np.arange(old))
+    near = (apart <= pooling // 2).astype(np.float32)
+    means: Floats = near / near.sum(axis=1, keepdims=True, dtype=np.float32)
+    return bilinear(old, new) @ means
