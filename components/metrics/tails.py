@@ -33,8 +33,10 @@ MATCHED = 20
 _DRAWS = 500
 _SHAPES = np.linspace(-0.5, 1.0, 151)
 """Where maximum likelihood is regular (Smith 1985) and the mean finite."""
-_HALF_CHI2 = 1.9207
-"""Half the 95 % quantile of chi-squared with one degree of freedom."""
+_CUT = 2.6
+"""By how much the logarithm of the likelihood may fall within the interval. Half the 95 % quantile of chi-squared with
+one degree of freedom, 1.92, holds for many exceedances of a level that is known; with thirty to a hundred above one of
+the scores themselves it covered 87 to 94 %, and this covers 94 to 97 % (normal, Gumbel, exponential, log-normal)."""
 
 Floats = NDArray[np.float64]
 
@@ -74,7 +76,7 @@ def quantile_interval(scores: Floats, tail: Tail, *, rate: float) -> tuple[float
                 logs = np.log1p(shape * excess / scale[:, None]).sum(axis=1)  # NaN beyond the upper end
                 found = -len(excess) * np.log(scale) - (1 + 1 / shape) * logs
         profile = np.fmax(profile, found)
-    inside = reached[profile >= profile.max() - _HALF_CHI2]
+    inside = reached[profile >= profile.max() - _CUT]
     return tail.level + min(float(inside[0]), point), tail.level + max(float(inside[-1]), point)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import genpareto
+from scipy.stats import genpareto, gumbel_r, lognorm, norm
 
 from components.metrics import tails
 
@@ -26,6 +26,16 @@ def test_the_interval_holds_the_true_quantile_at_its_rate(shape):
         assert low <= tails.quantile(tail, rate=rate) <= high
         hits += low <= truth <= high
     assert hits >= 33  # 95 % of 40 is 38; fewer than 34 has a chance below 0.2 %
+
+
+@pytest.mark.parametrize("distribution", [norm(), gumbel_r(), lognorm(0.5)])
+def test_the_interval_of_a_few_hundred_scores_covers_as_often_as_it_says(distribution):
+    rate, hits, runs = 0.004, 0, 120
+    for seed in range(runs):
+        scores = distribution.rvs(size=200, random_state=seed)
+        low, high = tails.quantile_interval(scores, tails.fit_tail(scores, seed=0), rate=rate)
+        hits += low <= distribution.isf(rate) <= high
+    assert 0.92 * runs <= hits <= 0.99 * runs
 
 
 def test_shape_and_scale_of_many_scores():
