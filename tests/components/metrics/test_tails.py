@@ -28,14 +28,14 @@ def test_the_interval_holds_the_true_quantile_at_its_rate(shape):
     assert hits >= 33  # 95 % of 40 is 38; fewer than 34 has a chance below 0.2 %
 
 
-@pytest.mark.parametrize("distribution", [norm(), gumbel_r(), lognorm(0.5)])
-def test_the_interval_of_a_few_hundred_scores_covers_no_less_than_it_says(distribution):
-    rate, hits, runs = 0.004, 0, 120
-    for seed in range(runs):
-        scores = distribution.rvs(size=200, random_state=seed)
-        low, high = tails.quantile_interval(scores, tails.fit_tail(scores, seed=0), rate=rate)
-        hits += low <= distribution.isf(rate) <= high
-    assert hits >= 0.92 * runs  # the mean is 0.95, with a standard deviation of 0.02
+def test_the_interval_of_a_few_hundred_scores_covers_no_less_than_it_says():
+    rate, hits, runs = 0.004, [], 150
+    for distribution in (norm(), gumbel_r(), lognorm(0.5)):
+        for seed in range(runs):
+            scores = distribution.rvs(size=200, random_state=seed)
+            low, high = tails.quantile_interval(scores, tails.fit_tail(scores, seed=0), rate=rate)
+            hits.append(low <= distribution.isf(rate) <= high)
+    assert np.mean(hits) > 0.93  # of 0.95, with a standard deviation of 0.01
 
 
 def test_shape_and_scale_of_many_scores():
