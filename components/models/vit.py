@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from .grids import bicubic
 from .inference import Floats, Graph, Node
 
 ARCHITECTURE = "vit_small_patch14_dinov2"
@@ -42,12 +43,10 @@ def positions(learned: Floats, *, shape: tuple[int, int]) -> Floats:
     """Position embedding ``(1, 1 + h w, C)`` for patches of that `shape`; the first is the class token's."""
     if shape == (_LEARNED, _LEARNED):
         return learned
-    import torch
-    from torch.nn import functional
-
-    grid = torch.from_numpy(learned[:, 1:].reshape(1, _LEARNED, _LEARNED, -1)).permute(0, 3, 1, 2)
-    other = functional.interpolate(grid, shape, mode="bicubic", align_corners=False).flatten(2).transpose(1, 2)
-    return np.concatenate([learned[:, :1], other.numpy()], axis=1)
+    grid = learned[0, 1:].reshape(_LEARNED, _LEARNED, -1)
+    rows, columns = (bicubic(_LEARNED, size) for size in shape)
+    other = columns @ np.tensordot(rows, grid, axes=1)
+    return np.concatenate([learned[:, :1], other.reshape(1, -1, grid.shape[2])], axis=1)
 
 
 def _block(graph: Graph, x: Node, tensors: Mapping[str, Floats], name: str) -> Node:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from components.models.grids import resampled
+from components.models.grids import bicubic, resampled
 
 
 @pytest.mark.parametrize("pooling", [1, 3])
@@ -15,3 +15,11 @@ def test_it_is_what_torch_makes(shape, pooling):
     found = resampled(layer, shape=shape, pooling=pooling)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("old", "new"), [(37, 28), (37, 8), (5, 12), (4, 4)])
+def test_bicubic_is_what_torch_makes(old, new):
+    values = np.random.default_rng(0).normal(size=(3, old)).astype(np.float32)
+    stretched = torch.from_numpy(values)[None, :, :, None].expand(-1, -1, -1, old)
+    expected = functional.interpolate(stretched, (new, new), mode="bicubic", align_corners=False)[0, :, :, 0].numpy()
+    np.testing.assert_allclose(values @ bicubic(old, new).T, expected, atol=1e-5)
