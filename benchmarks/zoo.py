@@ -98,8 +98,12 @@ def tried(
 
 
 def choose(found: Mapping[str, Tried], labels: NDArray[np.int8], *, seed: int) -> str:
-    """The first, unless others are better beyond their error: then the best of those, the faster of equals."""
-    default, *others = found
+    """The first, unless others are better beyond their error: then the best of those, the faster of equals.
+
+    Those that drawn anomalies flatter are tried for their figures alone, as a search would leave them out.
+    """
+    default, *rest = found
+    others = [name for name in rest if not (name in registry.DETECTORS and registry.DETECTORS[name].flattered)]
     better = [
         name
         for name in others

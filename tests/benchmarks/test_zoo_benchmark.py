@@ -33,6 +33,10 @@ def test_of_equals_the_faster_one_is_chosen(poor):
     assert choose(found, LABELS, seed=0) == "fast"
 
 
+def test_what_drawn_anomalies_flatter_is_measured_and_not_chosen(poor):
+    assert choose({"memory-bank": one(poor), "padim": one(RANKS)}, LABELS, seed=0) == "memory-bank"
+
+
 @pytest.fixture
 def folder(tmp_path):
     random = np.random.default_rng(0)

@@ -79,8 +79,9 @@ def test_a_search_takes_the_default_first_and_only_what_this_machine_and_these_d
     assert portfolio(registry.EVERY) == ("memory-bank", "gaussian", "padim", "stfpm", "supersimplenet", "draem")
 
 
-def test_what_learns_from_drawn_anomalies_is_not_chosen_by_drawn_ones():
+def test_what_drawn_anomalies_flatter_is_not_chosen_by_them():
     drawn = registry.portfolio(registry.EVERY, modality=Modality.IMAGE, labels=True, synthetic=True)
-    assert "draem" not in drawn
+    assert not {"draem", "padim"} & set(drawn)
+    assert "padim" not in registry.portfolio("", modality=Modality.IMAGE, labels=False, synthetic=True)
     assert "supersimplenet" in drawn
     assert registry.portfolio("draem", modality=Modality.IMAGE, labels=True, synthetic=True) == ("draem",)
