@@ -126,6 +126,9 @@ def _names(architecture: str) -> list[str]:
         return list(timm.create_model(architecture, pretrained=False, num_classes=0).state_dict())
 
 
+_PATIENCE = 300.0
+"""Seconds that reading may take."""
+
 _UNPICKLE = """
 import sys, torch
 from safetensors.torch import save_file
@@ -135,21 +138,36 @@ save_file({str(place): tensor.contiguous() for place, tensor in enumerate(loaded
 
 
 def _from_torch(path: Path, architecture: str) -> dict[str, Floats]:
-    """Read in a process of its own, with which torch's half gigabyte of memory ends.
+    """The package's names are its own, but their order is timm's."""
+    loaded = _read_here(path) if "torch" in sys.modules else _read_elsewhere(path)
+    return dict(zip(_names(architecture), loaded, strict=True))
 
-    The package's names are its own, but their order is timm's.
-    """
+
+def _read_here(path: Path) -> list[Floats]:
+    import torch
+
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    return [tensor.numpy() for tensor in loaded.values()]
+
+
+def _read_elsewhere(path: Path) -> list[Floats]:
+    """In a process of its own, with which torch's half gigabyte of memory ends."""
     from safetensors.numpy import load_file
 
     with TemporaryDirectory() as folder:
         converted = Path(folder, "weights.safetensors")
         command = [sys.executable, "-I", "-c", _UNPICKLE, str(path), str(converted)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            why = (done.stderr.strip().splitlines() or ["it was killed"])[-1]
-            raise UnavailableError(f"{path} cannot be read: {why[:200]}.", hint="Restore it, and check free memory.")
+        try:
+            subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=_PATIENCE
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(f"{path} was not read within {_PATIENCE:g} s.", hint="Try again.") from error
+        except subprocess.CalledProcessError as error:
+            why = (error.stderr.strip().splitlines() or [f"its reader ended with {error.returncode}"])[-1]
+            raise UnavailableError(f"{path} cannot be read: {why[:200]}", hint="Is enough memory free?") from error
         loaded = load_file(converted)
-    return {name: loaded[str(place)] for place, name in enumerate(_names(architecture))}
+    return [loaded[str(place)] for place in range(len(loaded))]
 
 
 def _from_onnx(path: Path) -> dict[str, Floats]:

@@ -142,3 +142,16 @@ def test_threads_that_come_at_once_get_the_same_bits():
             found = list(pool.map(lambda image: backbone.features(image[None]), images))
         for layer, whole in enumerate(alone):
             assert np.array_equal(np.concatenate([one[layer] for one in found]), whole)
+
+
+def test_the_pinned_file_is_read_alike_with_torch_and_in_a_process_of_its_own(monkeypatch, tmp_path):
+    path = weights.find_weights(LITE)
+    here, elsewhere = weights._read_here(path), weights._read_elsewhere(path)
+    assert all(np.array_equal(a, b) for a, b in zip(here, elsewhere, strict=True))
+    broken = tmp_path / "weights.pth"
+    broken.write_bytes(b"no archive")
+    with pytest.raises(UnavailableError, match=r"weights\.pth cannot be read: .*\w"):
+        weights._read_elsewhere(broken)
+    monkeypatch.setattr(weights, "_PATIENCE", 0.01)
+    with pytest.raises(UnavailableError, match=r"not read within 0\.01 s"):
+        weights._read_elsewhere(path)
