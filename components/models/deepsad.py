@@ -113,14 +113,15 @@ class DeepSAD:
         def apart(seen: Tensor) -> Tensor:
             return _distances(members, centre, view.inputs(seen))
 
-        usual = torch.stack([_usual(one) for one in apart(held)])[:, None]
+        held_apart = apart(held)
+        usual = torch.stack([_usual(one) for one in held_apart])[:, None]
         mean = (apart(kept) / usual).mean(dim=0)
         remembered = kept[mean <= torch.quantile(mean, REMEMBERED)][: self._params.memory]
         near = view.nearest(held, remembered, neighbours=self._params.neighbours)
         usual_near = torch.stack([_usual(one) for one in near.T])
         strange_near = view.nearest(strange, remembered, neighbours=self._params.neighbours)
         trust = trusted(
-            normal=(apart(held) / usual, (near / usual_near).mean(dim=1)),
+            normal=(held_apart / usual, (near / usual_near).mean(dim=1)),
             strange=(apart(strange) / usual, (strange_near / usual_near).mean(dim=1)),
             folds=folds,
         )

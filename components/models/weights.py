@@ -139,6 +139,7 @@ save_file({str(place): tensor.contiguous() for place, tensor in enumerate(loaded
 
 def _from_torch(path: Path, architecture: str) -> dict[str, Floats]:
     """The package's names are its own, but their order is timm's."""
+    # Where torch is loaded already, another process of it would save nothing.
     loaded = _read_here(path) if "torch" in sys.modules else _read_elsewhere(path)
     return dict(zip(_names(architecture), loaded, strict=True))
 
