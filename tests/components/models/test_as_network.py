@@ -61,7 +61,8 @@ def test_images(name, params, cases, listed):
 
 
 def check_images(found, expected):
-    assert [float(one["score"][0]) for one in found] == pytest.approx(expected.image, rel=1e-5)
+    # Components of little variance magnify what two runtimes round apart; by how much, the processor's kernels decide.
+    assert [float(one["score"][0]) for one in found] == pytest.approx(expected.image, rel=1e-4)
     if expected.uncertainty is not None:
         spreads = [float(one["uncertainty"][0]) for one in found]
         assert spreads == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-5 * expected.image.max())
@@ -70,7 +71,7 @@ def check_images(found, expected):
 
 
 @pytest.mark.parametrize(
-    ("window", "features"), [(1, "spectral"), (7, "statistics"), (3, "spectral"), (9, "spectral"), (7, "raw")]
+    ("window", "features"), [(1, "spectral"), (7, "statistics"), (3, "spectral"), (9, "spectral"), (7, "level"), (7, "raw")]
 )
 def test_tables(window, features, cases, listed, make_rows):
     case = cases["deepsad"]
