@@ -33,7 +33,7 @@ PEERS: Mapping[str, tuple[str, dict[str, Any], Any]] = {
     "padim": ("Padim", {**_LITE, **_MIDDLE, "n_features": 100}, PadimParams()),
     "stfpm": ("Stfpm", {**_LITE, "layers": ["blocks.1", "blocks.2", "blocks.4"]}, StfpmParams()),
     "supersimplenet": ("Supersimplenet", {**_LITE, **_MIDDLE}, SuperSimpleNetParams()),
-    "draem": ("Draem", {"dtd_dir": None}, DraemParams()),
+    "draem": ("Draem", {}, DraemParams()),
     "dinomaly": ("Dinomaly", {"encoder_name": vit.ARCHITECTURE}, DinomalyParams()),
     "inp-former": ("InpFormer", {"encoder_name": vit.ARCHITECTURE}, InpFormerParams()),
 }
@@ -61,10 +61,13 @@ def fitted_peer(name: str, train: Samples, *, seed: int) -> Callable[[Samples], 
         torch.random.fork_rng(),
     ):
         folder = Path(made_for)
-        _write(train, folder / "train" / "good")
+        normal = folder / "train" / "good"
+        _write(train, normal)
         seed_everything(seed, verbose=False)
         off = {"post_processor": False, "evaluator": False, "visualizer": False}
-        model = cls(**made, **off, pre_processor=_shown(cls, own.image_size))
+        # Draem would download a set of textures: it cuts its damage from the training images instead, as ours does.
+        textures = {"dtd_dir": normal} if kind == "Draem" else {}
+        model = cls(**made, **textures, **off, pre_processor=_shown(cls, own.image_size))
         engine = Engine(
             default_root_dir=folder / "runs", accelerator="cpu", devices=1, logger=False, enable_progress_bar=False,
             enable_model_summary=False, max_steps=steps, max_epochs=1 if steps < 0 else -1, limit_val_batches=0,

@@ -15,6 +15,7 @@ fitting and validating of each side on each folder: what is expected not to fit 
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ def tried(
             left_out.append(f"{name}: {error.message}")
             continue
         value = objective(scores, data.validation.labels, seed=seed)[0]
+        print(f"{name}: validation AUROC {value:.4f} after {time.perf_counter() - began:.0f} s", file=sys.stderr)
         found[name] = Tried(value, time.perf_counter() - started, scores, score)
     return found, left_out
 
