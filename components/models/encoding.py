@@ -27,7 +27,10 @@ STATISTICS = ("mean", "std", "min", "max", "trend", "roughness")
 SPECTRAL = ("mean", "std", "centroid", "low", "middle", "high", "top")
 """The same, seen by its Fourier transform: where its energy lies, and the logarithm of it in four bands."""
 
-Features = Literal["statistics", "spectral", "raw"]
+LEVEL = ("mean",)
+"""The same, seen by where its values lie alone: slow faults move a level, and what else varies hides a small step."""
+
+Features = Literal["statistics", "level", "spectral", "raw"]
 """How windows of more than one row are seen; `raw`: as their statistics, and row by row for a convolution."""
 
 
@@ -102,7 +105,7 @@ class TableEncoder(Record):
                 parts.append(_shares(cells, len(column.categories)))
             else:
                 known = np.where(np.isnan(cells), self.medians[place], cells)
-                parts.append(_spectrum(known) if self.features == "spectral" else _summary(known))
+                parts.append(_summary(known, seen=self.features))
                 rows.append(known)
         parts += [np.isnan(values[:, :, place]).mean(axis=1, keepdims=True) for place in self.indicators]
         if self.rows:
@@ -124,11 +127,19 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     return kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 
 
-def _summary(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N, S)`` statistics of windows ``(N, W)`` of one column; the value itself where W is 1."""
-    rows = cells.shape[1]
-    if rows == 1:
+def _summary(cells: NDArray[np.float64], *, seen: Features) -> NDArray[np.float64]:
+    """``(N, S)`` of windows ``(N, W)`` of one column; the value itself where W is 1."""
+    if cells.shape[1] == 1:
         return cells
+    if seen == "level":
+        level: NDArray[np.float64] = cells.mean(axis=1, keepdims=True)
+        return level
+    return _spectrum(cells) if seen == "spectral" else _statistics(cells)
+
+
+def _statistics(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``(N, S)`` of windows ``(N, W)`` of one column, see `STATISTICS`."""
+    rows = cells.shape[1]
     steps = np.diff(cells, axis=1)
     time = np.arange(rows) - (rows - 1) / 2
     trend = cells @ time / (time @ time)
@@ -137,12 +148,10 @@ def _summary(cells: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _spectrum(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N, S)`` of windows ``(N, W)`` of one column, see `SPECTRAL`; the value itself where W is 1.
+    """``(N, S)`` of windows ``(N, W)`` of one column, see `SPECTRAL`.
 
     Bands are quarters of the frequencies above 0; one that has none, of a window of a few rows, is empty.
     """
-    if cells.shape[1] == 1:
-        return cells
     mean, deviation = cells.mean(axis=1), cells.std(axis=1)
     power = np.abs(np.fft.rfft(cells - mean[:, None], axis=1)[:, 1:]) ** 2 / cells.shape[1]
     total = power.sum(axis=1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .encoding import CLIP, SPECTRAL, STATISTICS, TableEncoder
+from .encoding import CLIP, LEVEL, SPECTRAL, STATISTICS, TableEncoder
 from .onnx_graph import OnnxGraph, Value
 
 LIMIT = 1e6
@@ -61,6 +61,8 @@ def _summary(graph: OnnxGraph, encoder: TableEncoder, cells: Value) -> list[Valu
     """Of each numeric column of `cells` ``(N, W, D)``: ``(N, D)`` a statistic; the value itself where W is 1."""
     if cells.shape[1] == 1:
         return [graph.reshape(cells, (-1, cells.shape[2]))]
+    if encoder.features == "level":
+        return [graph.reduced("Mean", cells, axes=(1,))]
     if encoder.features != "spectral":
         return _statistics(graph, cells)
     numeric = [column.kind == "numeric" for column in encoder.table.features]
@@ -145,8 +147,8 @@ def _names(encoder: TableEncoder) -> list[tuple[int, str]]:
 
 
 def _statistics_of(encoder: TableEncoder) -> tuple[str, ...]:
-    if encoder.table.window == 1:
-        return ("mean",)
+    if encoder.table.window == 1 or encoder.features == "level":
+        return LEVEL
     return SPECTRAL if encoder.features == "spectral" else STATISTICS
 
 

@@ -50,8 +50,8 @@ def test_skab_from_files_to_one_object(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["skab", "--root", str(tmp_path), "--detectors", "knn", "--window", "5", "--json"])
     skab.main()
     found = json.loads(capsys.readouterr().out)
-    assert found["ours"]["knn"]["f1"] > 0.9
+    assert found["ours"]["knn, level"]["f1"] > 0.9
     assert found["peer"]["Conv-AE"] == {"f1": 0.79, "far": 13.69, "mar": 17.77}
-    assert found["ratio"]["knn"]["f1"] == pytest.approx(
-        found["ours"]["knn"]["f1"] / max(one["f1"] for one in found["peer"].values())
+    assert found["ratio"]["knn, level"]["f1"] == pytest.approx(
+        found["ours"]["knn, level"]["f1"] / max(one["f1"] for one in found["peer"].values())
     )

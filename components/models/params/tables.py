@@ -10,7 +10,7 @@ from .base import Params
 class DeepSADParams(Params):
     """Of `deepsad`."""
 
-    features: Literal["statistics", "spectral", "raw"] = Field(
+    features: Literal["statistics", "level", "spectral", "raw"] = Field(
         "statistics", description="How windows of more than one row are seen; raw: row by row, by a convolution"
     )
     hidden: int = Field(64, ge=4, le=1024, description="Units of the hidden layer")
@@ -35,7 +35,7 @@ class DeepSADParams(Params):
 class BaselineParams(Params):
     """Of `ecod`, and what every cheap baseline has."""
 
-    features: Literal["statistics", "spectral"] = Field(
+    features: Literal["statistics", "level", "spectral"] = Field(
         "statistics", description="How windows of more than one row are seen"
     )
     max_samples: int = Field(10_000, ge=100, description="Training samples used at most, drawn evenly")

@@ -71,7 +71,8 @@ def check_images(found, expected):
 
 
 @pytest.mark.parametrize(
-    ("window", "features"), [(1, "spectral"), (7, "statistics"), (3, "spectral"), (9, "spectral"), (7, "level"), (7, "raw")]
+    ("window", "features"),
+    [(1, "spectral"), (7, "statistics"), (7, "level"), (3, "spectral"), (9, "spectral"), (7, "raw")],
 )
 def test_tables(window, features, cases, listed, make_rows):
     case = cases["deepsad"]

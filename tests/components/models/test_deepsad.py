@@ -135,7 +135,7 @@ def test_unknown_anomalies_in_training_do_not_become_normal(cases, listed, make_
     assert np.median(detector.score(faulty).image) > np.quantile(detector.score(fresh).image, 0.9)
 
 
-@pytest.mark.parametrize("features", ["spectral", "raw"])
+@pytest.mark.parametrize("features", ["level", "spectral", "raw"])
 @pytest.mark.parametrize("window", [2, 12])
 def test_other_ways_to_see_a_window(features, window, cases, listed, make_rows, tmp_path):
     detector = cases["deepsad"].make(features=features)
