@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _BUILD: Mapping[str, Callable[..., list[Node]]] = {"efficientnet-lite0": efficientnet.build, "dino-vits14": vit.build}
 _NEEDED = {"efficientnet-lite0": efficientnet.needed, "dino-vits14": vit.needed}
-COMPILED = 8
-"""Networks that are kept compiled in one process: of shapes, layers and precisions."""
+_COMPILED = 8
+"""Networks that are kept compiled in one process: of layers and precisions."""
 
 _ONE_AT_A_TIME = threading.Lock()
 """Two threads, each in the queue of a network that it had compiled for itself, have waited for each other for good."""
@@ -57,7 +57,8 @@ class Backbone:
         self.name, self.layers, self.digest, self.precision = name, layers, digest, precision
         self._arrays = dict(tensors)
         try:
-            self.channels = tuple(int(node.get_output_shape(0)[1]) for node in self._graph(self.multiple)[1])
+            graph, outputs = self._graph()
+            self.channels = tuple(graph.channels(node) for node in outputs)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise ModelError(
                 f"The backbone's weights do not fit layers {layers} of {name}.", hint="Retrain."
@@ -99,9 +100,8 @@ class Backbone:
         Raises:
             UnavailableError: The processor, or the CUDA device where there is one, does not compute in `precision`.
         """
-        height, width = images.shape[1:3]
         with _ONE_AT_A_TIME:
-            return _compiled(_Key(self, height, width)).run(images)
+            return _compiled(_Key(self)).run(images)
 
     def drawn(self, graph: OnnxGraph) -> list[Value]:
         """The same network at the beginning of `graph`, from its images to one ``(1, C, h, w)`` a layer."""
@@ -115,17 +115,17 @@ class Backbone:
             digest.update(np.ascontiguousarray(self._arrays[key]).data)
         return digest.hexdigest()
 
-    def _graph(self, height: int, width: int = 0) -> tuple[Graph, list[Node]]:
-        graph = Graph(height=height, width=width or height)
+    def _graph(self) -> tuple[Graph, list[Node]]:
+        graph = Graph()
         return graph, _BUILD[self.name](graph, self._arrays, layers=self.layers)
 
 
 class _Key:
     """Equal where the compiled network is; the weights count by their content, not by what a file calls itself."""
 
-    def __init__(self, backbone: Backbone, height: int, width: int) -> None:
-        self.backbone, self.height, self.width = backbone, height, width
-        self._values = (backbone.name, backbone.layers, backbone.precision, backbone._content, height, width)
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = backbone
+        self._values = (backbone.name, backbone.layers, backbone.precision, backbone._content)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and self._values == other._values
@@ -134,13 +134,11 @@ class _Key:
         return hash(self._values)
 
 
-@lru_cache(maxsize=COMPILED)
+@lru_cache(maxsize=_COMPILED)
 def _compiled(key: _Key) -> "Network | TorchNetwork":
     one = key.backbone
     if has_cuda():
         from .torch_network import TorchNetwork
 
-        shape = (key.height, key.width)
-        return TorchNetwork(one.name, one._arrays, layers=one.layers, shape=shape, precision=one.precision)
-    graph, outputs = one._graph(key.height, key.width)
-    return Network(graph.model(outputs), precision=one.precision)
+        return TorchNetwork(one.name, one._arrays, layers=one.layers, precision=one.precision)
+    return Network(*one._graph(), precision=one.precision)

@@ -67,7 +67,7 @@ def _block(graph: Graph, x: Node, tensors: Mapping[str, Floats], name: str, *, s
     else:
         y = graph.relu6(_normed(graph, x, tensors, f"{name}conv_dw", f"{name}bn1", stride=stride, grouped=True))
         y = _normed(graph, y, tensors, f"{name}conv_pw", f"{name}bn2", stride=1)
-    same = stride == 1 and x.get_output_shape(0) == y.get_output_shape(0)
+    same = stride == 1 and graph.channels(x) == graph.channels(y)
     return graph.add(x, y) if same else y
 
 

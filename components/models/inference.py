@@ -2,12 +2,13 @@
 
 The only importer of OpenVINO among the models. An image never shares a request, so its features are the same bits
 whatever batch it came in; a request never shares threads, so nothing spins beside another busy process. Graphs are
-put together from OpenVINO's own operations: to trace a network with torch and convert it takes seconds every time.
+put together from OpenVINO's own operations: to trace a network with torch and convert it takes seconds every time. They
+take images of any shape, for the same time and bits as one of that shape alone would.
 """
 
 import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,27 +33,40 @@ def lacks(precision: Precision) -> str:
     return "" if able else f"This processor does not compute in {precision}."
 
 
-class Graph:
-    """A network of one input, image ``(1, H, W, 3)`` of uint8, put together from operations on ``(1, C, h, w)``.
+ByShape = Callable[[tuple[int, int]], Floats]
+"""What a network needs besides an image of that height and width, pixels."""
 
-    Args:
-        height: H.
-        width: W.
+
+class Graph:
+    """A network of an image ``(1, H, W, 3)`` of uint8, put together from operations on ``(1, C, h, w)``.
+
+    Attributes:
+        by_shape: Of what `depends` gave, in its order, how it is made.
     """
 
-    def __init__(self, *, height: int, width: int) -> None:
+    def __init__(self) -> None:
         from openvino import opset13
 
         self._ops: Any = opset13
-        self.height, self.width = height, width
-        self._input = opset13.parameter([1, height, width, 3], np.uint8, name="image")
+        self._inputs = [opset13.parameter([1, -1, -1, 3], np.uint8, name="image")]
+        self.by_shape: list[ByShape] = []
 
     def image(self, *, mean: Sequence[float], deviation: Sequence[float]) -> Node:
         """The input as ``(1, 3, H, W)``: channels of [0, 1], less their mean, by their deviation."""
         scale = (1 / (255 * np.array(deviation))).astype(np.float32)
         shift = (-np.array(mean) / np.array(deviation)).astype(np.float32)
-        values = self._ops.convert(self._input, np.float32)
+        values = self._ops.convert(self._inputs[0], np.float32)
         return self.add(self.times(self._ops.transpose(values, np.array([0, 3, 1, 2])), _across(scale)), _across(shift))
+
+    def depends(self, make: ByShape, *, width: int) -> Node:
+        """``(1, T, C)``, C the `width`, that `make` makes for the image's shape."""
+        self.by_shape.append(make)
+        self._inputs.append(self._ops.parameter([1, -1, width], np.float32, name=f"by shape {len(self.by_shape)}"))
+        return self._inputs[-1]
+
+    def channels(self, x: Node) -> int:
+        """C of ``(1, C, h, w)``."""
+        return int(x.get_output_partial_shape(0)[1].get_length())
 
     def convolution(self, x: Node, weight: Floats, *, stride: int, grouped: bool = False) -> Node:
         """`weight` ``(O, I, k, k)``, zeros around as TensorFlow's "SAME" does; `grouped`: a channel by itself."""
@@ -95,37 +109,41 @@ class Graph:
 
     def tokens(self, x: Node) -> Node:
         """``(1, C, h, w)`` as ``(1, h w, C)``."""
-        channels = int(x.get_output_shape(0)[1])
-        return self._ops.transpose(self._ops.reshape(x, np.array([1, channels, -1]), False), np.array([0, 2, 1]))
+        flat = self._ops.reshape(x, np.array([1, self.channels(x), -1]), False)
+        return self._ops.transpose(flat, np.array([0, 2, 1]))
 
     def before(self, x: Node, first: Floats) -> Node:
         """`x` ``(1, T, C)`` with the tokens `first` ``(1, t, C)`` before it."""
         return self._ops.concat([first, x], 1)
 
-    def grid(self, x: Node, *, skip: int, shape: tuple[int, int]) -> Node:
-        """Tokens ``(1, skip + h w, C)`` but the first as ``(1, C, h, w)``."""
+    def grid(self, x: Node, *, skip: int, stride: int) -> Node:
+        """Tokens ``(1, skip + h w, C)`` but the first as ``(1, C, h, w)``, h and w the image's sides by the stride."""
         kept = self._ops.slice(x, np.array([skip]), np.array([2**31 - 1]), np.array([1]), np.array([1]))
-        return self._ops.reshape(self._ops.transpose(kept, np.array([0, 2, 1])), np.array([1, -1, *shape]), False)
+        width = int(x.get_output_partial_shape(0)[2].get_length())
+        sides = self._ops.gather(self._ops.shape_of(self._inputs[0]), np.array([1, 2]), np.array(0))
+        shape = self._ops.concat([np.array([1, width]), self._ops.divide(sides, np.array(stride))], 0)
+        return self._ops.reshape(self._ops.transpose(kept, np.array([0, 2, 1])), shape, False)
 
     def model(self, outputs: Sequence[Node]) -> "openvino.Model":
         """The whole."""
         from openvino import Model
 
-        return Model([self._ops.result(node) for node in outputs], [self._input], "backbone")
+        return Model([self._ops.result(node) for node in outputs], self._inputs, "backbone")
 
 
 class Network:
     """A graph, compiled.
 
     Args:
-        model: What `Graph.model` returned.
+        graph: The whole.
+        outputs: What it gives, ``(1, C, h, w)`` each.
         precision: Computed in; on a host that lacks it there is an error, never another precision.
 
     Raises:
         UnavailableError: The processor does not compute in `precision`.
     """
 
-    def __init__(self, model: "openvino.Model", *, precision: Precision) -> None:
+    def __init__(self, graph: Graph, outputs: Sequence[Node], *, precision: Precision) -> None:
         from openvino import AsyncInferQueue
 
         if reason := lacks(precision):
@@ -138,23 +156,23 @@ class Network:
             "INFERENCE_NUM_THREADS": count,
             "ENABLE_CPU_PINNING": False,
         }
-        self._compiled = _core().compile_model(model, "CPU", options)
-        self._queue = AsyncInferQueue(self._compiled, count)
+        self._by_shape = graph.by_shape
+        self._queue = AsyncInferQueue(_core().compile_model(graph.model(outputs), "CPU", options), count)
 
     def run(self, images: NDArray[np.uint8]) -> list[Floats]:
         """Outputs ``(N, C, h, w)`` of the images ``(N, H, W, 3)``; never from two threads at once, see `Backbone`."""
-        shapes = [tuple(output.shape)[1:] for output in self._compiled.outputs]
-        found = [np.empty((len(images), *shape), np.float32) for shape in shapes]
+        height, width = images.shape[1:3]
+        besides = {number: make((height, width)) for number, make in enumerate(self._by_shape, start=1)}
+        found: list[list[Floats]] = [[] for _ in images]
 
         def keep(request: Any, place: int) -> None:
-            for number, array in enumerate(found):
-                array[place] = request.get_output_tensor(number).data[0]
+            found[place] = [output.data[0].copy() for output in request.output_tensors]
 
         self._queue.set_callback(keep)
         for place, image in enumerate(images):
-            self._queue.start_async({0: image[None]}, place)
+            self._queue.start_async({0: image[None], **besides}, place)
         self._queue.wait_all()
-        return found
+        return [np.stack(layer) for layer in zip(*found, strict=True)]
 
 
 @lru_cache(maxsize=1)

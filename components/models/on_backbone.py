@@ -13,7 +13,7 @@ from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, silent
 from ..core.scoring import score_all
-from .backbones import COMPILED, Backbone
+from .backbones import Backbone
 from .bundle import read_bundle, write_bundle
 from .images import check_image, scaled
 from .inference import Floats, Precision
@@ -99,9 +99,8 @@ class OnBackbone(ABC, Generic[P]):
         (image,) = cast(Sequence[Image], samples.take([0]))
         frame, channels, stride = self._frame, self.embed_size, self._backbone.strides[0]
         pixels = image.shape[0] * image.shape[1]
-        shapes = COMPILED if frame.resize == "fit" else 1
         read = reading_bytes(images=IMAGES_AT_ONCE, pixels=pixels, frame=frame, channels=channels, stride=stride)
-        return network_bytes(self.backbone_name, frame=frame, shapes=shapes) + read + self._learned_bytes(len(samples))
+        return network_bytes(self.backbone_name, frame=frame) + read + self._learned_bytes(len(samples))
 
     def explain(self, batch: Batch) -> NDArray[np.float32]:
         """The maps of `score`."""

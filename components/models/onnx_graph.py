@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .inference import Floats
+from .inference import ByShape, Floats
 
 OPSET, IR_VERSION = 17, 8
 PRODUCER = "linewright"
@@ -33,10 +33,6 @@ class Value:
 
     name: str
     shape: tuple[int, ...]
-
-    def get_output_shape(self, _: int) -> tuple[int, ...]:
-        """As OpenVINO's operations tell theirs."""
-        return self.shape
 
 
 Operand = Value | NDArray[Any]
@@ -114,6 +110,14 @@ class OnnxGraph:
 
     # Of backbones, as in `inference.Graph` -----------------------------------------------------------
 
+    def depends(self, make: ByShape, *, width: int) -> Floats:  # noqa: ARG002 - as there
+        """What `make` makes for the one shape that this network takes."""
+        return make((self.height, self.width))
+
+    def channels(self, x: Value) -> int:
+        """C of ``(N, C, h, w)``."""
+        return x.shape[1]
+
     def convolution(self, x: Value, weight: Floats, *, stride: int, grouped: bool = False) -> Value:
         """`weight` ``(O, I, k, k)``, zeros around as TensorFlow's "SAME" does; `grouped`: a channel by itself."""
         height, width = (-(-side // stride) for side in x.shape[2:])
@@ -165,8 +169,9 @@ class OnnxGraph:
         each = np.repeat(first, x.shape[0], axis=0)
         return self.op("Concat", each, x, shape=(x.shape[0], first.shape[1] + x.shape[1], x.shape[2]), axis=1)
 
-    def grid(self, x: Value, *, skip: int, shape: tuple[int, int]) -> Value:
-        """Tokens ``(N, skip + h w, C)`` but the first as ``(N, C, h, w)``."""
+    def grid(self, x: Value, *, skip: int, stride: int) -> Value:
+        """Tokens ``(N, skip + h w, C)`` but the first as ``(N, C, h, w)``, h and w the image's sides by the stride."""
+        shape = (self.height // stride, self.width // stride)
         kept = self.part(x, (skip,), (x.shape[1] - skip,), axes=(1,))
         return self.reshape(self.transpose(kept, (0, 2, 1)), (x.shape[0], x.shape[2], *shape))
 

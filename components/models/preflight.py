@@ -20,9 +20,9 @@ _CANDIDATES = 4096
 """Patches that a round of the coreset compares with each other."""
 
 
-def network_bytes(name: str, *, frame: Frame, shapes: int) -> float:
-    """Networks of the backbone `name`, as many as there may be shapes of tiles."""
-    return shapes * (_NETWORK[name] + processors() * _ACTIVATIONS * frame.size**2)
+def network_bytes(name: str, *, frame: Frame) -> float:
+    """The network of the backbone `name`."""
+    return _NETWORK[name] + processors() * _ACTIVATIONS * frame.size**2
 
 
 def reading_bytes(*, images: int, pixels: int, frame: Frame, channels: int, stride: int) -> float:

@@ -21,7 +21,6 @@ class TorchNetwork:
         name: Of the backbone.
         tensors: Weights by timm's names, of the layers.
         layers: Rising.
-        shape: Height and width of the images.
         precision: Computed in; f32 is never TF32.
         device: Where.
 
@@ -35,7 +34,6 @@ class TorchNetwork:
         tensors: Mapping[str, Floats],
         *,
         layers: tuple[int, ...],
-        shape: tuple[int, int],
         precision: Precision,
         device: str = "cuda",
     ) -> None:
@@ -48,7 +46,8 @@ class TorchNetwork:
             torch.tensor(values, device=device).reshape(1, 3, 1, 1) for values in (family.MEAN, family.DEVIATION)
         )
         known = {key: torch.from_numpy(np.ascontiguousarray(value)) for key, value in tensors.items()}
-        self._model = _lite(known, layers) if lite else _vit(known, layers, shape)
+        self._positions = None if lite else tensors["pos_embed"]
+        self._model = _lite(known, layers) if lite else _vit(known, layers)
         self._model.eval().to(device)
         self._forward = self._lite_layers if lite else self._vit_layers
 
@@ -79,6 +78,9 @@ class TorchNetwork:
         return [found[efficientnet.LAST_GROUP[layer]] for layer in self._layers]
 
     def _vit_layers(self, x: torch.Tensor) -> list[torch.Tensor]:
+        assert self._positions is not None
+        places = torch.from_numpy(vit.positions(self._positions, (x.shape[2], x.shape[3])))
+        self._model.pos_embed = torch.nn.Parameter(places.to(self._device), requires_grad=False)
         indices = [layer - 1 for layer in self._layers]
         found: list[torch.Tensor] = self._model.forward_intermediates(x, indices=indices, intermediates_only=True)
         return found
@@ -96,13 +98,12 @@ def _lite(tensors: Mapping[str, torch.Tensor], layers: tuple[int, ...]) -> Any:
     return model
 
 
-def _vit(tensors: Mapping[str, torch.Tensor], layers: tuple[int, ...], shape: tuple[int, int]) -> Any:
+def _vit(tensors: Mapping[str, torch.Tensor], layers: tuple[int, ...]) -> Any:
     import timm
 
     with torch.device("meta"):
-        model: Any = timm.create_model(vit.ARCHITECTURE, pretrained=False, num_classes=0, img_size=shape)
+        model: Any = timm.create_model(vit.ARCHITECTURE, pretrained=False, num_classes=0)
+    model.patch_embed.strict_img_size = False  # positions are set for each shape
     model.blocks, model.norm = model.blocks[: max(layers)], torch.nn.Identity()
-    grid = (shape[0] // vit.STRIDE, shape[1] // vit.STRIDE)
-    embedding = torch.from_numpy(vit.positions(tensors["pos_embed"].numpy(), shape=grid))
-    model.load_state_dict({**tensors, "pos_embed": embedding}, strict=True, assign=True)
+    model.load_state_dict(tensors, strict=True, assign=True)
     return model

@@ -5,6 +5,7 @@ learned on 37 x 37 patches, is interpolated for others as DINOv2 does (bicubic).
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -26,25 +27,26 @@ def needed(layers: tuple[int, ...]) -> tuple[str, ...]:
 
 def build(graph: Graph, tensors: Mapping[str, Floats], *, layers: tuple[int, ...]) -> list[Node]:
     """One ``(1, C, h, w)`` a layer."""
-    shape = (graph.height // STRIDE, graph.width // STRIDE)
     x = graph.image(mean=MEAN, deviation=DEVIATION)
     bias = tensors["patch_embed.proj.bias"].reshape(1, -1, 1, 1)
     x = graph.add(graph.convolution(x, tensors["patch_embed.proj.weight"], stride=STRIDE), bias)
-    x = graph.add(graph.before(graph.tokens(x), tensors["cls_token"]), positions(tensors["pos_embed"], shape=shape))
+    places = graph.depends(partial(positions, tensors["pos_embed"]), width=WIDTH)
+    x = graph.add(graph.before(graph.tokens(x), tensors["cls_token"]), places)
     found = []
     for block in range(max(layers)):
         x = _block(graph, x, tensors, f"blocks.{block}.")
         if block + 1 in layers:
-            found.append(graph.grid(x, skip=1, shape=shape))
+            found.append(graph.grid(x, skip=1, stride=STRIDE))
     return found
 
 
-def positions(learned: Floats, *, shape: tuple[int, int]) -> Floats:
-    """Position embedding ``(1, 1 + h w, C)`` for patches of that `shape`; the first is the class token's."""
-    if shape == (_LEARNED, _LEARNED):
+def positions(learned: Floats, shape: tuple[int, int]) -> Floats:
+    """Position embedding ``(1, 1 + h w, C)`` for images of that `shape`, pixels; the first is the class token's."""
+    patches = [side // STRIDE for side in shape]
+    if patches == [_LEARNED, _LEARNED]:
         return learned
     grid = learned[0, 1:].reshape(_LEARNED, _LEARNED, -1)
-    rows, columns = (bicubic(_LEARNED, size) for size in shape)
+    rows, columns = (bicubic(_LEARNED, size) for size in patches)
     other = columns @ np.tensordot(rows, grid, axes=1)
     return np.concatenate([learned[:, :1], other.reshape(1, -1, grid.shape[2])], axis=1)
 

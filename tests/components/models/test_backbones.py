@@ -126,7 +126,7 @@ def test_weights_of_another_origin_are_refused(name, monkeypatch, tmp_path):
 def test_torch_gives_the_same_features(name, layers):
     backbone, images = Backbone.installed(name, layers=layers), pictures(2, 126, 70)
     arrays = backbone.tensors()
-    by_torch = TorchNetwork(name, arrays, layers=layers, shape=(126, 70), precision="f32", device="cpu").run(images)
+    by_torch = TorchNetwork(name, arrays, layers=layers, precision="f32", device="cpu").run(images)
     for ours, theirs in zip(backbone.features(images), by_torch, strict=True):
         assert ours.shape == theirs.shape
         assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
