@@ -64,7 +64,7 @@ def measure(images: int, *, size: int, max_patches: int) -> dict[str, Any]:
     """Figures of one fit in this process."""
     from components.models import registry
 
-    params = {"image_size": size} | ({"max_patches": max_patches} if max_patches else {})
+    params = {"image_size": size, "augment": "none"} | ({"max_patches": max_patches} if max_patches else {})
     detector: Any = registry.create("memory-bank", params, schema=None)
     detector.embed(Gravel(1, side=size).take([0]))  # libraries are loaded and the network is compiled
     before, started = peak_mb(), time.perf_counter()

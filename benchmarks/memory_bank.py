@@ -64,10 +64,10 @@ def ours(root: Path, *, size: int, stages: str, ratio: float, precision: str) ->
     """Figures of ours, and the training patches and bank that radii are taken from."""
     from components.models import registry
 
-    # As Patchcore has it: patches averaged over 3 x 3, every training patch considered.
+    # As Patchcore has it: images made square, patches averaged over 3 x 3, every training patch considered once.
     params = {
         "image_size": size, "stages": stages, "pooling": 3, "coreset_ratio": ratio, "max_patches": 10**9,
-        "precision": precision,
+        "precision": precision, "resize": "stretch", "augment": "none",
     }  # fmt: skip
     detector: Any = registry.create("memory-bank", params, schema=None)
     train = Files(sorted((root / "train" / "good").iterdir()))

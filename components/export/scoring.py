@@ -68,7 +68,8 @@ def _readable() -> Iterator[None]:
     except (OSError, ValueError) as error:
         raise ModelError(
             f"The export's runner cannot read a file of this line: {error}.",
-            hint="It takes images of 8 bits or 16-bit grey, and CSV files with times that are numbers or ISO 8601.",
+            hint="It takes images of 8 bits or 16-bit grey, all of one aspect unless the model was fitted with "
+            "resize: stretch, and CSV files with times that are numbers or ISO 8601.",
         ) from error
 
 

@@ -1,7 +1,7 @@
 """`dino-memory` and `reference`: patches of normal images as a vision transformer sees them, compared by angle.
 
 `dino-memory` is after AnomalyDINO (Damm et al., WACV 2025): features of DINOv2, cosine distance to the nearest stored
-patch, the mean of the most distant 1 % of an image's patches as its score; few images are turned to see more. Two
+patch, the mean of the most distant 1 % of an image's patches as its score; few images are mirrored to see more. Two
 blocks are joined, each of unit length, where the paper takes the last.
 
 `reference` also uses anomalies that experts labelled, after the idea of normal and abnormal references (NAGL,
@@ -44,9 +44,6 @@ class DinoMemory(PatchMemory[DinoMemoryParams]):
     @staticmethod
     def _layers(params: DinoMemoryParams) -> tuple[int, ...]:
         return numbers(params.blocks)
-
-    def _turns(self) -> int:
-        return 4 if self._params.rotations else 1
 
     def _scaled(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """1 less the cosine; of unit vectors half the squared distance."""

@@ -90,17 +90,17 @@ def half_square(graph: OnnxGraph, x: Value) -> Value:
     return graph.times(graph.times(x, x), _number(0.5))
 
 
-def canvas_of(graph: OnnxGraph, stage: Value, *, cuts: Sequence[Cut], stride: int) -> Value:
+def canvas_of(graph: OnnxGraph, stage: Value, *, rows: Sequence[Cut], columns: Sequence[Cut], stride: int) -> Value:
     """``(1, C, h, w)`` of a whole canvas from its tiles' ``(T, C, h, w)``, row by row; see `tiling.joined`."""
-    rows = []
-    for row, across in enumerate(cuts):
+    strips = []
+    for row, across in enumerate(rows):
         parts = []
-        for column, along in enumerate(cuts):
+        for column, along in enumerate(columns):
             places = [cut.on_tile(stride) for cut in (across, along)]
-            starts = (row * len(cuts) + column, *(place.start for place in places))
+            starts = (row * len(columns) + column, *(place.start for place in places))
             parts.append(graph.part(stage, starts, (1, *(p.stop - p.start for p in places)), axes=(0, 2, 3)))
-        rows.append(graph.joined(parts, axis=3))
-    return graph.joined(rows, axis=2)
+        strips.append(graph.joined(parts, axis=3))
+    return graph.joined(strips, axis=2)
 
 
 def as_rows(graph: OnnxGraph, stage: Value) -> Value:
@@ -129,6 +129,8 @@ def stretched(graph: OnnxGraph, stage: Value, *, shape: tuple[int, int]) -> Valu
 
 def repeated(graph: OnnxGraph, grid: Value, *, side: int) -> Value:
     """``(h, w)`` as ``(side, side)``, each place repeated."""
+    if grid.shape == (side, side):
+        return grid
     places = [np.arange(side) * size // side for size in grid.shape]
     return graph.take(graph.take(grid, places[0], axis=0), places[1], axis=1)
 

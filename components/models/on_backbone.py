@@ -199,6 +199,12 @@ class OnBackbone(ABC, Generic[P]):
         """Places along a side of the maps: those of the finest layer's grid along the longer side."""
         return self._frame.side // self._backbone.strides[0]
 
+    @staticmethod
+    def _read_of(samples: Samples, *, read: int) -> dict[str, float | int | str]:
+        """Of `facts`: how many images there were and how many were read; the first one's sides are what is exported."""
+        (first,) = cast(Sequence[Image], samples.take([0]))
+        return {"images": len(samples), "images_read": read, "height": first.shape[0], "width": first.shape[1]}
+
     def _features(self, images: Sequence[Image]) -> list[list[Floats]]:
         """Of each image one ``(C, h, w)`` a layer; it is checked, scaled, cut into tiles and put together again."""
         frame = self._frame

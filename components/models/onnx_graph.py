@@ -43,12 +43,17 @@ class OnnxGraph:
 
     Args:
         height, width: Of what a backbone sees: the image, or each of its T tiles.
-        canvas: Side of the input, for a network of images.
+        canvas: Height and width of the input, for a network of images.
         corners: Row and column of the tiles' first pixels.
     """
 
     def __init__(
-        self, *, height: int = 0, width: int = 0, canvas: int = 0, corners: Sequence[tuple[int, int]] = ((0, 0),)
+        self,
+        *,
+        height: int = 0,
+        width: int = 0,
+        canvas: tuple[int, int] = (0, 0),
+        corners: Sequence[tuple[int, int]] = ((0, 0),),
     ) -> None:
         self.height, self.width = height, width
         self._canvas, self._corners = canvas, corners
@@ -65,10 +70,10 @@ class OnnxGraph:
     # Inputs and outputs ------------------------------------------------------------------------------
 
     def image(self, *, mean: Sequence[float], deviation: Sequence[float]) -> Value:
-        """Input `image` ``(1, S, S, 3)`` of uint8 as ``(T, 3, H, W)``: channels of [0, 1], less mean, by deviation."""
+        """Input `image` ``(1, S, R, 3)`` of uint8 as ``(T, 3, H, W)``: channels of [0, 1], less mean, by deviation."""
         from onnx import TensorProto
 
-        pixels = self._input("image", (1, self._canvas, self._canvas, 3), TensorProto.UINT8)
+        pixels = self._input("image", (1, *self._canvas, 3), TensorProto.UINT8)
         values = self.op("Cast", pixels, shape=pixels.shape, to=TensorProto.FLOAT)
         tiles = [self.part(values, (top, left), (self.height, self.width), axes=(1, 2)) for top, left in self._corners]
         scale = (1 / (255 * np.array(deviation))).astype(np.float32)

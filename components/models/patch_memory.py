@@ -27,10 +27,12 @@ from .left_out import left_out_scores
 from .nearest import Bank
 from .on_backbone import BackboneParams, in_parts
 from .onnx_graph import OnnxGraph, Value
+from .params.base import Augment
 from .preflight import memory_bytes
 from .resampled import Halves
 from .sampling import Sampled, Share, sampled
 from .spread_scale import spread_scale
+from .views import views_of
 
 
 class _MemoryParams(BackboneParams, Protocol):
@@ -46,6 +48,9 @@ class _MemoryParams(BackboneParams, Protocol):
     @property
     def max_patches(self) -> int: ...
 
+    @property
+    def augment(self) -> Augment: ...
+
 
 P = TypeVar("P", bound=_MemoryParams)
 
@@ -60,7 +65,7 @@ class PatchMemory(ExportableOnBackbone[P]):
     """
 
     stream: ClassVar[str]
-    memory_depends_on: ClassVar[tuple[str, ...]] = ("max_patches", "coreset_ratio", "image_size", "tiles")
+    memory_depends_on: ClassVar[tuple[str, ...]] = ("max_patches", "coreset_ratio", "image_size", "tiles", "augment")
 
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         super().__init__(params, backbone=backbone)
@@ -82,11 +87,11 @@ class PatchMemory(ExportableOnBackbone[P]):
         if len(samples) == 0:
             raise ModelError(f"A {self.noun} cannot be fitted on no images.", hint="Add normal images.")
         rng = generator(seed, self.stream)
-        turns = self._turns()
-        share = Share.of(len(samples), most=self._params.max_patches, turns=turns)
+        views = views_of(self._params.augment, images=len(samples))
+        share = Share.of(len(samples), most=self._params.max_patches, views=len(views))
         shape = (self._side() ** 2, self.embed_size)
         found = sampled(
-            samples, share=share, turns=turns, shape=shape, patches_of=self._patches, rng=rng, progress=progress
+            samples, share=share, views=views, shape=shape, patches_of=self._patches, rng=rng, progress=progress
         )
         count = self._centres_of(len(found.patches))
         if np.ptp(found.patches, axis=0).max() == 0:
@@ -199,11 +204,8 @@ class PatchMemory(ExportableOnBackbone[P]):
         found = {"score": graph.reduced("Mean", highest, axes=(0,), keep=True), SPREAD: spread}
         weight = self._drawn_weight(graph, bank, graph.take(top, np.array([0]), axis=0))
         weighted = found if weight is None else {name: graph.times(value, weight) for name, value in found.items()}
-        return {**weighted, "map": graph.reshape(values, (1, side, side))}
-
-    def _turns(self) -> int:
-        """How often each training image is read, turned by a right angle each time."""
-        return 1
+        heat = heads.repeated(graph, graph.reshape(values, stages[0].shape[2:]), side=side)
+        return {**weighted, "map": graph.reshape(heat, (1, side, side))}
 
     def _top(self, count: int) -> int:
         return max(1, round(self._params.top_fraction * count))
@@ -235,8 +237,8 @@ class PatchMemory(ExportableOnBackbone[P]):
 
     def _facts_of(self, found: Sampled, coreset: Coreset, *, samples: Samples) -> dict[str, float | int | str]:
         return {
-            "images": len(samples),
-            "images_read": found.read,
+            **self._read_of(samples, read=found.read),
+            "views": len(views_of(self._params.augment, images=len(samples))),
             "patches_seen": found.seen,
             "patches_kept": len(found.patches),
             "sampling": "all patches" if len(found.patches) == found.seen else "as many of each image, at random",
@@ -247,9 +249,9 @@ class PatchMemory(ExportableOnBackbone[P]):
         }
 
     def _learned_bytes(self, images: int) -> float:
-        turns, most = self._turns(), self._params.max_patches
-        share = Share.of(images, most=most, turns=turns)
-        patches = len(share.images) * turns * min(share.quota, self._side() ** 2)
+        views = len(views_of(self._params.augment, images=images))
+        share = Share.of(images, most=self._params.max_patches, views=views)
+        patches = len(share.images) * views * min(share.quota, self._side() ** 2)
         return memory_bytes(patches=patches, channels=self.embed_size, centres=self._centres_of(patches))
 
     def _centres_of(self, patches: int) -> int:

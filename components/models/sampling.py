@@ -12,6 +12,7 @@ from ..core.ports import Image, Progress, Samples, batches
 from ..core.subset import Subset
 from .inference import Floats
 from .on_backbone import IMAGES_AT_ONCE
+from .views import View
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,40 +38,40 @@ class Share:
 
     Attributes:
         images: Places of the images, rising and evenly spaced.
-        quota: Patches of one image in one of its turns, drawn evenly where it has more.
+        quota: Patches of one image in one of its views, drawn evenly where it has more.
     """
 
     images: NDArray[np.intp]
     quota: int
 
     @classmethod
-    def of(cls, count: int, *, most: int, turns: int = 1) -> "Share":
-        """Of `count` images, each read in `turns` turns, so that `most` patches are kept in all.
+    def of(cls, count: int, *, most: int, views: int = 1) -> "Share":
+        """Of `count` images, each seen in so many `views`, so that `most` patches are kept in all.
 
         >>> share = Share.of(20_000, most=200_000)
         >>> len(share.images), share.quota
         (20000, 10)
         """
-        chosen = np.linspace(0, count - 1, min(count, most // turns)).astype(np.intp)
-        return cls(images=chosen, quota=max(1, most // (turns * len(chosen))))
+        chosen = np.linspace(0, count - 1, min(count, most // views)).astype(np.intp)
+        return cls(images=chosen, quota=max(1, most // (views * len(chosen))))
 
 
 def sampled(
     samples: Samples,
     *,
     share: Share,
-    turns: int,
+    views: Sequence[View],
     shape: tuple[int, int],
     patches_of: Callable[[Sequence[Image]], list[Floats]],
     rng: np.random.Generator,
     progress: Progress,
 ) -> Sampled:
-    """The patches that `share` allows of `samples`, each image also turned by right angles where `turns` is 4.
+    """The patches that `share` allows of `samples`, each image seen in all `views`.
 
     Args:
         samples: Images.
         share: What is read of them.
-        turns: 1 or 4.
+        views: See `views`.
         shape: Patches that an image has at most, and E.
         patches_of: Patches ``(P, E)`` of each of some images.
         rng: Draws the patches.
@@ -80,14 +81,14 @@ def sampled(
         ModelError: All images are of one flat colour each.
     """
     # Filled in place: to join parts at the end would take the memory twice. Rows that stay empty take none.
-    kept = np.empty((len(share.images) * turns * min(share.quota, shape[0]), shape[1]), np.float32)
+    kept = np.empty((len(share.images) * len(views) * min(share.quota, shape[0]), shape[1]), np.float32)
     origins = np.empty(len(kept), np.intp)
     flat, filled, seen, read = True, 0, 0, 0
     for batch in batches(Subset(samples, share.images), size=IMAGES_AT_ONCE):
         images = cast(Sequence[Image], batch)
         flat = flat and all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
-        for turn in range(turns):
-            for place, found in enumerate(patches_of([np.rot90(image, turn) for image in images])):
+        for view in views:
+            for place, found in enumerate(patches_of([view(image) for image in images])):
                 drawn = found[rng.permutation(len(found))[: share.quota]] if len(found) > share.quota else found
                 kept[filled : filled + len(drawn)] = drawn
                 origins[filled : filled + len(drawn)] = read + place

@@ -25,4 +25,7 @@ def pixels(data: bytes, spec: dict[str, Any]) -> Any:
     if image.mode in {"P", "PA"}:
         image = image.convert("RGBA")
     height, width = spec["preparation"]["size"]
+    low, high = spec["preparation"].get("aspect", (0.0, float("inf")))
+    if not low <= image.width / image.height <= high:
+        raise ValueError(f"{image.width} x {image.height} pixels are not of the aspect {low:.2f} to {high:.2f} learned")
     return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR))[None]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .base import ImageParams
+from .base import AUGMENT, Augment, ImageParams
 
 
 class GaussianParams(ImageParams):
@@ -28,9 +28,7 @@ class DinoMemoryParams(ImageParams):
     coreset_ratio: float = Field(0.05, gt=0, le=1, description="Share of the training patches that is kept")
     neighbours: int = Field(1, ge=1, le=50, description="Stored patches a patch is compared with; their mean distance")
     top_fraction: float = Field(0.01, gt=0, le=1, description="Share of an image's patches whose mean is its score")
-    rotations: bool = Field(
-        False, description="Whether training images are also read turned by 90, 180 and 270 degrees"
-    )
+    augment: Augment = AUGMENT
     max_patches: int = Field(100_000, ge=1_000, description="Training patches kept at most, drawn evenly")
 
 

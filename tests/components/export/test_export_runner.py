@@ -66,6 +66,13 @@ def test_an_image_of_the_network_s_size_is_left_alone():
     )
 
 
+def test_an_image_of_another_aspect_than_was_learned_is_refused():
+    spec = {"preparation": {"size": [64, 64], "white_level": 65535, "aspect": [0.9, 1.1]}}
+    assert images.pixels(encoded(Image.fromarray(COLOUR[:50, :52])), spec).shape == (1, 64, 64, 3)
+    with pytest.raises(ValueError, match=r"52 x 40 pixels are not of the aspect 0\.90 to 1\.10 learned"):
+        images.pixels(encoded(Image.fromarray(COLOUR[:40, :52])), spec)
+
+
 def text(delimiter: str = ",", point: str = ".") -> bytes:
     """Fifty rows with a gap in time, a step backwards, missing and strange cells; the mode changes the group."""
     rng = np.random.default_rng(1)

@@ -22,15 +22,20 @@ def test_scores_are_cosine_distances_of_the_stored_patches(cases, listed):
     assert np.isclose(detector.score(case.fresh[:1]).image[0], exact.max(), atol=1e-5)  # 1 % of 64 patches is one
 
 
-def test_turned_images_are_known_after_rotations(cases, listed):
-    case = cases["dino-memory"]
-    turned = [np.rot90(image) for image in case.normal[:3]]
+@pytest.mark.parametrize("name", ["memory-bank", "dino-memory"])
+@pytest.mark.parametrize(
+    ("augment", "view"), [("rotations", np.rot90), ("flips", np.flipud), ("auto", np.fliplr), ("flips", np.rot90)]
+)
+def test_images_are_known_in_the_views_that_were_asked_for(name, augment, view, cases, listed):
+    case = cases[name]
+    seen_otherwise = [view(image) for image in case.normal[:3]]
     known = {}
-    for rotations in (False, True):
-        detector = case.make(rotations=rotations, coreset_ratio=1.0)
+    for chosen in ("none", augment):
+        detector = case.make(augment=chosen, coreset_ratio=1.0)
         detector.fit(listed(case.normal[:3]), seed=0)
-        known[rotations] = detector.score(turned).image.max()
-    assert known[True] < 1e-6 < known[False]
+        known[chosen] = detector.score(seen_otherwise).image.max()
+    assert known["none"] > 1e-5
+    assert (known[augment] < 1e-5) == ((augment, view) != ("flips", np.rot90))
 
 
 def test_memory_is_bounded_by_max_patches(cases, listed):
