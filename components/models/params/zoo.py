@@ -41,7 +41,10 @@ class TrainedParams(SquareParams):
     batch_size: int = Field(4, ge=2, le=256)
     learning_rate: float = Field(2e-3, gt=0, le=10)
     max_images: int = Field(1000, ge=1, le=100_000, description="Training images read at most, evenly spaced")
-    training: Precision = Field("bf16", description="Products in training are computed in; scores always in f32")
+    training: Literal["auto", "f32", "bf16"] = Field(
+        "auto",
+        description="Of products in training: bf16 where the processor has it (auto); scores are in f32",
+    )
 
 
 class StfpmParams(TrainedParams):

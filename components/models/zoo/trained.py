@@ -7,7 +7,7 @@ other processes do not change a bit of a score.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from ...core.contracts import Scores
-from ...core.errors import ModelError
+from ...core.errors import ModelError, UnavailableError
 from ...core.ports import Batch, Image, Progress, Samples, batches, silent
 from ...core.seeds import derive_seed
 from ..backbones import Backbone
-from ..inference import Precision
+from ..inference import Precision, lacks
 from ..on_backbone import IMAGES_AT_ONCE, BackboneParams, OnBackbone, in_parts
 from ..parallel import one_thread
 from .reading import chosen_images, flat_refusal, is_flat
@@ -62,7 +62,7 @@ class _TrainedParams(BackboneParams, Protocol):
     def max_images(self) -> int: ...
 
     @property
-    def training(self) -> Precision: ...
+    def training(self) -> Literal["auto", "f32", "bf16"]: ...
 
 
 P = TypeVar("P", bound=_TrainedParams)
@@ -87,18 +87,22 @@ class Trained(OnBackbone[P]):
 
         Raises:
             ModelError: There are no images, each is of one flat colour, or the loss stopped being a number.
+            UnavailableError: The processor lacks the precision that was asked for.
         """
         if len(samples) == 0:
             raise ModelError(f"A {self.noun} cannot be fitted on no images.", hint="Add normal images.")
+        precision = self._precision()
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, self.name))
             chosen = chosen_images(samples, most=self._params.max_images)
             seen = self._read(chosen, progress)
             network = self._build()
             network.prepare(seen)
-            loss = self._train(network.train(), seen, progress)
+            loss = self._train(network.train(), seen, progress, precision=precision)
         self._network = network.eval()
-        self.facts = {"images_read": len(chosen), "steps": self._params.steps, "last_loss": loss}
+        self.facts = {
+            "images_read": len(chosen), "steps": self._params.steps, "training": precision, "last_loss": loss,
+        }  # fmt: skip
 
     def score(self, batch: Batch) -> Scores:
         """Scores ``(N,)`` and maps ``(N, H, W)`` at the network's resolution."""
@@ -157,13 +161,22 @@ class Trained(OnBackbone[P]):
             raise flat_refusal(len(samples))
         return tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
 
-    def _train(self, network: Trainable, seen: Seen, progress: Progress) -> float:
+    def _precision(self) -> Precision:
+        """What training computes in: a processor that lacks bf16 imitates it, many times slower than f32."""
+        chosen = self._params.training
+        if chosen == "auto":
+            return "f32" if lacks("bf16") else "bf16"
+        if reason := lacks(chosen):
+            raise UnavailableError(reason, hint="Use training: auto or f32.")
+        return chosen
+
+    def _train(self, network: Trainable, seen: Seen, progress: Progress, *, precision: Precision) -> float:
         """The last step's loss."""
         optimizer, scheduler = self._schedule(network)
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         steps = self._params.steps
         for step, chosen in enumerate(_draws(len(seen[0]), size=self._params.batch_size, steps=steps)):
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._params.training == "bf16"):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
                 loss = network.loss(tuple(tensor[chosen].float() for tensor in seen), step=step)
             if not torch.isfinite(loss):
                 raise ModelError(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from components.core.errors import ModelError
+from components.core.errors import ModelError, UnavailableError
 from components.models.zoo.trained import _draws
 
 # What needs anomalib is imported by the tests: it takes seconds, which every process that collects them would wait for.
@@ -43,6 +43,20 @@ def test_a_loss_that_is_no_number_stops_the_fit(cases, listed, monkeypatch):
         detector.fit(listed(cases["stfpm"].normal[:3]), seed=0)
     with pytest.raises(ModelError, match="not fitted"):
         detector.score(cases["stfpm"].fresh)
+
+
+def test_training_computes_in_what_the_processor_has(cases, listed, monkeypatch):
+    from components.models.zoo import trained
+
+    normal = listed(cases["stfpm"].normal[:3])
+    for lacking, expected in (("no bf16 here", "f32"), ("", "bf16")):
+        monkeypatch.setattr(trained, "lacks", lambda precision, lacking=lacking: lacking * (precision == "bf16"))
+        detector = cases["stfpm"].make(steps=1)
+        detector.fit(normal, seed=0)
+        assert detector.facts["training"] == expected
+    monkeypatch.setattr(trained, "lacks", lambda _: "no bf16 here")
+    with pytest.raises(UnavailableError, match="no bf16 here"):
+        cases["stfpm"].make(training="bf16").fit(normal, seed=0)
 
 
 class Tokens(nn.Module):
