@@ -1,5 +1,6 @@
 """The drift flow: a verdict, and what the line's file says must follow from it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +17,11 @@ Follows = Literal["nothing", "event", "request", "retrain"]
 """What a verdict leads to: an event for `linewright up`, a stored request, or a retrain at once."""
 
 
-def what_follows(verdict: str, *, action: str, up: bool) -> Follows:
-    """What a verdict leads to on a line whose drift action is `action`; `up`: `linewright up` runs."""
+def what_follows(verdict: str, *, action: str, up: Callable[[], bool]) -> Follows:
+    """What a verdict leads to on a line whose drift action is `action`; `up`, asked on drift: `linewright up` runs."""
     if verdict != "drift" or action == "off":
         return "nothing"
-    if up:
+    if up():
         return "event"
     return "retrain" if action == "on" else "request"
 
@@ -31,7 +32,8 @@ def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> tuple[DriftOutcom
     app = Linewright.open(Path(home))
     outcome = check_drift(app, line, actor=actor)
     report = outcome.report
-    follows = what_follows(report.verdict, action=app.line(line).drift.action, up=up_is_running(app.settings))
+    action = app.line(line).drift.action
+    follows = what_follows(report.verdict, action=action, up=lambda: up_is_running(app.settings))
     if follows != "nothing":
         app.records.requests.request_retrain(line, reason=_reason(outcome), drift_check=outcome.check_id, actor=actor)
     if follows == "event":

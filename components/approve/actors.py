@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, field_validator
 
 from components.core.contracts import Role
 from components.core.errors import ConfigError, RefusedError
-from components.core.lines import first_problem
 from components.core.names import check_slug
+from components.core.yamlfile import read_yaml
 
 _SYSTEM = "system"
 
@@ -47,14 +47,7 @@ class Actors(BaseModel):
         Raises:
             ConfigError: It is missing, not YAML, or has an unknown key, role or impossible name.
         """
-        try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="Run `linewright init`.") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
-        except ValidationError as error:
-            raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error
+        return read_yaml(path, into=TypeAdapter(cls), restore="Run `linewright init`.")
 
     def dump(self) -> str:
         """YAML that `read` reads."""

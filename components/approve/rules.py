@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from components.core.errors import ConfigError
 from components.core.lines import first_problem
+from components.core.yamlfile import read_yaml
 
 
 class GateRules(BaseModel):
@@ -33,14 +34,7 @@ def load_rules(path: Path, overrides: Mapping[str, float | bool]) -> GateRules:
     Raises:
         ConfigError: The file is missing or not YAML, or an entry is unknown or out of its range.
     """
-    try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="`linewright init` writes one.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
-    if not isinstance(said, dict):
-        raise ConfigError(f"{path} holds {type(said).__name__}, not names with values.", hint="Correct the file.")
+    said = read_yaml(path, into=TypeAdapter(dict[str, Any]), restore="`linewright init` writes one.")
     try:
         return GateRules.model_validate({**said, **overrides})
     except ValidationError as error:

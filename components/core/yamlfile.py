@@ -12,17 +12,24 @@ from .lines import first_problem
 _T = TypeVar("_T")
 
 
-def read_yaml(path: Path, *, into: TypeAdapter[_T]) -> _T:
+def read_yaml(path: Path, *, into: TypeAdapter[_T], restore: str = "Restore it from the project.") -> _T:
     """What the file at `path` says; an empty file says `{}`.
 
+    Args:
+        path: The file.
+        into: What it must say.
+        restore: What to do where it is missing.
+
     Raises:
-        ConfigError: It is missing, no YAML, or says something unknown or impossible; the message names the first.
+        ConfigError: It cannot be read, is no YAML, or says what is unknown or impossible; the message names the first.
     """
     try:
         return into.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} is missing.", hint="Restore it from the project.") from error
-    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is missing.", hint=restore) from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="Let this user read it.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error

@@ -40,5 +40,5 @@ def test_a_wrong_file_is_told(tmp_path: Path, text: str, said: str) -> None:
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="is missing"):
         Actors.read(tmp_path / "actors.yaml")
