@@ -3,10 +3,11 @@
     python -m benchmarks.growth [--sizes 100 300 1000 2000 5000] [--size 256] [--max-patches N] [--json]
 
 Images are cuts of a photograph of gravel, drawn as they are asked for. Each number of images is fitted in a process of
-its own, by the detector's defaults. The exponent is the slope of a straight line through the logarithms (least
-squares): 1 is linear. Of `fit_s`, `read_s` goes to images and their features, `coreset_s` to choosing patches, and
-`rest_s` to what the memory says of training images by the others (200 of them at most). `peak_mb` is the most memory
-that the process held, its libraries included; `over_mb` is how much more that is than before the fit.
+its own, by the detector's defaults but that few images are not mirrored. The exponent is the slope of a straight line
+through the logarithms (least squares): 1 is linear. Of `fit_s`, `read_s` goes to images and their features, `coreset_s`
+to choosing patches, and `rest_s` to what the memory says of training images by the others (200 of them at most).
+`peak_mb` is the most memory that the process held, its libraries included; `over_mb` is how much more that is than
+before the fit.
 
 The detector keeps at most `max_patches` patches, so from some size on (`kept` below `seen`) only reading grows, the
 coreset does not. A larger --max-patches shows the growth without that bound.

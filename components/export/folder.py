@@ -43,7 +43,7 @@ linewright.json holds the threshold and its promise, how a sample is prepared, a
 the model that it was made of. Nothing here needs Linewright.
 """
 _TAKES = {
-    Modality.IMAGE: "PNG, JPEG, BMP and TIFF images of any size",
+    Modality.IMAGE: "PNG, JPEG, BMP and TIFF images of any size, of the aspect that was learned if one is declared",
     Modality.TABLE: "CSV files in UTF-8 with a header and decimal points; times are numbers or ISO 8601",
 }
 

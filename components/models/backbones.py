@@ -59,6 +59,8 @@ class Backbone:
         try:
             graph, outputs = self._graph()
             self.channels = tuple(graph.channels(node) for node in outputs)
+            for make in graph.by_shape:
+                make((self.multiple, self.multiple))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise ModelError(
                 f"The backbone's weights do not fit layers {layers} of {name}.", hint="Retrain."

@@ -82,6 +82,10 @@ class Reference(DinoMemory):
         self._added = params.weight
         self._abnormal: Bank | None = None
 
+    def memory_needed(self, samples: Samples) -> float:
+        """See `components.core.ports.Foreseen`; of labelled anomalies few patches are kept."""
+        return super().memory_needed(normal_only(samples))
+
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """Remember patches of the normal samples, then those patches of the labelled ones that stand out from them."""
         self._abnormal = None

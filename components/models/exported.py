@@ -2,8 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from ..core.contracts import Params
+from ..core.errors import ModelError
 from ..core.exportable import WholeNetwork
 from . import heads
 from .on_backbone import BackboneParams, OnBackbone
@@ -18,12 +20,13 @@ _SQUEEZED = 0.1
 class ExportableOnBackbone(OnBackbone[P]):
     """See the module; subclasses say what follows the backbone."""
 
+    _before: ClassVar[Params] = {"resize": "stretch"}
+
     def as_network(self) -> WholeNetwork:
         """See `components.core.exportable`."""
         self._learned()
         frame = self._frame
-        # An exported network takes one shape: that of the first training image.
-        height, width = (int(self.facts[side]) for side in ("height", "width"))
+        height, width = self._learned_shape()
         canvas = frame.canvas(height, width)
         rows, columns = (frame.cuts(side) for side in canvas)
         graph = OnnxGraph(
@@ -47,6 +50,16 @@ class ExportableOnBackbone(OnBackbone[P]):
         if frame.resize == "fit":
             preparation["aspect"] = [width / height * (1 - _SQUEEZED), width / height * (1 + _SQUEEZED)]
         return WholeNetwork(onnx=graph.serialized(), outputs=tuple(outputs), preparation=preparation)
+
+    def _learned_shape(self) -> tuple[int, int]:
+        """Height and width of the first training image: an exported network takes one shape."""
+        if self._frame.resize == "stretch":
+            return 1, 1  # whatever it was
+        if not {"height", "width"} <= self.facts.keys():
+            raise ModelError(
+                f"This {self.noun} does not know the aspect of its training images.", hint="Retrain, then export."
+            )
+        return int(self.facts["height"]), int(self.facts["width"])
 
     @abstractmethod
     def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:

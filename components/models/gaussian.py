@@ -93,7 +93,7 @@ class Gaussian(ExportableOnBackbone[GaussianParams]):
             raise ModelError(
                 f"All {len(samples)} images are alike: there is nothing to learn.", hint="Check the source."
             )
-        self.facts = {**self._read_of(samples, read=len(samples))}
+        self.facts = self._read_of(samples, read=len(samples))
         self._pooled = [self._normal(*_shrunk(stage)) for stage in pooled]
         self._places = [self._normal(*moment.result()) for moment in moments]
 

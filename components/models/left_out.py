@@ -2,8 +2,9 @@
 
 After EAGLE's distribution-based threshold (2026, arXiv 2602.17419), which scores normal patches that the coreset left
 out against the bank. Those lie beside chosen patches of their own image, none farther than the covering radius, so
-their scores have no tail to speak of. Here all patches of an image, chosen ones too, are compared with the centres that
-other images gave. These scores run slightly high: a bank thinned without the image would cover its surroundings better.
+their scores have no tail to speak of. Here all patches of an image as it is, chosen ones too, are compared with the
+centres that other images gave. These scores run slightly high: a bank thinned without the image would cover its
+surroundings better.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def left_out_scores(
     chosen = np.unique(np.linspace(0, sampled.read - 1, min(sampled.read, IMAGES)).astype(np.intp))
     found = []
     for part in np.array_split(chosen, -(-len(chosen) // _AT_ONCE)):
-        rows = np.flatnonzero(np.isin(sampled.images, part))
+        rows = np.flatnonzero(sampled.plain & np.isin(sampled.images, part))
         images = sampled.images[rows]
         distances = distances_to_others(
             bank, sampled.patches[rows], images=images, origins=origins, neighbours=neighbours

@@ -66,6 +66,8 @@ class OnBackbone(ABC, Generic[P]):
     parameters: ClassVar[type[base.Params]]
     noun: ClassVar[str]
     memory_depends_on: ClassVar[tuple[str, ...]] = ("image_size", "tiles")
+    _before: ClassVar[Params] = {}
+    """What a parameter was while models did not name it."""
 
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         self.calibration: Calibration | None = None
@@ -132,7 +134,7 @@ class OnBackbone(ABC, Generic[P]):
         learned = {name: t for name, t in found.tensors.items() if not name.startswith(_WEIGHTS)}
         state = found.header.state
         try:
-            params = cast(P, cls.parameters.model_validate(found.header.params))
+            params = cast(P, cls.parameters.model_validate({**cls._before, **found.header.params}))
             proof = Proof.model_validate(state["f32"]) if state.get("f32") else None
             backbone = Backbone(
                 cls.backbone_name,

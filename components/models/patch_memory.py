@@ -6,7 +6,7 @@ compared with a coreset of those of normal images, and the mean of its most anom
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Protocol, TypeVar, cast
+from typing import ClassVar, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ from .preflight import memory_bytes
 from .resampled import Halves
 from .sampling import Sampled, Share, sampled
 from .spread_scale import spread_scale
-from .views import views_of
+from .views import View, views_of
 
 
 class _MemoryParams(BackboneParams, Protocol):
@@ -51,6 +51,8 @@ class _MemoryParams(BackboneParams, Protocol):
     @property
     def augment(self) -> Augment: ...
 
+    def settled(self, samples: int) -> Self: ...
+
 
 P = TypeVar("P", bound=_MemoryParams)
 
@@ -65,7 +67,7 @@ class PatchMemory(ExportableOnBackbone[P]):
     """
 
     stream: ClassVar[str]
-    memory_depends_on: ClassVar[tuple[str, ...]] = ("max_patches", "coreset_ratio", "image_size", "tiles", "augment")
+    memory_depends_on: ClassVar[tuple[str, ...]] = ("max_patches", "coreset_ratio", "image_size", "tiles")
 
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:
         super().__init__(params, backbone=backbone)
@@ -87,7 +89,7 @@ class PatchMemory(ExportableOnBackbone[P]):
         if len(samples) == 0:
             raise ModelError(f"A {self.noun} cannot be fitted on no images.", hint="Add normal images.")
         rng = generator(seed, self.stream)
-        views = views_of(self._params.augment, images=len(samples))
+        views = self._views(len(samples))
         share = Share.of(len(samples), most=self._params.max_patches, views=len(views))
         shape = (self._side() ** 2, self.embed_size)
         found = sampled(
@@ -207,6 +209,9 @@ class PatchMemory(ExportableOnBackbone[P]):
         heat = heads.repeated(graph, graph.reshape(values, stages[0].shape[2:]), side=side)
         return {**weighted, "map": graph.reshape(heat, (1, side, side))}
 
+    def _views(self, images: int) -> Sequence[View]:
+        return views_of(self._params.settled(images).augment)
+
     def _top(self, count: int) -> int:
         return max(1, round(self._params.top_fraction * count))
 
@@ -220,8 +225,8 @@ class PatchMemory(ExportableOnBackbone[P]):
 
     def _scores_left_out(self, found: Sampled, coreset: Coreset) -> Doubles | None:
         """None where the share of an image's patches that was drawn is too small to hold its highest ones."""
-        whole = len(found.patches) == found.seen
-        if self._weighs() or not (whole or self._params.top_fraction * len(found.patches) / found.read >= 1):
+        whole, plain = len(found.patches) == found.seen, int(found.plain.sum())
+        if self._weighs() or not (whole or self._params.top_fraction * plain / found.read >= 1):
             return None
         return left_out_scores(
             self._fitted(),
@@ -238,7 +243,7 @@ class PatchMemory(ExportableOnBackbone[P]):
     def _facts_of(self, found: Sampled, coreset: Coreset, *, samples: Samples) -> dict[str, float | int | str]:
         return {
             **self._read_of(samples, read=found.read),
-            "views": len(views_of(self._params.augment, images=len(samples))),
+            "views": len(self._views(len(samples))),
             "patches_seen": found.seen,
             "patches_kept": len(found.patches),
             "sampling": "all patches" if len(found.patches) == found.seen else "as many of each image, at random",
@@ -249,7 +254,7 @@ class PatchMemory(ExportableOnBackbone[P]):
         }
 
     def _learned_bytes(self, images: int) -> float:
-        views = len(views_of(self._params.augment, images=images))
+        views = len(self._views(images))
         share = Share.of(images, most=self._params.max_patches, views=views)
         patches = len(share.images) * views * min(share.quota, self._side() ** 2)
         return memory_bytes(patches=patches, channels=self.embed_size, centres=self._centres_of(patches))

@@ -242,6 +242,19 @@ def parameter_model(name: str) -> type[Params]:
     return _entry(name).params
 
 
+def settled(name: str, params: Mapping[str, Any], *, samples: int) -> dict[str, Any]:
+    """`params` with everything written out that the detector decides by how many normal training `samples` there are.
+
+    Fits that leave a fold of them out then decide as the whole does.
+
+    Raises:
+        ConfigError: There is no such detector, or a parameter is unknown or out of its range.
+    """
+    checked = _checked(name, params)
+    decided = checked.settled(samples)
+    return {**params, **{key: value for key, value in decided if value != getattr(checked, key)}}
+
+
 def create(name: str, params: Mapping[str, Any], *, schema: TableSchema | None) -> Detector:
     """A new detector with `params` over its defaults.
 
@@ -249,11 +262,7 @@ def create(name: str, params: Mapping[str, Any], *, schema: TableSchema | None) 
         ConfigError: There is no such detector, or a parameter is unknown or out of its range.
         UnavailableError: Its weights are not on this machine.
     """
-    entry = _entry(name)
-    try:
-        checked = entry.params.model_validate(dict(params))
-    except ValidationError as error:
-        raise ConfigError(f"Parameters of {name}: {first_problem(error)}.", hint="Correct the parameter.") from error
+    entry, checked = _entry(name), _checked(name, params)
     made = _class(entry)(checked) if schema is None else _class(entry)(checked, schema=schema)
     return cast(Detector, made)
 
@@ -282,6 +291,13 @@ def available() -> list[tuple[str, Modality, str]]:
                 reason = f"{error.message} {error.hint}"
         found.append((name, entry.modality, reason))
     return found
+
+
+def _checked(name: str, params: Mapping[str, Any]) -> Params:
+    try:
+        return _entry(name).params.model_validate(dict(params))
+    except ValidationError as error:
+        raise ConfigError(f"Parameters of {name}: {first_problem(error)}.", hint="Correct the parameter.") from error
 
 
 def _entry(name: str) -> Entry:

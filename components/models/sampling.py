@@ -22,12 +22,14 @@ class Sampled:
     Attributes:
         patches: ``(P, E)``.
         images: ``(P,)`` which of the images read each comes from, from 0.
+        plain: ``(P,)`` whether it is of an image as it is, not of another view of it.
         read: Images read.
         seen: Patches that these have.
     """
 
     patches: Floats
     images: NDArray[np.intp]
+    plain: NDArray[np.bool_]
     read: int
     seen: int
 
@@ -82,17 +84,18 @@ def sampled(
     """
     # Filled in place: to join parts at the end would take the memory twice. Rows that stay empty take none.
     kept = np.empty((len(share.images) * len(views) * min(share.quota, shape[0]), shape[1]), np.float32)
-    origins = np.empty(len(kept), np.intp)
+    origins, plain = np.empty(len(kept), np.intp), np.zeros(len(kept), np.bool_)
     flat, filled, seen, read = True, 0, 0, 0
     for batch in batches(Subset(samples, share.images), size=IMAGES_AT_ONCE):
         images = cast(Sequence[Image], batch)
         flat = flat and all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
-        for view in views:
+        for number, view in enumerate(views):
             for place, found in enumerate(patches_of([view(image) for image in images])):
                 drawn = found[rng.permutation(len(found))[: share.quota]] if len(found) > share.quota else found
                 kept[filled : filled + len(drawn)] = drawn
-                origins[filled : filled + len(drawn)] = read + place
-                filled, seen = filled + len(drawn), seen + len(found)
+                span = slice(filled, filled + len(drawn))
+                origins[span], plain[span] = read + place, number == 0
+                filled, seen = span.stop, seen + len(found)
         read += len(images)
         progress("reading patches", read, len(share.images))
     if flat:
@@ -100,4 +103,6 @@ def sampled(
             f"All {read} images are of one flat colour each: there is nothing to learn.",
             hint="Check the camera or the source.",
         )
-    return Sampled(patches=kept[:filled], images=origins[:filled], read=read, seen=seen)
+    return Sampled(
+        patches=kept[:filled], images=origins[:filled], plain=plain[:filled], read=read, seen=seen
+    )  # fmt: skip

@@ -67,10 +67,10 @@ def spread_scale(
 
 
 def _drawn(sampled: Sampled, images: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Rows of these images' patches, whole images, as many as there is room for."""
-    sizes = np.bincount(sampled.images, minlength=sampled.read)[images]
+    """Rows of these images' patches as they are, whole images, as many as there is room for."""
+    sizes = np.bincount(sampled.images[sampled.plain], minlength=sampled.read)[images]
     kept = images[: max(1, int(np.searchsorted(np.cumsum(sizes), _PATCHES, side="right")))]
-    return np.flatnonzero(np.isin(sampled.images, kept))
+    return np.flatnonzero(sampled.plain & np.isin(sampled.images, kept))
 
 
 def _bank(patches: Floats, ratio: float, neighbours: int, rng: np.random.Generator) -> Bank:

@@ -12,9 +12,6 @@ import numpy as np
 from ..core.ports import Image
 from .params.base import Augment
 
-FEW = 100
-"""Images below which `auto` mirrors them."""
-
 View = Callable[[Image], Image]
 
 
@@ -31,13 +28,10 @@ _FLIPS: Sequence[View] = (
 _ROTATIONS: Sequence[View] = tuple(partial(np.rot90, k=turn) for turn in range(4))
 
 
-def views_of(augment: Augment, *, images: int) -> Sequence[View]:
-    """Of so many images, the ways each is seen, first as it is.
+def views_of(augment: Augment) -> Sequence[View]:
+    """The ways that an image is seen where `augment` is settled, first as it is.
 
-    >>> len(views_of("auto", images=FEW - 1)), len(views_of("auto", images=FEW))
+    >>> len(views_of("flips")), len(views_of("none"))
     (4, 1)
     """
-    if augment == "rotations":
-        return _ROTATIONS
-    mirrored = augment == "flips" or (augment == "auto" and images < FEW)
-    return _FLIPS if mirrored else _FLIPS[:1]
+    return {"none": _FLIPS[:1], "flips": _FLIPS, "rotations": _ROTATIONS}[augment]

@@ -37,6 +37,12 @@ def configured(line: LineConfig, params: Params) -> tuple[str, Params]:
     return params.get(DETECTOR, detector_name(line)), own
 
 
+def settled(data: LineData, name: str, params: Params) -> Params:
+    """`params` with what depends on the number of training samples decided as for the model that will be kept."""
+    splits = (Split.TRAIN, Split.CALIBRATION) if is_small(data) else (Split.TRAIN,)
+    return registry.settled(name, params, samples=len(data.rows(*splits, label=Label.NORMAL)))
+
+
 def train(data: LineData, *, params: Params, seed: int, rate: float | None, folder: Path) -> Calibrated:
     """Fit and calibrate a detector, and keep it in `folder`/detector with its calibration scores beside it."""
     detector, calibrated = fit_and_calibrate(data, params=params, seed=derive_seed(seed, "train"), rate=rate)
@@ -51,7 +57,8 @@ def train(data: LineData, *, params: Params, seed: int, rate: float | None, fold
 
 def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float | None) -> tuple[Detector, Calibrated]:
     """A detector fitted on train, calibrated on normal samples it did not see; small lines across folds."""
-    (name, own), schema = configured(data.line, params), data.schema
+    name, own = configured(data.line, params)
+    own, schema = settled(data, name, own), data.schema
     if not is_small(data):
         samples = data.split(Split.TRAIN)
         detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)

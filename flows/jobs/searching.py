@@ -93,7 +93,7 @@ def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, validation: 
     with job.timed("search"):
         detector = fit(
             name,
-            params=own,
+            params=modelling.settled(job.data, name, own),
             schema=job.data.schema,
             samples=job.data.split(Split.TRAIN),
             seed=derive_seed(job.seed, "train"),

@@ -1,6 +1,6 @@
 """What detectors' parameters share."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,12 +12,15 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    def settled(self, samples: int) -> Self:  # noqa: ARG002 - subclasses decide by it
+        """The same with everything decided that depends on how many normal training `samples` there are."""
+        return self
+
 
 Augment = Literal["auto", "none", "flips", "rotations"]
-AUGMENT: Augment = Field(
-    "auto",
-    description="How training images are also seen: mirrored (flips), turned (rotations), or mirrored if few (auto)",
-)
+
+FEW = 100
+"""Training images below which `auto` mirrors them."""
 
 
 class ImageParams(Params):
@@ -29,3 +32,18 @@ class ImageParams(Params):
     )
     tiles: int = Field(1, ge=1, le=4, description="Overlapping tiles a side, each of image_size, for small defects")
     precision: Precision = Field("f32", description="Of the backbone; bf16 needs a processor that has it")
+
+
+class PatchMemoryParams(ImageParams):
+    """Of a memory of patches."""
+
+    augment: Augment = Field(
+        "auto",
+        description="How training images are also seen: mirrored (flips), turned (rotations), mirrored if few (auto)",
+    )
+
+    def settled(self, samples: int) -> Self:
+        """See `Params.settled`: whether `auto` mirrors them."""
+        if self.augment != "auto":
+            return self
+        return self.model_copy(update={"augment": "flips" if samples < FEW else "none"})

@@ -1,10 +1,10 @@
 """Parameters of the detectors on frozen features beside the memory bank."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from .base import AUGMENT, Augment, ImageParams
+from .base import ImageParams, PatchMemoryParams
 
 
 class GaussianParams(ImageParams):
@@ -20,7 +20,7 @@ class GaussianParams(ImageParams):
     variance: float = Field(0.99, gt=0, lt=1, description="Share of the variance that `principal` carries")
 
 
-class DinoMemoryParams(ImageParams):
+class DinoMemoryParams(PatchMemoryParams):
     """Of `dino-memory`."""
 
     image_size: int = Field(392, ge=112, le=1022, multiple_of=14, description="Side of the model's input, pixels")
@@ -28,8 +28,16 @@ class DinoMemoryParams(ImageParams):
     coreset_ratio: float = Field(0.05, gt=0, le=1, description="Share of the training patches that is kept")
     neighbours: int = Field(1, ge=1, le=50, description="Stored patches a patch is compared with; their mean distance")
     top_fraction: float = Field(0.01, gt=0, le=1, description="Share of an image's patches whose mean is its score")
-    augment: Augment = AUGMENT
     max_patches: int = Field(100_000, ge=1_000, description="Training patches kept at most, drawn evenly")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_models(cls, given: Any) -> Any:
+        """Before there was `augment`, `rotations` said whether images are turned."""
+        if not isinstance(given, dict) or "rotations" not in given:
+            return given
+        others = {name: value for name, value in given.items() if name != "rotations"}
+        return {"augment": "rotations" if given["rotations"] else "none", **others}
 
 
 class ReferenceParams(DinoMemoryParams):

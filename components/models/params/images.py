@@ -4,12 +4,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from .base import AUGMENT, Augment, ImageParams
+from .base import PatchMemoryParams
 
 Stages = Literal["2-3", "3", "3-4", "2-3-4"]
 
 
-class MemoryBankParams(ImageParams):
+class MemoryBankParams(PatchMemoryParams):
     """Of `memory-bank`."""
 
     image_size: int = Field(320, ge=64, le=1024, multiple_of=32, description="Side of the model's input, pixels")
@@ -19,7 +19,6 @@ class MemoryBankParams(ImageParams):
     neighbours: int = Field(1, ge=1, le=50, description="Stored patches a patch is compared with; their mean distance")
     top_fraction: float = Field(0.03, gt=0, le=1, description="Share of an image's patches whose mean is its score")
     max_patches: int = Field(200_000, ge=1_000, description="Training patches kept at most, drawn evenly")
-    augment: Augment = AUGMENT
     reweight: int = Field(
         0, ge=0, le=50, description="Stored patches around the nearest one whose distances weigh the score; 0: none"
     )

@@ -97,6 +97,21 @@ def test_saved_tensors_give_the_same_features_and_others_are_refused():
         Backbone(LITE, {}, layers=(2,), digest="")
 
 
+def test_positions_of_another_grid_are_refused():
+    backbone = Backbone.installed(DINO, layers=(1,))
+    tensors = {**backbone.tensors(), "pos_embed": backbone.tensors()["pos_embed"][:, : 1 + 16 * 16]}
+    with pytest.raises(ModelError, match="do not fit"):
+        Backbone(DINO, tensors, layers=(1,), digest="")
+
+
+def test_images_of_many_shapes_go_through_one_network():
+    backbones._compiled.cache_clear()
+    backbone = Backbone.installed(LITE, layers=(2,))
+    for height, width in ((64, 64), (32, 96), (128, 32)):
+        assert backbone.features(pictures(1, height, width))[0].shape[2:] == (height // 8, width // 8)
+    assert backbones._compiled.cache_info().misses == 1
+
+
 def test_f32_is_f32_and_bf16_is_not_given_where_the_processor_lacks_it(monkeypatch):
     images = pictures(1, 64, 64)
     f32 = Backbone.installed(LITE, layers=(3,)).features(images)[0]

@@ -16,13 +16,13 @@ def column(*values: float) -> np.ndarray:
 
 def test_an_image_is_compared_with_what_others_gave():
     # Image 0 has patches 0 and 1, image 1 has 3, image 2 has 10; all of them are kept.
-    found = Sampled(patches=column(0, 1, 3, 10), images=np.array([0, 0, 1, 2]), read=3, seen=4)
+    found = Sampled(patches=column(0, 1, 3, 10), images=np.array([0, 0, 1, 2]), plain=np.ones(4, bool), read=3, seen=4)
     scores = left_out_scores(Bank(found.patches), found.images, found, neighbours=1, score=np.max)
     assert scores.tolist() == [3, 2, 7]
 
 
 def test_without_another_image_there_is_nothing_to_tell():
-    found = Sampled(patches=column(0, 1), images=np.array([0, 0]), read=1, seen=2)
+    found = Sampled(patches=column(0, 1), images=np.array([0, 0]), plain=np.ones(2, bool), read=1, seen=2)
     assert left_out_scores(Bank(found.patches), found.images, found, neighbours=1, score=np.max) is None
 
 

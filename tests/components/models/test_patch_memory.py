@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,35 @@ def test_images_are_known_in_the_views_that_were_asked_for(name, augment, view, 
         known[chosen] = detector.score(seen_otherwise).image.max()
     assert known["none"] > 1e-5
     assert (known[augment] < 1e-5) == ((augment, view) != ("flips", np.rot90))
+
+
+def test_folds_are_mirrored_where_the_whole_is():
+    assert registry.settled("memory-bank", {"neighbours": 2}, samples=99) == {"neighbours": 2, "augment": "flips"}
+    assert registry.settled("dino-memory", {}, samples=100) == {"augment": "none"}
+    assert registry.settled("dino-memory", {"augment": "rotations"}, samples=9) == {"augment": "rotations"}
+    assert registry.settled("gaussian", {}, samples=9) == {}
+
+
+def test_models_of_before_a_parameter_was_named_are_read_as_they_were_made(cases, tmp_path):
+    detector = cases["dino-memory"].fitted(resize="stretch", augment="none")
+    detector.save(tmp_path)
+    (header,) = tmp_path.glob("*.json")
+    said = json.loads(header.read_text())
+    del said["params"]["resize"], said["params"]["augment"]
+    header.write_text(json.dumps({**said, "params": {**said["params"], "rotations": False}}))
+    read = registry.load(tmp_path)
+    assert (read.params["resize"], read.params["augment"]) == ("stretch", "none")
+    fresh = cases["dino-memory"].fresh
+    assert np.array_equal(read.score(fresh).image, detector.score(fresh).image)
+
+
+def test_what_training_images_say_is_said_by_them_as_they_are(cases, listed):
+    """Mirrored views are remembered, but an image's own score is not the highest of four views."""
+    case = cases["memory-bank"]
+    detector, one = (case.make(augment="flips", coreset_ratio=1.0) for _ in range(2))
+    detector.fit(listed(case.normal[:2]), seed=0)
+    one.fit(listed(case.normal[:1]), seed=0)
+    assert detector.left_out_scores[1] == pytest.approx(one.score(case.normal[1:2]).image[0], rel=1e-5)
 
 
 def test_memory_is_bounded_by_max_patches(cases, listed):

@@ -11,7 +11,8 @@ from components.models.spread_scale import FEWEST, spread_scale
 
 def scale(patches: np.ndarray, images: np.ndarray, *, ratio: float = 0.5, seed: int = 0) -> float:
     read = int(images.max()) + 1
-    found = Sampled(patches=patches.astype(np.float32), images=images, read=read, seen=len(patches))
+    plain = np.ones(len(patches), bool)
+    found = Sampled(patches=patches.astype(np.float32), images=images, plain=plain, read=read, seen=len(patches))
     rng = np.random.default_rng(seed)
     return spread_scale(
         found, ratio=ratio, neighbours=1, scaled=lambda x: x, highest=lambda d: np.argsort(d)[-1:], rng=rng
