@@ -27,7 +27,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "padim": {"image_size": 64, "features": 40},
     "stfpm": {"image_size": 64, "steps": 20},
     "supersimplenet": {"image_size": 128, "steps": 30, "batch_size": 2, "noise": 1.0, "learning_rate": 3e-3},
-    "draem": {"image_size": 128, "steps": 60, "copies": 8, "batch_size": 2},
+    "draem": {"image_size": 128, "steps": 40, "copies": 8, "batch_size": 4, "training": "f32"},
     "dinomaly": {"image_size": 112, "steps": 5, "learning_rate": 5e-3},
     "inp-former": {"image_size": 112, "steps": 5, "learning_rate": 5e-3},
     "deepsad": {"epochs": 10, "pretrain_epochs": 5, "seeds": 2},
