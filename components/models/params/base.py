@@ -19,8 +19,8 @@ class Params(BaseModel):
 
 Augment = Literal["auto", "none", "flips", "rotations"]
 
-FEW = 100
-"""Training images below which `auto` mirrors them."""
+FEW = 32
+"""Training images below which `auto` mirrors them; more would take as long as four times as many."""
 
 
 class ImageParams(Params):
