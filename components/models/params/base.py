@@ -27,7 +27,7 @@ class ImageParams(Params):
     """Of a detector over a frozen backbone: how images reach it, and what it computes in."""
 
     resize: Literal["fit", "stretch"] = Field(
-        "fit",
+        "stretch",
         description="What is scaled to image_size: the longer side, keeping the aspect (fit), or both (stretch)",
     )
     tiles: int = Field(1, ge=1, le=4, description="Overlapping tiles a side, each of image_size, for small defects")

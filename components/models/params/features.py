@@ -21,7 +21,11 @@ class GaussianParams(ImageParams):
 
 
 class DinoMemoryParams(PatchMemoryParams):
-    """Of `dino-memory`."""
+    """Of `dino-memory`, whose network learned from images at their own aspect."""
+
+    resize: Literal["fit", "stretch"] = Field(
+        "fit", description="What is scaled to image_size: the longer side, keeping the aspect (fit), or both (stretch)"
+    )
 
     image_size: int = Field(392, ge=112, le=1022, multiple_of=14, description="Side of the model's input, pixels")
     blocks: Literal["6", "9", "6-9", "3-6-9"] = Field("6-9", description="Transformer blocks whose features are joined")

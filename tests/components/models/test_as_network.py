@@ -15,10 +15,10 @@ SQUARE, WIDE, TALL = 0, 1, 2
 """Which of the cases' images has that aspect."""
 
 PARAMS = [
-    ("memory-bank", WIDE, {"tiles": 2}),
+    ("memory-bank", WIDE, {"tiles": 2, "resize": "fit"}),
     ("memory-bank", SQUARE, {"stages": "2-3-4", "pooling": 3, "neighbours": 3, "reweight": 4}),
-    ("memory-bank", TALL, {"resize": "stretch"}),
-    ("gaussian", TALL, {"stages": "3-4", "components": "negligible"}),
+    ("memory-bank", TALL, {}),
+    ("gaussian", TALL, {"stages": "3-4", "components": "negligible", "resize": "fit"}),
     ("dino-memory", WIDE, {"neighbours": 2, "tiles": 2}),
     ("reference", SQUARE, {}),
 ]

@@ -57,7 +57,7 @@ def test_detectors_fit_and_tile_images_of_any_aspect(cases, listed, name, tmp_pa
     from components.models import registry
 
     case = cases[name]
-    detector = case.make(tiles=2, image_size=128 if name != "dino-memory" else 112)
+    detector = case.make(resize="fit", tiles=2, image_size=128 if name != "dino-memory" else 112)
     detector.fit(listed(case.normal), seed=0)
     normal, anomalous = detector.score(case.fresh), detector.score(case.anomalous)
     assert anomalous.image.min() > normal.image.max()
