@@ -92,9 +92,8 @@ def sampled(
         for number, view in enumerate(views):
             for place, found in enumerate(patches_of([view(image) for image in images])):
                 drawn = found[rng.permutation(len(found))[: share.quota]] if len(found) > share.quota else found
-                kept[filled : filled + len(drawn)] = drawn
                 span = slice(filled, filled + len(drawn))
-                origins[span], plain[span] = read + place, number == 0
+                kept[span], origins[span], plain[span] = drawn, read + place, number == 0
                 filled, seen = span.stop, seen + len(found)
         read += len(images)
         progress("reading patches", read, len(share.images))
@@ -103,6 +102,4 @@ def sampled(
             f"All {read} images are of one flat colour each: there is nothing to learn.",
             hint="Check the camera or the source.",
         )
-    return Sampled(
-        patches=kept[:filled], images=origins[:filled], plain=plain[:filled], read=read, seen=seen
-    )  # fmt: skip
+    return Sampled(patches=kept[:filled], images=origins[:filled], plain=plain[:filled], read=read, seen=seen)

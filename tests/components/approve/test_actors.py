@@ -42,3 +42,11 @@ def test_a_wrong_file_is_told(tmp_path: Path, text: str, said: str) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is missing"):
         Actors.read(tmp_path / "actors.yaml")
+
+
+def test_a_file_that_is_no_text_and_a_folder_in_its_place_are_told(tmp_path: Path) -> None:
+    (tmp_path / "actors.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        Actors.read(tmp_path / "actors.yaml")
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        Actors.read(tmp_path)
