@@ -36,7 +36,7 @@ from components.metrics.bootstrap import interval
 from components.metrics.ranking import auroc
 from components.models import registry
 from components.search.objective import better_beyond_error, objective
-from components.search.synthetic import with_synthetic
+from components.search.synthetic import drawn_together, with_synthetic
 
 _PATCHCORE = 5.0
 """Minutes expected of anomalib's greedy coreset, which no entry of ours tells."""
@@ -99,18 +99,18 @@ def tried(
     return found, left_out
 
 
-def choose(found: Mapping[str, Tried], labels: NDArray[np.int8], *, seed: int) -> str:
+def choose(
+    found: Mapping[str, Tried], labels: NDArray[np.int8], *, seed: int, groups: NDArray[np.str_] | None = None
+) -> str:
     """The first, unless others are better beyond their error: then the best of those, the faster of equals.
 
     Those that drawn anomalies flatter are tried for their figures alone, as a search would leave them out.
     """
     default, *rest = found
     others = [name for name in rest if not (name in registry.DETECTORS and registry.DETECTORS[name].flattered)]
-    better = [
-        name
-        for name in others
-        if better_beyond_error(found[name].scores, found[default].scores, labels, seed=seed, comparisons=len(others))
-    ]
+    scores = [found[name].scores for name in others]
+    beats = better_beyond_error(scores, found[default].scores, labels, seed=seed, groups=groups)
+    better = [name for name, beyond in zip(others, beats, strict=True) if beyond]
     return min(better, key=lambda name: (-found[name].value, found[name].seconds), default=default)
 
 
@@ -119,8 +119,12 @@ def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: in
     found, left_out = tried(names, fit, data, seconds=seconds, seed=seed)
     if not found:
         raise SystemExit("; ".join(left_out) or "No detector was named.")
-    chosen = choose(found, data.validation.labels, seed=derive_seed(seed, "choice"))
-    tested = {name: _auroc(one.score(data.test), data.test.labels) for name, one in found.items()}
+    labels = data.validation.labels
+    chosen = choose(found, labels, seed=derive_seed(seed, "choice"), groups=drawn_together(data.validation))
+    tested = {}
+    for name, one in found.items():
+        tested[name] = _auroc(one.score(data.test), data.test.labels)
+        print(f"{name}: test AUROC {tested[name]:.4f}", file=sys.stderr)
     rows = {
         name: {"validation_auroc": one.value, "test_auroc": tested[name], "seconds": one.seconds}
         for name, one in found.items()

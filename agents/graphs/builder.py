@@ -42,11 +42,13 @@ class BuilderTask:
     Attributes:
         facts: What the proposer may know of the data.
         labels: ``(N,)`` of the validation samples, 1 anomalous; drawn anomalies included, test samples never.
+        groups: ``(N,)`` which of them count as one in an interval; None: each counts.
         baselines: Detectors that are tried by their defaults whatever the proposer thinks of them, after trial 0.
     """
 
     facts: DataFacts
     labels: NDArray[np.int8]
+    groups: NDArray[np.str_] | None = None
     baselines: tuple[str, ...] = ()
 
 
@@ -157,7 +159,7 @@ class _Builder:
         try:
             with self._study.renewing(asked):
                 scores = self._guard.call("evaluate", lambda: self._evaluate_params(asked.params, asked.number))
-            value, low, high = objective(scores, self._task.labels, seed=seed)
+            value, low, high = objective(scores, self._task.labels, seed=seed, groups=self._task.groups)
         except ModelError as error:
             return self._study.fail(asked, reason=str(error), seconds=time.perf_counter() - started)
         except BaseException:
@@ -173,7 +175,7 @@ class _Builder:
 
     def stop(self) -> BuilderState:
         """Choose; the same study always gives the same choice."""
-        return {"best": choose(self._study, self._task.labels).number}
+        return {"best": choose(self._study, self._task.labels, groups=self._task.groups).number}
 
     def outcome(self, state: dict[str, Any]) -> SearchOutcome:
         """The record for the stages after this."""

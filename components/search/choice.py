@@ -1,5 +1,7 @@
 """Which trial of a search is trained for good."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,14 +12,17 @@ from components.search.objective import better_beyond_error
 from components.search.study import Study
 
 
-def choose(study: Study, labels: NDArray[np.int8]) -> Trial:
+def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] | None = None) -> Trial:
     """Trial 0, unless others are better beyond their bootstrap error: then the best of those, the faster of equals.
 
-    Where trial 0 failed there is nothing to hold on to, and the best of the others is taken.
+    Which detector that is has been found beyond error, its parameters have not: its defaults are taken where they are
+    among those better ones too, unless again others of it are better beyond their error. Where trial 0 failed there is
+    nothing to hold on to, and the best of the others is taken.
 
     Args:
         study: With its completed trials' validation scores.
         labels: ``(N,)`` of the same validation samples, 1 anomalous.
+        groups: ``(N,)`` which of them count as one; see `better_beyond_error`.
 
     Raises:
         ModelError: Every trial failed; the message gives the first reason.
@@ -27,16 +32,22 @@ def choose(study: Study, labels: NDArray[np.int8]) -> Trial:
     if not complete:
         first = trials[0].why if trials else "there was none"
         raise ModelError(f"Every trial of search {study.name} failed: {first}.", hint="Check the data and parameters.")
-    default, others = complete[0], complete[1:]
+
+    def better(others: Sequence[Trial], one: Trial) -> list[Trial]:
+        seed, scores = derive_seed(study.seed, "choice"), [study.scores(trial.number) for trial in others]
+        found = better_beyond_error(scores, study.scores(one.number), labels, seed=seed, groups=groups)
+        return [trial for trial, beyond in zip(others, found, strict=True) if beyond]
+
+    default, *others = complete
     if default.number != 0:
         return min(complete, key=_rank)
-    seed, base = derive_seed(study.seed, "choice"), study.scores(0)
-    better = [
-        trial
-        for trial in others
-        if better_beyond_error(study.scores(trial.number), base, labels, seed=seed, comparisons=len(others))
-    ]
-    return min(better, key=_rank, default=default)
+    beyond = better(others, default)
+    best = min(beyond, key=_rank, default=default)
+    detector = study.space.detector_of(best.params)
+    plain = study.space.full(study.space.filled({}, detector=detector))
+    kin = [trial for trial in beyond if study.space.detector_of(trial.params) == detector]
+    base = next((trial for trial in kin if trial.params == plain), best)
+    return min(better(kin, base), key=_rank, default=base)
 
 
 def _rank(trial: Trial) -> tuple[float, float]:

@@ -1,17 +1,21 @@
 """What a search maximises, and when another configuration may replace the default one."""
 
-from statistics import NormalDist
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from components.core.errors import ModelError, NotEnoughDataError
-from components.metrics.bootstrap import LEVEL, interval, paired_difference
+from components.metrics.bootstrap import interval, lower_bounds
 from components.metrics.ranking import auroc
 
 
-def objective(scores: ArrayLike, labels: ArrayLike, *, seed: int) -> tuple[float, float, float]:
+def objective(
+    scores: ArrayLike, labels: ArrayLike, *, seed: int, groups: NDArray[np.str_] | None = None
+) -> tuple[float, float, float]:
     """Validation AUROC of `scores` ``(N,)`` (higher is more anomalous; labels 1 anomalous) and its 95 % interval.
+
+    Samples of one of the `groups` ``(N,)`` count as one in the interval; None: each counts.
 
     Raises:
         ModelError: The scores are not finite, or not as many as the labels.
@@ -21,7 +25,7 @@ def objective(scores: ArrayLike, labels: ArrayLike, *, seed: int) -> tuple[float
     (1.0, 1.0, 1.0)
     """
     classes = np.asarray(labels, dtype=np.int8)
-    metric = interval(auroc, _checked(scores, classes), classes, seed=seed)
+    metric = interval(auroc, _checked(scores, classes), classes, seed=seed, groups=groups)
     if metric.value is None or metric.low is None or metric.high is None:
         raise NotEnoughDataError(
             f"Validation has {np.sum(classes == 1)} anomalous and {np.sum(classes != 1)} normal samples.",
@@ -31,21 +35,23 @@ def objective(scores: ArrayLike, labels: ArrayLike, *, seed: int) -> tuple[float
 
 
 def better_beyond_error(
-    candidate: ArrayLike, default: ArrayLike, labels: ArrayLike, *, seed: int, comparisons: int = 1
-) -> bool:
-    """Whether the candidate's AUROC is above the default's by more than chance on the same samples ``(N,)``.
+    candidates: Sequence[ArrayLike],
+    default: ArrayLike,
+    labels: ArrayLike,
+    *,
+    seed: int,
+    groups: NDArray[np.str_] | None = None,
+) -> NDArray[np.bool_]:
+    """Which of the `candidates` ``(C,)`` have an AUROC above the default's by more than chance on the same samples.
 
-    The lower end of the paired bootstrap interval of the difference must be above 0. The best of many is lucky: with
-    `comparisons` made against one default the interval's lower half is widened as Bonferroni's level asks for, by the
-    ratio of the normal quantiles, since a bootstrap of few resamples has no tail that far out.
+    The best of many is lucky: all are compared at once, see `lower_bounds`, so that a default that is as good as any
+    is replaced in 2.5 % of searches at most, however many were tried.
     """
     classes = np.asarray(labels, dtype=np.int8)
-    found = paired_difference(auroc, _checked(candidate, classes), _checked(default, classes), classes, seed=seed)
-    if found.value is None or found.low is None or found.value <= 0:
-        return False
-    normal = NormalDist()
-    wider = normal.inv_cdf(1 - LEVEL / 2 / comparisons) / normal.inv_cdf(1 - LEVEL / 2)
-    return found.value - wider * (found.value - found.low) > 0
+    if not candidates or len(np.unique(classes)) < 2:
+        return np.zeros(len(candidates), np.bool_)
+    every = [_checked(scores, classes) for scores in candidates]
+    return lower_bounds(auroc, every, _checked(default, classes), classes, seed=seed, groups=groups) > 0
 
 
 def _checked(scores: ArrayLike, labels: NDArray[np.int8]) -> NDArray[np.float64]:

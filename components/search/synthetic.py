@@ -30,6 +30,13 @@ def is_synthetic(sample: str) -> bool:
     return sample.startswith(PREFIX)
 
 
+def drawn_together(samples: Samples) -> NDArray[np.str_]:
+    """Of each sample the name ``(N,)`` of the real one: its own, or that of the one that it was drawn on."""
+    return np.array(
+        [name.removeprefix(PREFIX).rpartition(":")[0] if is_synthetic(name) else name for name in samples.ids]
+    )
+
+
 class SyntheticSamples:
     """Anomalies drawn on the normal samples of `base` when they are read; itself a `Samples`, all labelled 1.
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from agents.checkpoints import open_saver
@@ -21,9 +22,10 @@ from components.core.scoring import score_all
 from components.core.seeds import derive_seed
 from components.models import registry
 from components.search.lease import Owner
+from components.search.lending import lent
 from components.search.portfolio import load_spaces
 from components.search.study import Study
-from components.search.synthetic import with_synthetic
+from components.search.synthetic import drawn_together, with_synthetic
 from components.train.fitting import fit
 from flows.jobs import modelling
 from flows.jobs.retrain import RetrainJob
@@ -45,7 +47,7 @@ def search(job: RetrainJob) -> SearchOutcome:
 
 def _search(job: RetrainJob) -> SearchOutcome:
     with job.timed("search"):
-        validation, synthetic = validation_samples(job)
+        training, validation, synthetic = divided(job)
         facts = facts_of(job, validation, synthetic=synthetic)
     settings = load_agent_settings(job.app.config_path("agents.yaml"))
     detectors = searched_detectors(job)
@@ -55,9 +57,14 @@ def _search(job: RetrainJob) -> SearchOutcome:
     owner = Owner(holder=this_process(), is_gone=is_gone, ttl=job.app.settings.lease.ttl)
     with Study.open(url, name=name, space=space, seed=job.seed, owner=owner) as study, open_saver(url) as saver:
         outcome = run_builder(
-            BuilderTask(facts=facts, labels=validation.labels, baselines=registry.baselines(detectors)),
+            BuilderTask(
+                facts=facts,
+                labels=validation.labels,
+                groups=drawn_together(validation),
+                baselines=registry.baselines(detectors),
+            ),
             study=study,
-            evaluate=lambda params, number: _evaluate(job, params, number, validation),
+            evaluate=lambda params, number: _evaluate(job, params, number, training, validation),
             proposer=make_proposer(detectors, model=make_model(settings.model)),
             saver=saver,
             limits=BuilderLimits.of(settings.builder, trials=job.plan.budget),
@@ -76,18 +83,29 @@ def searched_detectors(job: RetrainJob) -> tuple[str, ...]:
     return registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic)
 
 
-def validation_samples(job: RetrainJob) -> tuple[Samples, bool]:
-    """What trials are scored on: held-out normal samples with real anomalies, or else with synthetic ones."""
-    rows = job.data.rows(Split.VALIDATION)
-    if (rows["label"] == Label.NORMAL).sum() == 0:
+def divided(job: RetrainJob) -> tuple[Samples, Samples, bool]:
+    """What trials are fitted on, what they are scored on, and whether the anomalies among these are drawn.
+
+    Scored are the validation split, with real anomalies or else with drawn ones, and the training samples that are
+    `lent` to it.
+    """
+    rows, train = job.data.rows(Split.VALIDATION), job.data.rows(Split.TRAIN)
+    held_out = int((rows["label"] == Label.NORMAL).sum())
+    if held_out == 0:
         raise NotEnoughDataError(
             f"{job.plan.version.tag} has no normal samples to validate on.", hint="Add normal samples to the source."
         )
-    return with_synthetic(job.data.samples(rows), seed=derive_seed(job.seed, "synthetic"), schema=job.data.schema)
+    labels, groups = job.data.samples(train).labels, job.data.groups(train)
+    apart = lent(labels, groups, held_out=held_out, seed=job.seed)
+    scored = job.data.samples(pd.concat([rows, train[apart]], ignore_index=True))
+    validation, drawn = with_synthetic(scored, seed=derive_seed(job.seed, "synthetic"), schema=job.data.schema)
+    return job.data.samples(train[~apart]), validation, drawn
 
 
-def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, validation: Samples) -> NDArray[np.float64]:
-    """Scores of the validation samples by a detector of these parameters, fitted on train alone."""
+def _evaluate(
+    job: RetrainJob, params: dict[str, Any], number: int, training: Samples, validation: Samples
+) -> NDArray[np.float64]:
+    """Scores of the validation samples by a detector of these parameters, fitted on the training samples alone."""
     report("trials", number, job.plan.budget)
     name, own = modelling.configured(job.line, params)
     with job.timed("search"):
@@ -95,7 +113,7 @@ def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, validation: 
             name,
             params=modelling.settled(job.data, name, own),
             schema=job.data.schema,
-            samples=job.data.split(Split.TRAIN),
+            samples=training,
             seed=derive_seed(job.seed, "train"),
         )
         return score_all(detector, validation).image

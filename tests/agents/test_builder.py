@@ -116,6 +116,22 @@ def test_a_much_better_configuration_replaces_the_default(url: str, search: Runn
     assert outcome.best.number == 3
 
 
+@pytest.mark.parametrize(("gain", "tuned"), [(0.0, False), (1.5, True)])
+def test_a_better_detector_keeps_its_defaults_unless_others_of_it_are_better_beyond_their_error(
+    gain: float, tuned: bool, url: str, search: Runner, space: SearchSpace, evaluate: Evaluate
+) -> None:
+    def better_when_tuned(params: dict[str, Any], number: int) -> NDArray[np.float64]:
+        if params["detector"] == "toy":
+            return evaluate({"rate": 0.01}, number)
+        noise = 0.02 * np.random.default_rng(number).normal(size=80)
+        return evaluate({"rate": 0.9 + (gain if number > 1 else 0)}, number) + noise
+
+    other = space.model_copy(update={"detector": "other"})
+    best = search(url, space=Portfolio(spaces=(space, other)), evaluate=better_when_tuned).best
+    assert best.params["detector"] == "other"
+    assert (best.number > 1) == tuned
+
+
 def test_a_perfect_default_ends_the_search(url: str, search: Runner, labels: NDArray[np.int8]) -> None:
     outcome = search(url, evaluate=lambda *_: labels * 1.0)
     assert (len(outcome.trials), outcome.stopped_by, outcome.best.number) == (1, "nothing left to gain", 0)

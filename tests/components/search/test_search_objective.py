@@ -53,26 +53,44 @@ def test_better_only_beyond_the_error_of_the_difference() -> None:
     rng = np.random.default_rng(0)
     labels = np.repeat([0, 1], 60)
     base = rng.normal(size=120) + labels
-    assert not better_beyond_error(base, base, labels, seed=0)
-    assert not better_beyond_error(base + rng.normal(size=120) * 0.05, base, labels, seed=0)
-    assert better_beyond_error(base + 2 * labels, base, labels, seed=0, comparisons=7)
-    assert not better_beyond_error(base, base + 2 * labels, labels, seed=0)
+    much = base + 2 * labels
+    candidates = [base, base + rng.normal(size=120) * 0.05, much]
+    assert better_beyond_error(candidates, base, labels, seed=0).tolist() == [False, False, True]
+    assert not better_beyond_error([base], much, labels, seed=0).any()
+    assert not len(better_beyond_error([], base, labels, seed=0))
 
 
 def test_nothing_beats_a_perfect_default() -> None:
     perfect = np.array([1, 2, 3, 4, 8, 9])
-    assert not better_beyond_error(perfect * 10, perfect, LABELS, seed=0)
+    assert not better_beyond_error([perfect * 10], perfect, LABELS, seed=0).any()
 
 
-def test_many_comparisons_ask_for_more() -> None:
+def test_strangers_ask_for_more_and_twins_and_the_hopeless_do_not() -> None:
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], 40)
     base = rng.normal(size=80) + labels
-    better = [base + labels * shift for shift in np.linspace(0, 0.6, 13)]
-    alone = [better_beyond_error(scores, base, labels, seed=0) for scores in better]
-    among = [better_beyond_error(scores, base, labels, seed=0, comparisons=50) for scores in better]
-    assert sum(alone) >= sum(among)
-    assert alone[-1]
+    alone, twins, strangers, hopeless = 0, 0, 0, 0
+    for shift in np.linspace(0, 1.2, 25):
+        better = base + labels * shift + 0.3 * rng.normal(size=80)
+        others = [rng.normal(size=80) + labels for _ in range(30)]
+        alone += better_beyond_error([better], base, labels, seed=0)[0]
+        twins += better_beyond_error([better] * 31, base, labels, seed=0)[0]
+        strangers += better_beyond_error([better, *others], base, labels, seed=0)[0]
+        hopeless += better_beyond_error([better, *(one - 3 * labels for one in others)], base, labels, seed=0)[0]
+    assert 0 < strangers < twins == hopeless == alone < 25
+
+
+def test_an_image_and_what_was_drawn_on_it_count_as_one() -> None:
+    """Ten images, each with ten anomalies drawn on it: what a score says of an image it says ten times."""
+    rng = np.random.default_rng(7)
+    labels, groups = np.repeat([0, 1], [10, 100]), np.r_[np.arange(10), np.repeat(np.arange(10), 10)].astype(str)
+    wrong = {"grouped": 0, "apart": 0}
+    for search in range(60):
+        images = [rng.normal(size=10)[groups.astype(int)] for _ in range(4)]
+        base, *others = (one * np.where(labels, 2, 1) + labels + 0.1 * rng.normal(size=110) for one in images)
+        wrong["grouped"] += better_beyond_error(others, base, labels, seed=search, groups=groups).any()
+        wrong["apart"] += better_beyond_error(others, base, labels, seed=search).any()
+    assert wrong["grouped"] < wrong["apart"]
 
 
 def test_false_replacements_stay_below_the_stated_rate() -> None:
@@ -83,6 +101,6 @@ def test_false_replacements_stay_below_the_stated_rate() -> None:
     for search in range(60):
         signal = rng.normal(size=60) * 0.5 + labels
         base, *others = (signal + rng.normal(size=60) for _ in range(8))
-        replaced += any(better_beyond_error(scores, base, labels, seed=search, comparisons=7) for scores in others)
+        replaced += better_beyond_error(others, base, labels, seed=search).any()
     # 2.5 % are expected to be wrong at most; 6 of 60 are a three-sigma excess.
     assert replaced <= 6
