@@ -11,6 +11,8 @@ from prefect.tasks import exponential_backoff
 
 from components.core.contracts import ModelVersion
 from components.core.errors import UnavailableError
+from components.models.feature_memo import remembering
+from components.train.preflight import spare_memory
 from flows.ingestion import SCHEDULE
 from flows.jobs import explaining, registering, searching, stages
 from flows.jobs.plan import RetrainPlan, plan_retrain
@@ -57,8 +59,9 @@ def carry_out(plan: RetrainPlan) -> ModelVersion:
     # waits two seconds for the answer. The line's lease guards a retrain; its tasks need no slots.
     with retraining(plan) as job, TagsContext(current_tags=set()):
         stage(stages.prepare)(job)
-        outcome = stage(searching.search)(job)
-        calibration = stage(stages.train)(job, outcome)
+        with remembering(spare_memory()):
+            outcome = stage(searching.search)(job)
+            calibration = stage(stages.train)(job, outcome)
         judged = stage(stages.judge)(job)
         explained = stage(explaining.explain)(job)
         model = stage(registering.register)(

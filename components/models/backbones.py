@@ -5,7 +5,7 @@ Networks that were compiled are kept by what they were made of, because a search
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Self
 
@@ -78,6 +78,15 @@ class Backbone:
         kept = {key: value for key, value in tensors.items() if key.startswith(starts) and value.dtype == np.float32}
         return cls(name, kept, layers=layers, digest=digest, precision=precision)
 
+    @cached_property
+    def identity(self) -> Hashable:
+        """Equal where features are the same; the weights count by their content, not by what a file calls itself."""
+        content = hashlib.sha256()
+        for key in sorted(self._arrays):
+            content.update(key.encode())
+            content.update(np.ascontiguousarray(self._arrays[key]).data)
+        return self.name, self.layers, self.precision, content.hexdigest()
+
     @property
     def strides(self) -> tuple[int, ...]:
         """Pixels between the patches of each layer."""
@@ -109,31 +118,22 @@ class Backbone:
         """The same network at the beginning of `graph`, from its images to one ``(1, C, h, w)`` a layer."""
         return _BUILD[self.name](graph, self._arrays, layers=self.layers)
 
-    @cached_property
-    def _content(self) -> str:
-        digest = hashlib.sha256()
-        for key in sorted(self._arrays):
-            digest.update(key.encode())
-            digest.update(np.ascontiguousarray(self._arrays[key]).data)
-        return digest.hexdigest()
-
     def _graph(self) -> tuple[Graph, list[Node]]:
         graph = Graph()
         return graph, _BUILD[self.name](graph, self._arrays, layers=self.layers)
 
 
 class _Key:
-    """Equal where the compiled network is; the weights count by their content, not by what a file calls itself."""
+    """Equal where the compiled network is."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.backbone = backbone
-        self._values = (backbone.name, backbone.layers, backbone.precision, backbone._content)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._values == other._values
+        return isinstance(other, _Key) and self.backbone.identity == other.backbone.identity
 
     def __hash__(self) -> int:
-        return hash(self._values)
+        return hash(self.backbone.identity)
 
 
 @lru_cache(maxsize=_COMPILED)

@@ -15,6 +15,7 @@ from ..core.ports import Batch, Image, Progress, Samples, silent
 from ..core.scoring import score_all
 from .backbones import Backbone
 from .bundle import read_bundle, write_bundle
+from .feature_memo import features_of
 from .images import check_image, scaled
 from .inference import Floats, Precision
 from .parallel import each
@@ -221,7 +222,7 @@ class OnBackbone(ABC, Generic[P]):
         for canvas in each(canvas_of, images):
             cuts.append((frame.cuts(canvas.shape[0]), frame.cuts(canvas.shape[1])))
             tiles += [canvas[r.start : r.stop, c.start : c.stop] for r in cuts[-1][0] for c in cuts[-1][1]]
-        found = iter(self._of_shapes(tiles))
+        found = iter(features_of(self._backbone.identity, tiles, self._of_shapes))
         strides = self._backbone.strides
         return [
             joined([next(found) for _ in range(len(rows) * len(columns))], rows=rows, columns=columns, strides=strides)

@@ -4,12 +4,16 @@ from pathlib import Path
 
 from components.core.errors import ModelError
 from components.core.ports import Detector, Foreseen, Samples
+from components.models.feature_memo import forget
 
 _GROUP = Path("/sys/fs/cgroup")
+_SPARE = 1 / 8
 
 
 def require_memory(detector: Detector, samples: Samples) -> None:
     """Refuse to fit `detector` on `samples` where its estimate of the memory it needs is more than there is.
+
+    Features that are remembered (see `components.models.feature_memo`) are given up for it first.
 
     Raises:
         ModelError: It would not fit; the message has both figures.
@@ -18,11 +22,19 @@ def require_memory(detector: Detector, samples: Samples) -> None:
         return
     needed, free = detector.memory_needed(samples), free_memory()
     if needed > free:
+        forget()
+        free = free_memory()
+    if needed > free:
         raise ModelError(
             f"Fitting {detector.name} on {len(samples)} samples needs about {needed / 1e9:.2f} GB of memory, "
             f"{free / 1e9:.2f} GB are free.",
             hint=f"Lower {' or '.join(detector.memory_depends_on)}, or free memory.",
         )
+
+
+def spare_memory() -> float:
+    """Bytes that remembered features may take: too little to be in a fit's way."""
+    return free_memory() * _SPARE
 
 
 def free_memory() -> float:

@@ -14,10 +14,12 @@ from components.core.seeds import derive_seed
 from components.evaluate.evaluation import Scored, evaluate
 from components.metrics.thresholds import require_samples
 from components.models import registry
+from components.models.feature_memo import remembering
 from components.samples.sets import ImageSamples
 from components.search.portfolio import DETECTOR
 from components.train.fitting import SMALL, Calibrated, calibrate_cross, calibrate_split, fit
 from components.train.precision import prove_precision
+from components.train.preflight import spare_memory
 from flows.data import LineData, SampleSet
 from flows.progress import report
 
@@ -45,7 +47,8 @@ def settled(data: LineData, name: str, params: Params) -> Params:
 
 def train(data: LineData, *, params: Params, seed: int, rate: float | None, folder: Path) -> Calibrated:
     """Fit and calibrate a detector, and keep it in `folder`/detector with its calibration scores beside it."""
-    detector, calibrated = fit_and_calibrate(data, params=params, seed=derive_seed(seed, "train"), rate=rate)
+    with remembering(spare_memory()):
+        detector, calibrated = fit_and_calibrate(data, params=params, seed=derive_seed(seed, "train"), rate=rate)
     detector.calibration = calibrated.calibration
     seen = data.samples(data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL))
     prove_precision(detector, samples=seen, scores=calibrated.scores)

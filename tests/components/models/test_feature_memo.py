@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from components.models.backbones import Backbone
+from components.models.feature_memo import Memo, features_of, forget, remembering
+
+IMAGES = [np.full((4, 4, 3), value, np.uint8) for value in range(6)]
+SIZE = 4 * 16
+"""Bytes of what `Network` gives for an image."""
+
+
+class Network:
+    """Counts what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, images):
+        self.asked += [int(image[0, 0, 0]) for image in images]
+        return [[np.full((1, 4, 4), image[0, 0, 0], np.float32)] for image in images]
+
+
+@pytest.fixture
+def network():
+    return Network()
+
+
+def values(found):
+    return [int(features[0][0, 0, 0]) for features in found]
+
+
+def test_nothing_is_remembered_by_itself(network):
+    for _ in range(2):
+        assert values(features_of("n", IMAGES[:2], network)) == [0, 1]
+    assert network.asked == [0, 1, 0, 1]
+
+
+def test_what_was_seen_is_not_computed_again_and_keeps_its_place(network):
+    with remembering(1e6):
+        features_of("n", [IMAGES[3], IMAGES[1]], network)
+        assert values(features_of("n", IMAGES[:4], network)) == [0, 1, 2, 3]
+        assert network.asked == [3, 1, 0, 2]
+        features_of("another", IMAGES[:1], network)
+        assert network.asked == [3, 1, 0, 2, 0]
+    features_of("n", IMAGES[:1], network)
+    assert network.asked[5:] == [0]
+
+
+def test_images_of_another_shape_are_others(network):
+    with remembering(1e6):
+        features_of("n", [np.zeros((2, 8, 3), np.uint8), np.zeros((8, 2, 3), np.uint8)], network)
+    assert len(network.asked) == 2
+
+
+def test_no_more_than_the_limit_is_held_and_the_oldest_network_goes_first(network):
+    memo = Memo(3 * SIZE)
+    features = network(IMAGES)
+    for place in range(4):
+        memo.put("first", bytes([place]), features[place])
+    assert [memo.get("first", bytes([place])) is not None for place in range(4)] == [True, True, True, False]
+    memo.put("second", b"a", features[4])
+    assert memo.get("first", bytes([0])) is None
+    assert memo.get("second", b"a") is features[4]
+
+
+def test_a_block_within_another_goes_on_with_its_memory_and_forgetting_ends_both(network):
+    with remembering(1e6):
+        features_of("n", IMAGES[:1], network)
+        with remembering(1e6):
+            features_of("n", IMAGES[:1], network)
+            assert network.asked == [0]
+            forget()
+        features_of("n", IMAGES[:1], network)
+        features_of("n", IMAGES[:1], network)
+    assert network.asked == [0, 0, 0]
+
+
+def test_what_is_remembered_cannot_be_changed(network):
+    with remembering(1e6):
+        (features,) = features_of("n", IMAGES[:1], network)
+    with pytest.raises(ValueError, match="read-only"):
+        features[0][:] = 1
+
+
+@pytest.mark.parametrize("name", ["memory-bank", "gaussian", "dino-memory"])
+def test_detectors_give_the_same_bits_from_remembered_features(name, cases, monkeypatch):
+    case = cases[name]
+    seen, run = [], Backbone.features
+    monkeypatch.setattr(Backbone, "features", lambda one, images: seen.extend(images) or run(one, images))
+    without = case.fitted().score(case.normal)
+    once = {image.tobytes() for image in seen}
+    seen.clear()
+    with remembering(1e9):
+        for _ in range(2):
+            found = case.fitted().score(case.normal)
+            assert np.array_equal(found.image, without.image)
+            assert np.array_equal(found.maps, without.maps)
+    assert len(seen) == len(once)
