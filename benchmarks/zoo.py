@@ -36,7 +36,7 @@ from components.metrics.bootstrap import interval
 from components.metrics.ranking import auroc
 from components.models import registry
 from components.search.objective import better_beyond_error, objective
-from components.search.synthetic import drawn_together, with_synthetic
+from components.search.synthetic import drawn_on, with_synthetic
 
 _PATCHCORE = 5.0
 """Minutes expected of anomalib's greedy coreset, which no entry of ours tells."""
@@ -119,8 +119,8 @@ def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: in
     found, left_out = tried(names, fit, data, seconds=seconds, seed=seed)
     if not found:
         raise SystemExit("; ".join(left_out) or "No detector was named.")
-    labels = data.validation.labels
-    chosen = choose(found, labels, seed=derive_seed(seed, "choice"), groups=drawn_together(data.validation))
+    labels, groups = data.validation.labels, np.array([drawn_on(name) for name in data.validation.ids])
+    chosen = choose(found, labels, seed=derive_seed(seed, "choice"), groups=groups)
     tested = {}
     for name, one in found.items():
         tested[name] = _auroc(one.score(data.test), data.test.labels)

@@ -28,8 +28,8 @@ from components.search.objective import objective
 from components.search.study import Study
 
 Evaluate = Callable[[dict[str, Any], int], NDArray[np.float64]]
-"""Fits a detector of these parameters on train and returns its scores ``(N,)`` of the validation samples; the second
-argument is the trial's number. After an interruption it is called again with the same."""
+"""Fits a detector of these parameters on training samples and returns its scores ``(N,)`` of the validation samples;
+the second argument is the trial's number. After an interruption it is called again with the same."""
 
 OnTrial = Callable[[Trial], None]
 """Told of every completed or failed trial, at least once: after an interruption perhaps again, with the same."""

@@ -15,7 +15,7 @@ class DataFacts(Record):
     """What an agent may know of a line's data. Counts and sizes alone; nothing of the test split.
 
     Attributes:
-        train_samples: Samples that a detector is fitted on.
+        train_samples: Normal samples that the model that is kept is fitted on, at least; trials may see fewer.
         train_anomalies: Labelled anomalies among them.
         validation_samples: Samples that trials are scored on.
         synthetic: Whether validation's anomalies are drawn by us.

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.stats import beta, norm
+from scipy.stats import t as student
 
 from ..core.contracts import Metric
 from ..core.seeds import generator
@@ -21,6 +22,9 @@ MANY = 5_000
 LEVEL = 0.05
 _CELLS = 4_000_000
 """Numbers of one block of resamples: bounds memory."""
+
+_ANOMALOUS, _NORMAL = 1, 2
+"""Bits that say which classes a group holds."""
 
 ONE_CLASS = "needs both normal and anomalous samples"
 
@@ -72,21 +76,30 @@ def lower_bounds(
     seed: int,
     groups: NDArray[np.str_] | None = None,
 ) -> NDArray[np.float64]:
-    """What the differences ``(C,)`` of all `candidates` to the champion exceed together, but for 2.5 % of samplings.
+    """What all `candidates` are better by than the champion, ``(C,)``, but for about 2.5 % of samplings of one or more.
 
     Each is the lower end of its own interval, moved away from the difference by the one factor that lets all of them
     lie below at once in that share of the resamples. Candidates that err alike need no more room than one of them,
     where Bonferroni's level would treat them as strangers. After Romano and Wolf 2005 ("Stepwise multiple testing as
     formalized data snooping", Econometrica 73), with percentiles for standard errors, since an AUROC near 1 is skewed;
     and as Hansen 2005 does ("A test for superior predictive ability", J. Business & Economic Statistics 23), those that
-    are worse than the champion beyond their error take no room from the others. There must be samples of both classes.
+    are worse than the champion beyond their error take no room from the others.
+
+    Few groups vary less in resamples than they would if others came: as of a mean, the room is that of Student's t and
+    of the unbiased deviation, with the fewer of the groups that hold anomalous and normal samples. Of a single one
+    nothing is known, the bounds are minus infinity. There must be samples of both classes.
     """
     values, drawn = _differences(metric, candidates, champion, labels, seed=seed, groups=groups)
+    _, holds = _units(labels, groups)
+    fewest = min(int(((holds & kind) > 0).sum()) for kind in (_ANOMALOUS, _NORMAL))
+    if fewest < 2:
+        return np.full(len(candidates), -np.inf)
     low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
     room, short = values - low, values - drawn
-    ratios = np.divide(short, room, out=np.zeros_like(short), where=(room > 0) & (high >= 0))
-    factor = max(1.0, float(np.quantile(ratios.max(axis=1), 1 - LEVEL / 2)))
-    bounds: NDArray[np.float64] = values - factor * room
+    ratios = np.divide(short, room, out=np.zeros_like(short), where=(room > 0) & (high > 0))
+    together = max(1.0, float(np.quantile(ratios.max(axis=1), 1 - LEVEL / 2)))
+    few = student.ppf(1 - LEVEL / 2, fewest - 1) / norm.ppf(1 - LEVEL / 2) * np.sqrt(fewest / (fewest - 1))
+    bounds: NDArray[np.float64] = values - together * few * room
     return bounds
 
 
@@ -139,17 +152,22 @@ def _resamples(labels: NDArray[np.int8], groups: NDArray[np.str_] | None = None,
     rng = generator(seed, "bootstrap", len(labels))
     wanted = RESAMPLES if len(labels) <= MANY else RESAMPLES_OF_MANY
     block = max(1, min(wanted, _CELLS // len(labels)))
-    anomalous = labels == 1
-    if groups is None:
-        group_of, holds = np.arange(len(labels)), anomalous + 2 * ~anomalous
-    else:
-        names, group_of = np.unique(groups, return_inverse=True)
-        holds = np.zeros(len(names), np.int64)
-        np.bitwise_or.at(holds, group_of, anomalous + 2 * ~anomalous)
-    strata = [members for kind in (1, 2, 3) if len(members := np.flatnonzero(holds == kind))]
+    group_of, holds = _units(labels, groups)
+    strata = [np.flatnonzero(holds == kind) for kind in np.unique(holds)]
     for start in range(0, wanted, block):
         size = min(block, wanted - start)
         weights = np.zeros((size, len(holds)))
         for members in strata:
             weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=size)
         yield weights if groups is None else weights[:, group_of]
+
+
+def _units(labels: NDArray[np.int8], groups: NDArray[np.str_] | None) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Which unit each of the N samples belongs to, ``(N,)``, and which classes each of the G units holds, ``(G,)``."""
+    holds = np.where(labels == 1, _ANOMALOUS, _NORMAL)
+    if groups is None:
+        return np.arange(len(labels)), holds
+    names, group_of = np.unique(groups, return_inverse=True)
+    joined = np.zeros(len(names), np.int64)
+    np.bitwise_or.at(joined, group_of, holds)
+    return group_of, joined

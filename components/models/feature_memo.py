@@ -12,18 +12,28 @@ from typing import ClassVar
 import numpy as np
 
 from ..core.ports import Image
-from .inference import Floats
+from .inference import Floats, has_cuda
 
 Features = list[Floats]
 """Of one image, ``(C, h, w)`` a layer."""
 
 
 class Memo:
-    """What networks gave for images, up to `limit` bytes; those of the network that was asked longest ago go first."""
+    """What networks gave for images, up to `limit` bytes; those of the network that was asked longest ago go first.
+
+    Once one network's alone fill it, no more are taken: to trade old ones for new ones would lose the old ones just
+    before the next fit reads the same images in the same order.
+    """
 
     def __init__(self, limit: float) -> None:
-        self._limit, self._held = limit, 0
+        self.limit = limit
         self._known: OrderedDict[Hashable, dict[bytes, Features]] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
+
+    @property
+    def held(self) -> int:
+        """Bytes of what is remembered."""
+        return sum(self._sizes.values())
 
     def get(self, network: Hashable, image: bytes) -> Features | None:
         """What `network` gave for the image of that digest."""
@@ -33,22 +43,24 @@ class Memo:
         return self._known[network].get(image)
 
     def put(self, network: Hashable, image: bytes, features: Features) -> None:
-        """Remember it, unless this network alone would fill the memo."""
-        size = _bytes(features)
-        while self._held + size > self._limit and len(self._known) > (network in self._known):
-            oldest = next(iter(self._known))
-            self._held -= sum(_bytes(one) for one in self._known.pop(oldest).values())
-        if self._held + size <= self._limit:
-            for layer in features:
-                layer.flags.writeable = False
-            self._known.setdefault(network, {})[image] = features
-            self._known.move_to_end(network)
-            self._held += size
+        """Remember it if there is room, or room can be made by what other networks gave."""
+        own, size = self._known.setdefault(network, {}), sum(layer.nbytes for layer in features)
+        self._known.move_to_end(network)
+        if image in own or self._sizes.get(network, 0) + size > self.limit:
+            return
+        while self.held + size > self.limit:
+            oldest, _ = self._known.popitem(last=False)
+            self._sizes.pop(oldest, None)
+        for layer in features:
+            layer.flags.writeable = False
+        own[image] = features
+        self._sizes[network] = self._sizes.get(network, 0) + size
 
     def close(self) -> None:
         """Give back what is remembered, and remember no more."""
-        self._limit, self._held = 0.0, 0
+        self.limit = 0.0
         self._known.clear()
+        self._sizes.clear()
 
 
 class _Process:
@@ -59,19 +71,22 @@ class _Process:
 
 @contextmanager
 def remembering(limit: float) -> Iterator[None]:
-    """Remember features while the block runs, up to `limit` bytes; within another such block that one's go on."""
+    """Remember features while the block runs, up to `limit` bytes; within another such block that one's go on.
+
+    Nothing is remembered where images go through a network together, on CUDA: what came with an image may show there.
+    """
     outer = _Process.memo
-    _Process.memo = outer or Memo(limit)
+    if not has_cuda() and (outer is None or outer.limit == 0):
+        _Process.memo = Memo(limit)
     try:
         yield
     finally:
         _Process.memo = outer
 
 
-def forget() -> None:
-    """Give back what is remembered; a block that remembers does so no longer."""
-    if _Process.memo is not None:
-        _Process.memo.close()
+def remembered() -> Memo | None:
+    """The memo of the block that runs, which a fit that needs the memory may close."""
+    return _Process.memo
 
 
 def features_of(
@@ -79,22 +94,19 @@ def features_of(
 ) -> list[Features]:
     """Of each image its features by `network`, computed where they are not remembered."""
     memo = _Process.memo
-    if memo is None:
+    if memo is None or memo.limit == 0:
         return compute(images)
     digests = [_digest(image) for image in images]
-    found = [memo.get(network, digest) for digest in digests]
-    missing = [place for place, features in enumerate(found) if features is None]
-    for place, features in zip(missing, compute([images[place] for place in missing]), strict=True):
-        memo.put(network, digests[place], features)
-        found[place] = features
-    return [features for features in found if features is not None]
+    image_of = dict(zip(digests, images, strict=True))
+    found = {digest: features for digest in image_of if (features := memo.get(network, digest)) is not None}
+    missing = [digest for digest in image_of if digest not in found]
+    for digest, features in zip(missing, compute([image_of[digest] for digest in missing]), strict=True):
+        memo.put(network, digest, features)
+        found[digest] = features
+    return [found[digest] for digest in digests]
 
 
 def _digest(image: Image) -> bytes:
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=32)
     digest.update(np.ascontiguousarray(image).data)
     return digest.digest()
-
-
-def _bytes(features: Features) -> int:
-    return sum(layer.nbytes for layer in features)

@@ -222,7 +222,7 @@ class OnBackbone(ABC, Generic[P]):
         for canvas in each(canvas_of, images):
             cuts.append((frame.cuts(canvas.shape[0]), frame.cuts(canvas.shape[1])))
             tiles += [canvas[r.start : r.stop, c.start : c.stop] for r in cuts[-1][0] for c in cuts[-1][1]]
-        found = iter(features_of(self._backbone.identity, tiles, self._of_shapes))
+        found = iter(features_of((self._backbone.identity, frame), tiles, self._of_shapes))
         strides = self._backbone.strides
         return [
             joined([next(found) for _ in range(len(rows) * len(columns))], rows=rows, columns=columns, strides=strides)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Trial
+from components.core.contracts import Params, Trial
 from components.core.errors import ModelError
 from components.core.seeds import derive_seed
 from components.search.objective import better_beyond_error
@@ -15,9 +15,9 @@ from components.search.study import Study
 def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] | None = None) -> Trial:
     """Trial 0, unless others are better beyond their bootstrap error: then the best of those, the faster of equals.
 
-    Which detector that is has been found beyond error, its parameters have not: its defaults are taken where they are
-    among those better ones too, unless again others of it are better beyond their error. Where trial 0 failed there is
-    nothing to hold on to, and the best of the others is taken.
+    A detector stands there by its defaults if these are better, else by its best trial, so that what is tried most is
+    not the luckiest; once it is chosen, trials of it that are better than that beyond their error replace it. Where
+    trial 0 failed there is nothing to hold on to, and the best of the others is taken.
 
     Args:
         study: With its completed trials' validation scores.
@@ -41,13 +41,17 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
     default, *others = complete
     if default.number != 0:
         return min(complete, key=_rank)
-    beyond = better(others, default)
-    best = min(beyond, key=_rank, default=default)
-    detector = study.space.detector_of(best.params)
-    plain = study.space.full(study.space.filled({}, detector=detector))
-    kin = [trial for trial in beyond if study.space.detector_of(trial.params) == detector]
-    base = next((trial for trial in kin if trial.params == plain), best)
-    return min(better(kin, base), key=_rank, default=base)
+    kin: dict[str, list[Trial]] = {}
+    for trial in better(others, default):
+        kin.setdefault(study.space.detector_of(trial.params), []).append(trial)
+    bases = [_base(trials, study.space.full(study.space.filled({}, detector=name))) for name, trials in kin.items()]
+    base = min(bases, key=_rank, default=default)
+    return min(better(kin.get(study.space.detector_of(base.params), []), base), key=_rank, default=base)
+
+
+def _base(trials: Sequence[Trial], defaults: Params) -> Trial:
+    """Of one detector's trials that of its `defaults`, or the best."""
+    return next((trial for trial in trials if trial.params == defaults), min(trials, key=_rank))
 
 
 def _rank(trial: Trial) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def better_beyond_error(
     """Which of the `candidates` ``(C,)`` have an AUROC above the default's by more than chance on the same samples.
 
     The best of many is lucky: all are compared at once, see `lower_bounds`, so that a default that is as good as any
-    is replaced in 2.5 % of searches at most, however many were tried.
+    is replaced in about 2.5 % of searches, however many were tried.
     """
     classes = np.asarray(labels, dtype=np.int8)
     if not candidates or len(np.unique(classes)) < 2:

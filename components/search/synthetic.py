@@ -30,11 +30,13 @@ def is_synthetic(sample: str) -> bool:
     return sample.startswith(PREFIX)
 
 
-def drawn_together(samples: Samples) -> NDArray[np.str_]:
-    """Of each sample the name ``(N,)`` of the real one: its own, or that of the one that it was drawn on."""
-    return np.array(
-        [name.removeprefix(PREFIX).rpartition(":")[0] if is_synthetic(name) else name for name in samples.ids]
-    )
+def drawn_on(sample: str) -> str:
+    """Name of the real sample that this one was drawn on; its own if it is real.
+
+    >>> drawn_on("synthetic:ab:3"), drawn_on("ab")
+    ('ab', 'ab')
+    """
+    return sample.removeprefix(PREFIX).rpartition(":")[0] if is_synthetic(sample) else sample
 
 
 class SyntheticSamples:

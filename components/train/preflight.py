@@ -4,26 +4,26 @@ from pathlib import Path
 
 from components.core.errors import ModelError
 from components.core.ports import Detector, Foreseen, Samples
-from components.models.feature_memo import forget
+from components.models.feature_memo import remembered
 
 _GROUP = Path("/sys/fs/cgroup")
-_SPARE = 1 / 8
 
 
 def require_memory(detector: Detector, samples: Samples) -> None:
     """Refuse to fit `detector` on `samples` where its estimate of the memory it needs is more than there is.
 
-    Features that are remembered (see `components.models.feature_memo`) are given up for it first.
+    What may be remembered beside it (see `components.models.feature_memo`) counts, and is given up if that lets it fit.
 
     Raises:
         ModelError: It would not fit; the message has both figures.
     """
     if not isinstance(detector, Foreseen) or len(samples) == 0:
         return
-    needed, free = detector.memory_needed(samples), free_memory()
-    if needed > free:
-        forget()
-        free = free_memory()
+    needed, free, memo = detector.memory_needed(samples), free_memory(), remembered()
+    if memo is not None and needed > free - (memo.limit - memo.held):
+        free += memo.held
+        if needed <= free:
+            memo.close()
     if needed > free:
         raise ModelError(
             f"Fitting {detector.name} on {len(samples)} samples needs about {needed / 1e9:.2f} GB of memory, "
@@ -33,8 +33,8 @@ def require_memory(detector: Detector, samples: Samples) -> None:
 
 
 def spare_memory() -> float:
-    """Bytes that remembered features may take: too little to be in a fit's way."""
-    return free_memory() * _SPARE
+    """Bytes that remembered features may take, an eighth of `free_memory`."""
+    return free_memory() / 8
 
 
 def free_memory() -> float:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from components.core.contracts import DatasetVersion, ModelVersion, now
 from components.core.errors import NotEnoughDataError
-from components.core.hashing import folder_hashes, sha256_json
+from components.core.hashing import folder_hashes, sha256_file, sha256_json
 from components.core.lines import LineConfig
 from flows.wiring import Linewright
 
 ROOT = Path(__file__).parents[2]
 CODE = ("agents", "components/core", "components/metrics", "components/models", "components/samples",
         "components/search", "components/train", "components/evaluate", "components/explain")  # fmt: skip
-"""Folders whose code decides what a retrain produces."""
+FLOWS = ("flows/jobs/modelling.py", "flows/jobs/searching.py")
+"""Folders and modules whose code decides what a retrain produces."""
 
 IRRELEVANT = {"schedule", "drift", "source", "budget", "seed"}
 """Keys of a line that do not change what a retrain of given data, budget and seed produces."""
@@ -51,7 +52,7 @@ def code_digest() -> str:
         for path, digest in folder_hashes(ROOT / folder).items()
         if path.endswith((".py", ".yaml"))
     }
-    return sha256_json(hashes)
+    return sha256_json({**hashes, **{path: sha256_file(ROOT / path) for path in FLOWS}})
 
 
 def plan_retrain(

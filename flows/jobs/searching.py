@@ -1,6 +1,7 @@
 """The search stage: the builder graph over a persistent study; each trial is a nested MLflow run."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from agents.llm import make_model
 from agents.proposers import make_proposer
 from agents.settings import load_agent_settings
 from components.adapters.db.holder import is_gone, this_process
-from components.core.contracts import Label, Modality, SearchOutcome, Split, Trial
+from components.core.contracts import Label, ManifestColumn, Modality, SearchOutcome, Split, Trial
 from components.core.errors import NotEnoughDataError
 from components.core.ports import Samples
 from components.core.scoring import score_all
@@ -25,8 +26,10 @@ from components.search.lease import Owner
 from components.search.lending import lent
 from components.search.portfolio import load_spaces
 from components.search.study import Study
-from components.search.synthetic import drawn_together, with_synthetic
+from components.search.synthetic import drawn_on, with_synthetic
 from components.train.fitting import fit
+from components.version.blocks import purge
+from flows.data import LineData
 from flows.jobs import modelling
 from flows.jobs.retrain import RetrainJob
 from flows.progress import report
@@ -47,8 +50,8 @@ def search(job: RetrainJob) -> SearchOutcome:
 
 def _search(job: RetrainJob) -> SearchOutcome:
     with job.timed("search"):
-        training, validation, synthetic = divided(job)
-        facts = facts_of(job, validation, synthetic=synthetic)
+        parts = divided(job.data, seed=job.seed)
+        facts = facts_of(job, parts)
     settings = load_agent_settings(job.app.config_path("agents.yaml"))
     detectors = searched_detectors(job)
     space = load_spaces(detectors, pinned=job.line.params, path=job.app.config_path("search_spaces.yaml"))
@@ -59,12 +62,12 @@ def _search(job: RetrainJob) -> SearchOutcome:
         outcome = run_builder(
             BuilderTask(
                 facts=facts,
-                labels=validation.labels,
-                groups=drawn_together(validation),
+                labels=parts.validation.labels,
+                groups=parts.groups,
                 baselines=registry.baselines(detectors),
             ),
             study=study,
-            evaluate=lambda params, number: _evaluate(job, params, number, training, validation),
+            evaluate=lambda params, number: _evaluate(job, params, number, parts),
             proposer=make_proposer(detectors, model=make_model(settings.model)),
             saver=saver,
             limits=BuilderLimits.of(settings.builder, trials=job.plan.budget),
@@ -83,28 +86,53 @@ def searched_detectors(job: RetrainJob) -> tuple[str, ...]:
     return registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic)
 
 
-def divided(job: RetrainJob) -> tuple[Samples, Samples, bool]:
-    """What trials are fitted on, what they are scored on, and whether the anomalies among these are drawn.
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """What a search's trials see.
 
-    Scored are the validation split, with real anomalies or else with drawn ones, and the training samples that are
-    `lent` to it.
+    Attributes:
+        training: They are fitted on these.
+        validation: They are scored on these: held-out and lent normal samples, and real or drawn anomalies.
+        groups: ``(N,)`` names of what counts as one among these.
+        synthetic: Whether the anomalies are drawn.
     """
-    rows, train = job.data.rows(Split.VALIDATION), job.data.rows(Split.TRAIN)
-    held_out = int((rows["label"] == Label.NORMAL).sum())
+
+    training: Samples
+    validation: Samples
+    groups: NDArray[np.str_]
+    synthetic: bool
+
+
+def divided(data: LineData, *, seed: int) -> Division:
+    """The training split without what is `lent` to validation, and without windows that lie close to that.
+
+    Raises:
+        NotEnoughDataError: There are no normal samples to validate on.
+    """
+    rows, train = data.rows(Split.VALIDATION), data.rows(Split.TRAIN)
+    held_out = int((rows[ManifestColumn.LABEL] == Label.NORMAL).sum())
     if held_out == 0:
         raise NotEnoughDataError(
-            f"{job.plan.version.tag} has no normal samples to validate on.", hint="Add normal samples to the source."
+            f"{data.version.tag} has no normal samples to validate on.", hint="Add normal samples to the source."
         )
-    labels, groups = job.data.samples(train).labels, job.data.groups(train)
-    apart = lent(labels, groups, held_out=held_out, seed=job.seed)
-    scored = job.data.samples(pd.concat([rows, train[apart]], ignore_index=True))
-    validation, drawn = with_synthetic(scored, seed=derive_seed(job.seed, "synthetic"), schema=job.data.schema)
-    return job.data.samples(train[~apart]), validation, drawn
+    apart = lent(data.samples(train).labels, data.groups(train), held_out=held_out, seed=seed)
+    close = np.zeros(len(train), np.bool_)
+    if data.schema is not None and data.schema.block_rows > 1 and not data.line.table.group:
+        marked = train.assign(**{ManifestColumn.SPLIT: np.where(apart, Split.VALIDATION, Split.TRAIN)})
+        close = purge(marked, is_new=~apart, window=data.schema.window)
+    scored = pd.concat([rows, train[apart]], ignore_index=True)
+    drawn_with = derive_seed(seed, "synthetic")
+    validation, synthetic = with_synthetic(data.samples(scored), seed=drawn_with, schema=data.schema)
+    group_of = dict(zip(scored[ManifestColumn.SAMPLE].astype(str), data.groups(scored), strict=True))
+    return Division(
+        training=data.samples(train[~apart & ~close]),
+        validation=validation,
+        groups=np.array([group_of[drawn_on(name)] for name in validation.ids]),
+        synthetic=synthetic,
+    )
 
 
-def _evaluate(
-    job: RetrainJob, params: dict[str, Any], number: int, training: Samples, validation: Samples
-) -> NDArray[np.float64]:
+def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, parts: Division) -> NDArray[np.float64]:
     """Scores of the validation samples by a detector of these parameters, fitted on the training samples alone."""
     report("trials", number, job.plan.budget)
     name, own = modelling.configured(job.line, params)
@@ -113,10 +141,10 @@ def _evaluate(
             name,
             params=modelling.settled(job.data, name, own),
             schema=job.data.schema,
-            samples=training,
+            samples=parts.training,
             seed=derive_seed(job.seed, "train"),
         )
-        return score_all(detector, validation).image
+        return score_all(detector, parts.validation).image
 
 
 def _log(job: RetrainJob, trial: Trial) -> None:
@@ -124,15 +152,15 @@ def _log(job: RetrainJob, trial: Trial) -> None:
     job.app.tracker.log_trial(run, trial)
 
 
-def facts_of(job: RetrainJob, validation: Samples, *, synthetic: bool) -> DataFacts:
+def facts_of(job: RetrainJob, parts: Division) -> DataFacts:
     """Counts and sizes of the training data: all that a proposer may know."""
     rows = job.data.rows(Split.TRAIN)
     counts = {
         "modality": job.line.modality,
         "train_samples": int((rows["label"] == Label.NORMAL).sum()),
         "train_anomalies": int((rows["label"] == Label.ANOMALOUS).sum()),
-        "validation_samples": len(validation),
-        "synthetic": synthetic,
+        "validation_samples": len(parts.validation),
+        "synthetic": parts.synthetic,
     }
     if job.line.modality is Modality.TABLE:
         schema = job.data.schema

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from components.models import feature_memo
 from components.models.backbones import Backbone
-from components.models.feature_memo import Memo, features_of, forget, remembering
+from components.models.feature_memo import Memo, features_of, remembered, remembering
 
 IMAGES = [np.full((4, 4, 3), value, np.uint8) for value in range(6)]
 SIZE = 4 * 16
@@ -52,6 +53,13 @@ def test_images_of_another_shape_are_others(network):
     assert len(network.asked) == 2
 
 
+def test_equal_images_of_one_call_are_computed_once(network):
+    with remembering(1e6):
+        assert values(features_of("n", [IMAGES[2], IMAGES[1], IMAGES[2]], network)) == [2, 1, 2]
+        assert remembered().held == 2 * SIZE
+    assert network.asked == [2, 1]
+
+
 def test_no_more_than_the_limit_is_held_and_the_oldest_network_goes_first(network):
     memo = Memo(3 * SIZE)
     features = network(IMAGES)
@@ -61,18 +69,44 @@ def test_no_more_than_the_limit_is_held_and_the_oldest_network_goes_first(networ
     memo.put("second", b"a", features[4])
     assert memo.get("first", bytes([0])) is None
     assert memo.get("second", b"a") is features[4]
+    memo.put("third", b"a", [np.zeros(4 * SIZE, np.uint8)])
+    assert memo.get("second", b"a") is features[4]
+    for place in range(2):
+        memo.put("fourth", bytes([place]), features[place])
+    memo.put("second", b"b", features[5])
+    assert memo.get("second", b"a") is features[4]
+    assert memo.held == 2 * SIZE
 
 
-def test_a_block_within_another_goes_on_with_its_memory_and_forgetting_ends_both(network):
+def test_a_block_within_another_goes_on_with_its_memory(network):
+    with remembering(1e6):
+        for _ in range(2):
+            with remembering(1e6):
+                features_of("n", IMAGES[:1], network)
+        assert remembered().held == SIZE
+    assert remembered() is None
+    assert network.asked == [0]
+
+
+def test_once_closed_a_memory_holds_nothing_until_another_block_begins(network):
     with remembering(1e6):
         features_of("n", IMAGES[:1], network)
-        with remembering(1e6):
+        remembered().close()
+        for _ in range(2):
             features_of("n", IMAGES[:1], network)
-            assert network.asked == [0]
-            forget()
-        features_of("n", IMAGES[:1], network)
-        features_of("n", IMAGES[:1], network)
-    assert network.asked == [0, 0, 0]
+        with remembering(1e6):
+            for _ in range(2):
+                features_of("n", IMAGES[:1], network)
+        assert remembered().held == 0
+    assert network.asked == [0, 0, 0, 0]
+
+
+def test_images_that_go_through_a_network_together_are_not_remembered(network, monkeypatch):
+    monkeypatch.setattr(feature_memo, "has_cuda", lambda: True)
+    with remembering(1e6):
+        for _ in range(2):
+            features_of("n", IMAGES[:1], network)
+    assert network.asked == [0, 0]
 
 
 def test_what_is_remembered_cannot_be_changed(network):

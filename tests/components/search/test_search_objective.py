@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from components.core.errors import ModelError, NotEnoughDataError
 from components.search.objective import better_beyond_error, objective
@@ -69,28 +70,60 @@ def test_strangers_ask_for_more_and_twins_and_the_hopeless_do_not() -> None:
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], 40)
     base = rng.normal(size=80) + labels
-    alone, twins, strangers, hopeless = 0, 0, 0, 0
-    for shift in np.linspace(0, 1.2, 25):
+    near = np.argsort(base)
+    found = {"alone": 0, "twins": 0, "nearly the default": 0, "hopeless": 0, "strangers": 0}
+    for shift in np.linspace(0, 1.2, 13):
         better = base + labels * shift + 0.3 * rng.normal(size=80)
-        others = [rng.normal(size=80) + labels for _ in range(30)]
-        alone += better_beyond_error([better], base, labels, seed=0)[0]
-        twins += better_beyond_error([better] * 31, base, labels, seed=0)[0]
-        strangers += better_beyond_error([better, *others], base, labels, seed=0)[0]
-        hopeless += better_beyond_error([better, *(one - 3 * labels for one in others)], base, labels, seed=0)[0]
-    assert 0 < strangers < twins == hopeless == alone < 25
+        strangers = [rng.normal(size=80) + labels for _ in range(30)]
+        others = {
+            "alone": [],
+            "twins": [better] * 30,
+            "nearly the default": [_worse_by_one(base, near, place) for place in range(30)],
+            "hopeless": [one - 3 * labels for one in strangers],
+            "strangers": strangers,
+        }
+        for name, some in others.items():
+            found[name] += better_beyond_error([better, *some], base, labels, seed=0)[0]
+    strangers_found = found.pop("strangers")
+    assert len(set(found.values())) == 1
+    assert 0 < strangers_found < found["alone"] < 13
 
 
-def test_an_image_and_what_was_drawn_on_it_count_as_one() -> None:
-    """Ten images, each with ten anomalies drawn on it: what a score says of an image it says ten times."""
-    rng = np.random.default_rng(7)
-    labels, groups = np.repeat([0, 1], [10, 100]), np.r_[np.arange(10), np.repeat(np.arange(10), 10)].astype(str)
-    wrong = {"grouped": 0, "apart": 0}
+def _worse_by_one(scores: NDArray[np.float64], rising: NDArray[np.intp], place: int) -> NDArray[np.float64]:
+    """The scores with one anomaly that lies above a normal sample put below it, if there is one at that place."""
+    changed, (low, high) = scores.copy(), rising[place : place + 2]
+    if low < 40 <= high:
+        changed[[low, high]] = scores[[high, low]]
+    return changed
+
+
+@pytest.mark.parametrize(("images", "copies", "block"), [(8, 4, 1), (20, 2, 1), (100, 1, 10)])
+def test_what_belongs_together_counts_as_one(images: int, copies: int, block: int) -> None:
+    """Equal detectors; an image and what was drawn on it share one noise, the images of a block another."""
+    rng = np.random.default_rng(images)
+    image = np.r_[np.arange(images), np.tile(np.arange(images), copies)]
+    labels, groups = np.repeat([0, 1], [images, images * copies]), (image // block).astype(str)
+    replaced = {"together": 0, "by image": 0}
     for search in range(60):
-        images = [rng.normal(size=10)[groups.astype(int)] for _ in range(4)]
-        base, *others = (one * np.where(labels, 2, 1) + labels + 0.1 * rng.normal(size=110) for one in images)
-        wrong["grouped"] += better_beyond_error(others, base, labels, seed=search, groups=groups).any()
-        wrong["apart"] += better_beyond_error(others, base, labels, seed=search).any()
-    assert wrong["grouped"] < wrong["apart"]
+        every = [
+            1.2 * labels
+            + rng.normal(size=(images, 1))[image, 0]
+            + (block > 1) * rng.normal(size=(images, 1))[image // block, 0]
+            + 0.3 * rng.normal(size=len(labels))
+            for _ in range(9)
+        ]
+        for name, together in (("together", groups), ("by image", image.astype(str))):
+            replaced[name] += better_beyond_error(every[1:], every[0], labels, seed=search, groups=together).any()
+    # 1.5 are expected; 5 are a three-sigma excess.
+    assert replaced["together"] <= 5
+    assert block == 1 or replaced["by image"] > 5
+
+
+def test_of_a_single_group_nothing_is_known() -> None:
+    labels = np.repeat([0, 1], [1, 30])
+    base = np.r_[5.5, np.arange(30.0)]
+    assert better_beyond_error([base * np.r_[0, np.ones(30)]], base, labels, seed=0, groups=None).sum() == 0
+    assert better_beyond_error([labels], base, labels, seed=0, groups=np.full(31, "one")).sum() == 0
 
 
 def test_false_replacements_stay_below_the_stated_rate() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from components.core.errors import ModelError
 from components.models import registry
+from components.models.feature_memo import remembered, remembering
 from components.train import fitting, preflight
 
 ROOT = Path(__file__).parents[3]
@@ -80,6 +81,25 @@ def test_a_fit_that_would_not_fit_is_refused_before_it_starts(monkeypatch):
     monkeypatch.setattr(preflight, "free_memory", lambda: 0.2e9)
     with pytest.raises(ModelError, match=r"needs about \d\.\d\d GB of memory, 0\.20 GB are free\. Lower max_patches"):
         fitting.fit("memory-bank", params={}, schema=None, samples=Blank(5_000), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("free", "held", "limit", "kept"),
+    [(2e9, 0, 0.25e9, True), (1.3e9, 0, 0.7e9, False), (0.7e9, 0.5e9, 0.6e9, False), (0.2e9, 0.1e9, 0.3e9, True)],
+)
+def test_what_may_be_remembered_counts_and_is_given_up_where_that_helps(free, held, limit, kept, monkeypatch):
+    monkeypatch.setattr(preflight, "free_memory", lambda: free)
+    detector, samples = registry.create("memory-bank", {}, schema=None), Blank(5_000)
+    assert 0.7e9 < detector.memory_needed(samples) < 1.2e9
+    with remembering(limit):
+        memo = remembered()
+        memo.put("network", b"image", [np.zeros(int(held), np.uint8)])
+        if free + held < 0.7e9:
+            with pytest.raises(ModelError, match=r"0\.30 GB are free"):
+                preflight.require_memory(detector, samples)
+        else:
+            preflight.require_memory(detector, samples)
+        assert (memo.limit > 0, memo.held > 0) == (kept, kept and held > 0)
 
 
 def test_a_control_groups_limit_counts(monkeypatch, tmp_path):

@@ -1,0 +1,87 @@
+"""What a search's trials are fitted and scored on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.core.contracts import Column, DatasetVersion, Modality, TableSchema, now
+from components.core.errors import NotEnoughDataError
+from components.core.lines import LineConfig
+from components.core.seeds import generator
+from components.samples.manifest import manifest_rows
+from components.version.splits import assign_splits
+from flows.data import LineData
+from flows.jobs.searching import divided
+
+WINDOW, STRIDE, ROWS = 20, 5, 3_000
+SCHEMA = TableSchema(
+    features=(Column(name="flow", kind="numeric"),), window=WINDOW, stride=STRIDE, block_rows=10 * WINDOW
+)
+
+
+def read(digest):
+    return np.random.default_rng(int(digest, 16)).integers(0, 255, (8, 8, 3)).astype(np.uint8).tobytes()
+
+
+def line_data(rows, *, schema=None):
+    modality = Modality.TABLE if schema else Modality.IMAGE
+    line = LineConfig.model_validate({"name": "press", "modality": modality, "source": "/data"})
+    manifest, _ = assign_splits(rows, previous=None, line=line, schema=schema)
+    version = DatasetVersion(
+        line="press", number=1, modality=modality, revision="", counts={}, table=schema, created=now(),
+        manifest_sha256="0" * 64,
+    )  # fmt: skip
+    return LineData(line=line, version=version, manifest=manifest, read=read)
+
+
+def named(count, **columns):
+    names = [f"{generator(3, number).integers(2**62):064x}" for number in range(count)]
+    return manifest_rows({"sample": names, "file": names, "path": names, "label": ["normal"] * count, **columns})
+
+
+@pytest.fixture
+def windows():
+    starts = np.arange(0, ROWS - WINDOW, STRIDE)
+    rows = named(len(starts), start=starts, end=starts + WINDOW)
+    rows["path"] = "log.csv"
+    return line_data(rows, schema=SCHEMA)
+
+
+def spans(data, samples):
+    rows = data.manifest.set_index("sample").loc[[name for name in samples.ids if not name.startswith("synthetic:")]]
+    return rows["start"].to_numpy(), rows["end"].to_numpy()
+
+
+def test_lent_images_validate_and_are_not_fitted_on():
+    data = line_data(named(100))
+    parts = divided(data, seed=0)
+    real = [name for name in parts.validation.ids if not name.startswith("synthetic:")]
+    assert len(parts.training) == 45
+    assert len(real) == len(set(real)) == 10 + 15  # a quarter of the 60 training images
+    assert not set(real) & set(parts.training.ids)
+    assert parts.synthetic
+    assert set(parts.groups) == set(real)
+    assert divided(data, seed=0).validation.ids == parts.validation.ids != divided(data, seed=1).validation.ids
+
+
+def test_no_trial_is_fitted_on_a_window_close_to_what_it_is_scored_on(windows):
+    parts = divided(windows, seed=0)
+    (starts, ends), (scored, scored_ends) = spans(windows, parts.training), spans(windows, parts.validation)
+    gaps = np.maximum(scored[:, None] - ends, starts - scored_ends[:, None])
+    assert gaps.min() >= WINDOW
+    assert len(scored) > (windows.manifest["split"] == "validation").sum()
+
+
+def test_windows_of_one_block_and_what_is_drawn_on_them_count_as_one(windows):
+    parts = divided(windows, seed=0)
+    block_of = windows.manifest.set_index("sample")["group"]
+    names = [name.removeprefix("synthetic:").rpartition(":")[0] or name for name in parts.validation.ids]
+    assert parts.groups.tolist() == block_of[names].tolist()
+    assert len(set(parts.groups)) < len(set(names))
+
+
+def test_without_normal_samples_to_validate_on_there_is_no_search():
+    data = line_data(named(100))
+    nothing = pd.DataFrame(data.manifest[data.manifest["split"] != "validation"])
+    with pytest.raises(NotEnoughDataError, match="press/v1 has no normal samples to validate on"):
+        divided(LineData(line=data.line, version=data.version, manifest=nothing, read=read), seed=0)
