@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ..core.errors import ModelError
 from . import efficientnet, vit
-from .inference import Floats, Graph, Network, Node, Precision, has_cuda
+from .inference import Floats, Graph, Network, Node, has_cuda
 from .onnx_graph import OnnxGraph, Value
+from .params.base import Precision
 from .weights import find_weights, read_weights
 
 if TYPE_CHECKING:

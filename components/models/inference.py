@@ -10,12 +10,13 @@ import ctypes
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UnavailableError
+from .params.base import Precision
 
 if TYPE_CHECKING:
     import openvino
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Node = Any
 """An operation's output in a graph; the package has no types for it."""
-
-Precision = Literal["f32", "bf16"]
 
 
 def lacks(precision: Precision) -> str:

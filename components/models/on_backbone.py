@@ -17,12 +17,13 @@ from .backbones import Backbone
 from .bundle import read_bundle, write_bundle
 from .feature_memo import features_of
 from .images import check_image, scaled
-from .inference import Floats, Precision
+from .inference import Floats
 from .parallel import each
 from .params import base
+from .params.base import Precision, Resize
 from .precision import Proof, compared, usable_precision
 from .preflight import network_bytes, reading_bytes
-from .tiling import Frame, Resize, joined
+from .tiling import Frame, joined
 
 IMAGES_AT_ONCE = 8
 _WEIGHTS = "backbone."

@@ -9,7 +9,8 @@ import logging
 from ..core.contracts import Calibration, Record, Scores
 from ..core.errors import UnavailableError
 from ..metrics.verdicts import answers
-from .inference import Precision, has_cuda, lacks
+from .inference import has_cuda, lacks
+from .params.base import Precision
 
 _LOG = logging.getLogger(__name__)
 

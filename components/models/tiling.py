@@ -8,13 +8,11 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from .inference import Floats
-
-Resize = Literal["stretch", "fit"]
+from .params.base import Resize
 
 _MARGIN = 1 / 16
 """Least part of a tile's side that is left to its neighbour, on each side."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import UnavailableError
 from . import efficientnet, vit
-from .inference import Floats, Precision
+from .inference import Floats
+from .params.base import Precision
 
 _IMAGES_AT_ONCE = 16
 

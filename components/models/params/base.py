@@ -5,6 +5,10 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 Precision = Literal["f32", "bf16"]
+"""What a frozen network computes in."""
+
+Resize = Literal["fit", "stretch"]
+"""What is scaled to an image's size: the longer side, keeping the aspect, or both."""
 
 
 class Params(BaseModel):
@@ -26,7 +30,7 @@ FEW = 32
 class ImageParams(Params):
     """Of a detector over a frozen backbone: how images reach it, and what it computes in."""
 
-    resize: Literal["fit", "stretch"] = Field(
+    resize: Resize = Field(
         "stretch",
         description="What is scaled to image_size: the longer side, keeping the aspect (fit), or both (stretch)",
     )

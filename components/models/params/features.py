@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from .base import ImageParams, PatchMemoryParams
+from .base import ImageParams, PatchMemoryParams, Resize
 
 
 class GaussianParams(ImageParams):
@@ -23,7 +23,7 @@ class GaussianParams(ImageParams):
 class DinoMemoryParams(PatchMemoryParams):
     """Of `dino-memory`, whose network learned from images at their own aspect."""
 
-    resize: Literal["fit", "stretch"] = Field(
+    resize: Resize = Field(
         "fit", description="What is scaled to image_size: the longer side, keeping the aspect (fit), or both (stretch)"
     )
 

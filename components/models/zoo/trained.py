@@ -20,9 +20,10 @@ from ...core.errors import ModelError, UnavailableError
 from ...core.ports import Batch, Image, Progress, Samples, batches, silent
 from ...core.seeds import derive_seed
 from ..backbones import Backbone
-from ..inference import Precision, lacks
+from ..inference import lacks
 from ..on_backbone import IMAGES_AT_ONCE, BackboneParams, OnBackbone, in_parts
 from ..parallel import one_thread
+from ..params.base import Precision
 from .reading import chosen_images, flat_refusal, is_flat
 
 Seen = tuple[Tensor, ...]
