@@ -120,7 +120,7 @@ def test_f32_is_f32_and_bf16_is_not_given_where_the_processor_lacks_it(monkeypat
         assert 1e-4 < np.abs(bf16 - f32).max() / np.abs(f32).max() < 0.2
     monkeypatch.setattr(inference, "lacks", lambda precision: "" if precision == "f32" else "This one does not.")
     with pytest.raises(UnavailableError, match="does not"):
-        Backbone.installed(LITE, layers=(3,), precision="bf16").features(pictures(1, 96, 64))
+        Backbone.installed(LITE, layers=(2,), precision="bf16").features(images)  # of other layers: compiled anew
 
 
 @pytest.mark.parametrize("name", [LITE, DINO])
