@@ -73,10 +73,11 @@ def lower_bounds(
     champion: NDArray[np.float64],
     labels: NDArray[np.int8],
     *,
+    level: float,
     seed: int,
     groups: NDArray[np.str_] | None = None,
 ) -> NDArray[np.float64]:
-    """What all `candidates` are better by than the champion, ``(C,)``, but for about 2.5 % of samplings of one or more.
+    """What all `candidates` are better by than the champion, ``(C,)``, at once but for a share `level` of samplings.
 
     Each is the lower end of its own interval, moved away from the difference by the one factor that lets all of them
     lie below at once in that share of the resamples. Candidates that err alike need no more room than one of them,
@@ -94,11 +95,11 @@ def lower_bounds(
     fewest = min(int(((holds & kind) > 0).sum()) for kind in (_ANOMALOUS, _NORMAL))
     if fewest < 2:
         return np.full(len(candidates), -np.inf)
-    low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
+    low, high = np.quantile(drawn, [level, 1 - level], axis=0)
     room, short = values - low, values - drawn
     ratios = np.divide(short, room, out=np.zeros_like(short), where=(room > 0) & (high > 0))
-    together = max(1.0, float(np.quantile(ratios.max(axis=1), 1 - LEVEL / 2)))
-    few = student.ppf(1 - LEVEL / 2, fewest - 1) / norm.ppf(1 - LEVEL / 2) * np.sqrt(fewest / (fewest - 1))
+    together = max(1.0, float(np.quantile(ratios.max(axis=1), 1 - level)))
+    few = student.ppf(1 - level, fewest - 1) / norm.ppf(1 - level) * np.sqrt(fewest / (fewest - 1))
     bounds: NDArray[np.float64] = values - together * few * room
     return bounds
 

@@ -9,6 +9,9 @@ from components.core.errors import ModelError, NotEnoughDataError
 from components.metrics.bootstrap import interval, lower_bounds
 from components.metrics.ranking import auroc
 
+LEVEL = 0.05
+"""Share of searches among equals that may replace the default."""
+
 
 def objective(
     scores: ArrayLike, labels: ArrayLike, *, seed: int, groups: NDArray[np.str_] | None = None
@@ -45,13 +48,13 @@ def better_beyond_error(
     """Which of the `candidates` ``(C,)`` have an AUROC above the default's by more than chance on the same samples.
 
     The best of many is lucky: all are compared at once, see `lower_bounds`, so that a default that is as good as any
-    is replaced in about 2.5 % of searches, however many were tried.
+    is replaced in about `LEVEL` of searches, however many were tried.
     """
     classes = np.asarray(labels, dtype=np.int8)
     if not candidates or len(np.unique(classes)) < 2:
         return np.zeros(len(candidates), np.bool_)
     every = [_checked(scores, classes) for scores in candidates]
-    return lower_bounds(auroc, every, _checked(default, classes), classes, seed=seed, groups=groups) > 0
+    return lower_bounds(auroc, every, _checked(default, classes), classes, seed=seed, level=LEVEL, groups=groups) > 0
 
 
 def _checked(scores: ArrayLike, labels: NDArray[np.int8]) -> NDArray[np.float64]:

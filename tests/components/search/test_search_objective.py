@@ -114,9 +114,9 @@ def test_what_belongs_together_counts_as_one(images: int, copies: int, block: in
         ]
         for name, together in (("together", groups), ("by image", image.astype(str))):
             replaced[name] += better_beyond_error(every[1:], every[0], labels, seed=search, groups=together).any()
-    # 1.5 are expected; 5 are a three-sigma excess.
-    assert replaced["together"] <= 5
-    assert block == 1 or replaced["by image"] > 5
+    # 3 are expected; 8 are a three-sigma excess.
+    assert replaced["together"] <= 8
+    assert block == 1 or replaced["by image"] > 8
 
 
 def test_of_a_single_group_nothing_is_known() -> None:
@@ -135,5 +135,5 @@ def test_false_replacements_stay_below_the_stated_rate() -> None:
         signal = rng.normal(size=60) * 0.5 + labels
         base, *others = (signal + rng.normal(size=60) for _ in range(8))
         replaced += better_beyond_error(others, base, labels, seed=search).any()
-    # 2.5 % are expected to be wrong at most; 6 of 60 are a three-sigma excess.
-    assert replaced <= 6
+    # 3 are expected; 8 are a three-sigma excess.
+    assert replaced <= 8
