@@ -1,6 +1,8 @@
 """Who proposes the next configuration: knowledge and TPE, or a language model with both behind it."""
 
+import itertools
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -39,7 +41,8 @@ class Proposer(Protocol):
 class KnowledgeProposer:
     """Every detector once by its defaults, heuristics that fit the data, then Optuna's TPE.
 
-    The same history gives the same proposal.
+    Heuristics come by turns: the first of each detector, the best by its defaults first, then the second ones. The same
+    history gives the same proposal.
     """
 
     def __init__(self, heuristics: tuple[Heuristic, ...]) -> None:
@@ -61,7 +64,7 @@ class KnowledgeProposer:
     def _prior(self, study: Study, facts: DataFacts) -> Draft | None:
         done = {proposal.proposed_by for proposal in study.proposals()}
         default = study.space.detectors[0]
-        for heuristic in self.fitting(facts)[:PRIORS]:
+        for heuristic in self._by_turns(study, facts)[:PRIORS]:
             detector = heuristic.detector or default
             params = study.space.filled(heuristic.params, detector=detector)
             name = f"knowledge:{heuristic.id}" if detector == default else f"knowledge:{detector}:{heuristic.id}"
@@ -69,6 +72,18 @@ class KnowledgeProposer:
                 continue
             return Draft(params=params, proposed_by=name, why=f"{heuristic.why} ({heuristic.source})")
         return None
+
+    def _by_turns(self, study: Study, facts: DataFacts) -> list[Heuristic]:
+        values = {canonical_json(trial.params): trial.value for trial in study.trials() if trial.value is not None}
+        turns: dict[str, list[Heuristic]] = {name: [] for name in study.space.detectors}
+        for heuristic in self.fitting(facts):
+            turns[heuristic.detector or study.space.detectors[0]].append(heuristic)
+
+        def by_defaults(name: str) -> float:
+            return values.get(canonical_json(study.space.full(study.space.filled({}, detector=name))), -math.inf)
+
+        ranked = [turns[name] for name in sorted(turns, key=by_defaults, reverse=True)]
+        return [one for turn in itertools.zip_longest(*ranked) for one in turn if one is not None]
 
     def by_tpe(self, study: Study) -> Draft | None:
         """TPE's proposal."""

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from agents.proposers import KnowledgeProposer, LanguageModelProposer, make_prop
 from agents.settings import ModelSettings, Price
 from components.core.contracts import SearchOutcome
 from components.core.hashing import sha256_bytes
+from components.search.attempts import Draft
+from components.search.portfolio import Portfolio
 from components.search.study import Study
 
 Opener = Callable[..., Study]
@@ -84,6 +87,37 @@ def test_knowledge_that_fits_goes_before_tpe(url: str, open_study: Opener, facts
     assert drafts[0].why == "few features (Us 2020)"
     assert drafts[1].proposed_by == "knowledge:same"
     assert drafts[2].proposed_by == "tpe"
+
+
+def test_detectors_take_turns_and_the_better_one_by_its_defaults_begins(
+    url: str, open_study: Opener, facts: DataFacts
+) -> None:
+    one = open_study(url)
+    space, owner = one.space, one._owner
+    spaces = tuple(space.model_copy(update={"detector": name}) for name in ("toy", "better", "failing"))
+    heuristics = tuple(
+        Heuristic(id=f"depth-{depth}", detector=name, params={"depth": depth}, why="", source="")
+        for name in ("toy", "better", "failing")
+        for depth in (5, 6)
+    )
+    found = []
+    with closing(Study.open(url, name="t", space=Portfolio(spaces=spaces), seed=0, owner=owner)) as study:
+        study.ask(Draft(params=study.space.defaults(), proposed_by="default", why=""))
+        study.tell(study.claim(0), value=0.5, low=0, high=1, seconds=0)
+        while not found or found[-1].proposed_by != "tpe":
+            draft = KnowledgeProposer(heuristics).propose(study, facts=facts)
+            assert draft is not None
+            found.append(draft)
+            asked = study.ask(draft)
+            if draft.params["detector"] == "failing":
+                study.fail(asked, reason="", seconds=0)
+            else:
+                study.tell(asked, value=0.6 if draft.params["detector"] == "better" else 0.9, low=0, high=1, seconds=0)
+    assert [draft.proposed_by for draft in found[2:-1]] == [
+        "knowledge:better:depth-5",
+        "knowledge:depth-5",
+        "knowledge:failing:depth-5",
+    ]
 
 
 def test_pinned_parameters_are_left_out_of_knowledge(url: str, open_study: Opener, facts: DataFacts) -> None:
