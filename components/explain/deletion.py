@@ -82,7 +82,7 @@ def deletion(
     rng = generator(seed, "deletion")
     filled = [normal.fill(image, region)]
     filled += [normal.fill(image, elsewhere(region, rng=rng)) for _ in range(draws)]
-    scores = [float(detector.score([one]).image[0]) for one in (image, *filled)]
+    scores = detector.score([image, *filled]).image.tolist()
     return Deletion(
         score=scores[0],
         marked=scores[1],
