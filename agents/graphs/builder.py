@@ -43,12 +43,14 @@ class BuilderTask:
         facts: What the proposer may know of the data.
         labels: ``(N,)`` of the validation samples, 1 anomalous; drawn anomalies included, test samples never.
         groups: ``(N,)`` which of them count as one in an interval; None: each counts.
+        lent: Training samples among them; told of with the outcome.
         baselines: Detectors that are tried by their defaults whatever the proposer thinks of them, after trial 0.
     """
 
     facts: DataFacts
     labels: NDArray[np.int8]
     groups: NDArray[np.str_] | None = None
+    lent: int = 0
     baselines: tuple[str, ...] = ()
 
 
@@ -187,6 +189,7 @@ class _Builder:
             stopped_by=state["stopped_by"],
             fallbacks=sum(bool(proposal.fallback) for proposal in proposals),
             synthetic=self._task.facts.synthetic,
+            lent=self._task.lent,
             money=sum(proposal.money for proposal in proposals),
             proposals=proposals,
         )

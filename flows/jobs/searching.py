@@ -64,6 +64,7 @@ def _search(job: RetrainJob) -> SearchOutcome:
                 facts=facts,
                 labels=parts.validation.labels,
                 groups=parts.groups,
+                lent=parts.lent,
                 baselines=registry.baselines(detectors),
             ),
             study=study,
@@ -94,12 +95,14 @@ class Division:
         training: They are fitted on these.
         validation: They are scored on these: held-out and lent normal samples, and real or drawn anomalies.
         groups: ``(N,)`` names of what counts as one among these.
+        lent: How many of these are training samples.
         synthetic: Whether the anomalies are drawn.
     """
 
     training: Samples
     validation: Samples
     groups: NDArray[np.str_]
+    lent: int
     synthetic: bool
 
 
@@ -128,6 +131,7 @@ def divided(data: LineData, *, seed: int) -> Division:
         training=data.samples(train[~apart & ~close]),
         validation=validation,
         groups=np.array([group_of[drawn_on(name)] for name in validation.ids]),
+        lent=int(apart.sum()),
         synthetic=synthetic,
     )
 

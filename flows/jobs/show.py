@@ -49,6 +49,7 @@ def describe(app: Linewright, model: ModelVersion) -> dict[str, Any]:
         "search": {
             "stopped_by": model.search.stopped_by,
             "synthetic": model.search.synthetic,
+            "lent": model.search.lent,
             "trials": len(model.search.trials),
         },
         "explanations": model.explanations,

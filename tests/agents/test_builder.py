@@ -42,7 +42,7 @@ def search(
     ) -> SearchOutcome:
         with open_saver(url) as saver, open_study(url, **study) as opened:
             return run_builder(
-                BuilderTask(facts=facts, labels=labels, baselines=baselines),
+                BuilderTask(facts=facts, labels=labels, lent=3, baselines=baselines),
                 study=opened,
                 evaluate=evaluate,
                 proposer=proposer or KnowledgeProposer(()),
@@ -64,6 +64,7 @@ def test_a_search_tries_the_default_first_and_stops_on_its_budget(any_url: str, 
     assert outcome.trials[0].proposed_by == "default"
     assert {trial.proposed_by for trial in outcome.trials[1:]} == {"tpe"}
     assert outcome.synthetic
+    assert outcome.lent == 3
     assert [proposal.number for proposal in outcome.proposals] == [0, 1, 2, 3, 4]
     best = outcome.trials[0].value
     assert best is not None

@@ -57,7 +57,7 @@ def test_lent_images_validate_and_are_not_fitted_on():
     parts = divided(data, seed=0)
     real = [name for name in parts.validation.ids if not name.startswith("synthetic:")]
     assert len(parts.training) == 45
-    assert len(real) == len(set(real)) == 10 + 15  # a quarter of the 60 training images
+    assert len(real) == len(set(real)) == 10 + parts.lent == 10 + 15  # a quarter of the 60 training images
     assert not set(real) & set(parts.training.ids)
     assert parts.synthetic
     assert set(parts.groups) == set(real)

@@ -42,7 +42,10 @@ class Proposal(Record):
 
 
 class SearchOutcome(Record):
-    """Result of a search. `best` is replaced from trial 0 only by one better beyond its bootstrap error."""
+    """Result of a search. `best` is replaced from trial 0 only by one better beyond its bootstrap error.
+
+    `lent` training samples validated the trials instead of being fitted on; the model that is kept is fitted on them.
+    """
 
     study: str
     best: Trial
@@ -50,5 +53,6 @@ class SearchOutcome(Record):
     stopped_by: str
     fallbacks: int = 0
     synthetic: bool = False
+    lent: int = 0
     money: float = 0.0
     proposals: tuple[Proposal, ...] = ()
