@@ -80,7 +80,7 @@ class KnowledgeProposer:
             turns[heuristic.detector or study.space.detectors[0]].append(heuristic)
 
         def by_defaults(name: str) -> float:
-            return values.get(canonical_json(study.space.full(study.space.filled({}, detector=name))), -math.inf)
+            return values.get(canonical_json(study.defaults_of(name)), -math.inf)
 
         ranked = [turns[name] for name in sorted(turns, key=by_defaults, reverse=True)]
         return [one for turn in itertools.zip_longest(*ranked) for one in turn if one is not None]

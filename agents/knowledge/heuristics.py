@@ -15,8 +15,8 @@ class DataFacts(Record):
     """What an agent may know of a line's data. Counts and sizes alone; nothing of the test split.
 
     Attributes:
-        train_samples: Normal samples that the model that is kept is fitted on, at least; trials may see fewer.
-        train_anomalies: Labelled anomalies among them.
+        train_samples: Normal training samples; trials are fitted on fewer where some are lent to validation.
+        train_anomalies: Labelled anomalies beside them.
         validation_samples: Samples that trials are scored on.
         synthetic: Whether validation's anomalies are drawn by us.
         short_side, long_side: Median size of the images in pixels; None for tables.

@@ -90,11 +90,11 @@ def lower_bounds(
     of the unbiased deviation, with the fewer of the groups that hold anomalous and normal samples. Of a single one
     nothing is known, the bounds are minus infinity. There must be samples of both classes.
     """
-    values, drawn = _differences(metric, candidates, champion, labels, seed=seed, groups=groups)
     _, holds = _units(labels, groups)
     fewest = min(int(((holds & kind) > 0).sum()) for kind in (_ANOMALOUS, _NORMAL))
     if fewest < 2:
         return np.full(len(candidates), -np.inf)
+    values, drawn = _differences(metric, candidates, champion, labels, seed=seed, groups=groups)
     low, high = np.quantile(drawn, [level, 1 - level], axis=0)
     room, short = values - low, values - drawn
     ratios = np.divide(short, room, out=np.zeros_like(short), where=(room > 0) & (high > 0))

@@ -44,7 +44,7 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
     kin: dict[str, list[Trial]] = {}
     for trial in better(others, default):
         kin.setdefault(study.space.detector_of(trial.params), []).append(trial)
-    bases = [_base(trials, study.space.full(study.space.filled({}, detector=name))) for name, trials in kin.items()]
+    bases = [_base(trials, study.defaults_of(name)) for name, trials in kin.items()]
     base = min(bases, key=_rank, default=default)
     return min(better(kin.get(study.space.detector_of(base.params), []), base), key=_rank, default=base)
 

@@ -16,7 +16,7 @@ from components.core.contracts import Label, Modality, Quarantined, Split, Table
 from components.core.contracts import ManifestColumn as Col
 from components.core.lines import LineConfig
 from components.samples.manifest import manifest_rows
-from components.version.blocks import name_blocks, purge
+from components.version.blocks import blocked, name_blocks, purge
 from components.version.duplicates import clusters, near_pairs
 from components.version.shares import ANOMALOUS_IMAGES, ANOMALOUS_TABLES, Shelf, normal_shares
 
@@ -46,9 +46,9 @@ def assign_splits(
     old = previous if previous is not None else manifest_rows({})
     new = rows.sort_values(Col.SAMPLE, ignore_index=True)
     new[Col.ADDED_IN] = number
-    blocked = schema is not None and schema.block_rows > 1 and not line.table.group
-    if blocked and schema is not None:
-        new = name_blocks(new, block_rows=schema.block_rows)
+    in_blocks = blocked(schema, line=line)
+    if in_blocks is not None:
+        new = name_blocks(new, block_rows=in_blocks.block_rows)
     both = pd.concat([old, new], ignore_index=True)
     is_new = np.arange(len(both)) >= len(old)
     units = _units(both, is_new)
@@ -56,8 +56,8 @@ def assign_splits(
     both[Col.SPLIT] = drawer.draw()
     both[Col.SEALED] = both[Col.SPLIT] == str(Split.TEST)
     keep = ~drawer.refused
-    if blocked and schema is not None:
-        keep &= ~purge(both, is_new=is_new, window=schema.window)
+    if in_blocks is not None:
+        keep &= ~purge(both, is_new=is_new, window=in_blocks.window)
     manifest = manifest_rows(_name_clusters(both, is_new, units)[keep].sort_values(Col.SAMPLE))
     manifest.attrs["purged"] = int((~keep & ~drawer.refused).sum())
     return manifest, tuple(sorted(drawer.quarantined, key=lambda item: item.path))

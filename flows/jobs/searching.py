@@ -28,7 +28,7 @@ from components.search.portfolio import load_spaces
 from components.search.study import Study
 from components.search.synthetic import drawn_on, with_synthetic
 from components.train.fitting import fit
-from components.version.blocks import purge
+from components.version.blocks import blocked, purge
 from flows.data import LineData
 from flows.jobs import modelling
 from flows.jobs.retrain import RetrainJob
@@ -120,9 +120,9 @@ def divided(data: LineData, *, seed: int) -> Division:
         )
     apart = lent(data.samples(train).labels, data.groups(train), held_out=held_out, seed=seed)
     close = np.zeros(len(train), np.bool_)
-    if data.schema is not None and data.schema.block_rows > 1 and not data.line.table.group:
+    if in_blocks := blocked(data.schema, line=data.line):
         marked = train.assign(**{ManifestColumn.SPLIT: np.where(apart, Split.VALIDATION, Split.TRAIN)})
-        close = purge(marked, is_new=~apart, window=data.schema.window)
+        close = purge(marked, is_new=~apart, window=in_blocks.window)
     scored = pd.concat([rows, train[apart]], ignore_index=True)
     drawn_with = derive_seed(seed, "synthetic")
     validation, synthetic = with_synthetic(data.samples(scored), seed=drawn_with, schema=data.schema)

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -101,7 +100,7 @@ def test_detectors_take_turns_and_the_better_one_by_its_defaults_begins(
         for depth in (5, 6)
     )
     found = []
-    with closing(Study.open(url, name="t", space=Portfolio(spaces=spaces), seed=0, owner=owner)) as study:
+    with Study.open(url, name="t", space=Portfolio(spaces=spaces), seed=0, owner=owner) as study:
         study.ask(Draft(params=study.space.defaults(), proposed_by="default", why=""))
         study.tell(study.claim(0), value=0.5, low=0, high=1, seconds=0)
         while not found or found[-1].proposed_by != "tpe":

@@ -9,6 +9,7 @@ from components.core.errors import NotEnoughDataError
 from components.core.lines import LineConfig
 from components.core.seeds import generator
 from components.samples.manifest import manifest_rows
+from components.search.synthetic import drawn_on, is_synthetic
 from components.version.splits import assign_splits
 from flows.data import LineData
 from flows.jobs.searching import divided
@@ -48,14 +49,14 @@ def windows():
 
 
 def spans(data, samples):
-    rows = data.manifest.set_index("sample").loc[[name for name in samples.ids if not name.startswith("synthetic:")]]
+    rows = data.manifest.set_index("sample").loc[[name for name in samples.ids if not is_synthetic(name)]]
     return rows["start"].to_numpy(), rows["end"].to_numpy()
 
 
 def test_lent_images_validate_and_are_not_fitted_on():
     data = line_data(named(100))
     parts = divided(data, seed=0)
-    real = [name for name in parts.validation.ids if not name.startswith("synthetic:")]
+    real = [name for name in parts.validation.ids if not is_synthetic(name)]
     assert len(parts.training) == 45
     assert len(real) == len(set(real)) == 10 + parts.lent == 10 + 15  # a quarter of the 60 training images
     assert not set(real) & set(parts.training.ids)
@@ -75,7 +76,7 @@ def test_no_trial_is_fitted_on_a_window_close_to_what_it_is_scored_on(windows):
 def test_windows_of_one_block_and_what_is_drawn_on_them_count_as_one(windows):
     parts = divided(windows, seed=0)
     block_of = windows.manifest.set_index("sample")["group"]
-    names = [name.removeprefix("synthetic:").rpartition(":")[0] or name for name in parts.validation.ids]
+    names = [drawn_on(name) for name in parts.validation.ids]
     assert parts.groups.tolist() == block_of[names].tolist()
     assert len(set(parts.groups)) < len(set(names))
 
