@@ -13,12 +13,13 @@ Departures from the paper, each for tables of a few hundred to some ten thousand
   kept.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from ..core.ports import Progress
+from .descent import descend
 from .params.tables import DeepSADParams
 from .sad_network import Decoder, Networks
 from .sad_trust import Folds
@@ -37,9 +38,6 @@ LEAST_SHARE = 0.05
 LEAST_STEPS, MOST_STEPS = 8, 100
 """Steps of an epoch: small sets get smaller batches, large ones larger ones than `batch_size`."""
 
-PATIENCE = 8
-"""Epochs without a gain on held-out samples before training stops."""
-
 _EPSILON = 1e-6
 
 
@@ -54,13 +52,14 @@ def pretrain(
         total: Tensor = (errors + _EPSILON).sqrt().mean(dim=1).sum()
         return total
 
-    _descend(
+    descend(
         [*members.parameters(), *decoder.parameters()],
         steps=lambda: (loss(batch, _mask(members, len(batch), params)) for batch in _batches(normal, params)),
         judge=lambda: loss(held, None),
         epochs=params.pretrain_epochs,
         total=_steps(len(normal), params),
-        params=params,
+        learning_rate=params.learning_rate,
+        weight_decay=params.weight_decay,
         progress=lambda epoch: progress("pre-training", epoch, params.pretrain_epochs),
     )
 
@@ -106,49 +105,17 @@ def train(
             yield loss(batch, anomalous[chosen], folds.learned[:, chosen], mask)
 
     unseen = folds.left_out if folds.left_out.any() else folds.learned
-    _descend(
+    descend(
         [*members.parameters(), centre],
         steps=steps,
         judge=lambda: loss(held, anomalous, unseen, None),
         epochs=params.epochs,
         total=_steps(len(normal), params),
-        params=params,
+        learning_rate=params.learning_rate,
+        weight_decay=params.weight_decay,
         progress=lambda epoch: progress("training", epoch, params.epochs),
     )
     return centre.detach()
-
-
-def _descend(
-    parameters: list[Tensor],
-    *,
-    steps: Callable[[], Iterator[Tensor]],
-    judge: Callable[[], Tensor],
-    epochs: int,
-    total: int,
-    params: DeepSADParams,
-    progress: Callable[[int], None],
-) -> None:
-    """Follow the gradients of what `steps` yields; `parameters` end at the epoch that `judge` liked best."""
-    optimizer = torch.optim.AdamW(parameters, lr=params.learning_rate, weight_decay=params.weight_decay)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, epochs * total))
-    best, kept, since = float("inf"), [one.detach().clone() for one in parameters], 0
-    for epoch in range(epochs):
-        for loss in steps():
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            scheduler.step()
-        progress(epoch + 1)
-        with torch.no_grad():
-            found = float(judge())
-        since += 1
-        if found < best:
-            best, kept, since = found, [one.detach().clone() for one in parameters], 0
-        if since >= PATIENCE:
-            break
-    with torch.no_grad():
-        for one, value in zip(parameters, kept, strict=True):
-            one.copy_(value)
 
 
 def _size(count: int, params: DeepSADParams) -> int:
