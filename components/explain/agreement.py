@@ -10,7 +10,7 @@ from components.core.contracts import Condition
 from components.core.seeds import derive_seed
 from components.explain.exact import ValueFunction, exact_shapley
 from components.explain.games import restricted
-from components.explain.kernel import kernel_shapley
+from components.explain.walks import enumerable, sampled_shapley
 
 EXACT_PLAYERS = 8
 _CHECKED = 5
@@ -30,7 +30,7 @@ class Agreement:
         exact_players: Players in that game.
         additivity_residual: Largest |base + sum of values - score| over the largest |score - base|. The method makes it
             0 whatever the values are worth: it proves nothing.
-        enumerated: Whether every coalition was evaluated, so that two seeds cannot differ.
+        enumerated: Whether every coalition was evaluated: the values are exact, and two seeds cannot differ.
         moved: Whether the score moves at all; where it does not, nothing was measured.
     """
 
@@ -62,28 +62,26 @@ def agreement(
         evaluations: As `values` had.
     """
     count = values.shape[1]
-    enumerated = evaluations >= 2**count - 2
+    enumerated = enumerable(count, evaluations=evaluations)
     again = [
         values[number]
         if enumerated
-        else kernel_shapley(game, count, evaluations=evaluations, seed=derive_seed(seed, "again", number))
+        else sampled_shapley(game, count, evaluations=evaluations, seed=derive_seed(seed, "again", number))
         for number, game in enumerate(games[:_CHECKED])
     ]
     players = min(count, EXACT_PLAYERS)
     share = max(2 * players, evaluations * players // count)
-    exact, kernel = [], []
+    exact, estimated = [], []
     for number, game in enumerate(games[:_EXACT_SAMPLES]):
         kept = np.sort(np.argsort(-np.abs(values[number]), kind="stable")[:players])
         small = restricted(game, kept, count)
         exact.append(exact_shapley(small, players))
-        if enumerated and players == count:
-            kernel.append(values[number])  # it is the game that they are of
-        else:
-            kernel.append(kernel_shapley(small, players, evaluations=share, seed=derive_seed(seed, "small", number)))
+        drawn = derive_seed(seed, "small", number)
+        estimated.append(exact[-1] if enumerated else sampled_shapley(small, players, evaluations=share, seed=drawn))
     largest = float(np.abs(scores - base).max())
     return Agreement(
         seed_disagreement=relative(values[: len(again)], np.stack(again)),
-        exact_disagreement=relative(np.stack(exact), np.stack(kernel)),
+        exact_disagreement=relative(np.stack(exact), np.stack(estimated)),
         exact_players=players,
         additivity_residual=float(np.abs(base + values.sum(axis=1) - scores).max()) / max(largest, 1e-300),
         enumerated=enumerated,
@@ -97,12 +95,13 @@ def conditions(found: Agreement, *, name: str, players: str, limit: float) -> tu
     Unmeasured where the score moves with nothing.
     """
     seeds = f"two seeds disagree by {found.seed_disagreement:.2%} of the values' sum"
-    if found.enumerated:
-        seeds = f"every coalition of {players} was evaluated: two seeds cannot differ"
     exact = (
         f"in a game of {found.exact_players} {players} the values differ from exact Shapley values by "
         f"{found.exact_disagreement:.2%}"
     )
+    if found.enumerated:
+        seeds = f"every coalition of {players} was evaluated: two seeds cannot differ"
+        exact = f"every coalition of {players} was evaluated: they are exact Shapley values"
     return (
         _judged(f"{name}_seeds", found.seed_disagreement, limit=limit, detail=seeds, moved=found.moved),
         _judged(f"{name}_exact", found.exact_disagreement, limit=limit, detail=exact, moved=found.moved),

@@ -6,7 +6,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_PLAYERS = 10
+MOST_PLAYERS = 16
 
 ValueFunction = Callable[[NDArray[np.bool_]], NDArray[np.float64]]
 """``(n, P)`` coalitions, true where the player takes part → ``(n,)`` worths."""
@@ -17,7 +17,7 @@ def exact_shapley(worth: ValueFunction, players: int) -> NDArray[np.float64]:
 
     Args:
         worth: Worth of coalitions.
-        players: P, from 1 to 10.
+        players: P, from 1 to 16.
 
     Raises:
         ValueError: Too many players to enumerate, or none.

@@ -14,7 +14,7 @@ ScoreFunction = Callable[[Windows], NDArray[np.float64]]
 Players = NDArray[np.int64]
 """``(W, D)``: the player, from 0, that each cell of a window belongs to."""
 
-_CELLS = 4_000_000
+_CELLS = 1_000_000
 """Numbers of one batch of mixed windows: bounds memory."""
 
 

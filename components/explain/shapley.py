@@ -10,7 +10,7 @@ from components.core.ports import Windows
 from components.core.seeds import derive_seed, generator
 from components.explain.agreement import Agreement, agreement
 from components.explain.games import ScoreFunction, columns_play, window_game
-from components.explain.kernel import coalitions, kernel_shapley
+from components.explain.walks import coalitions, sampled_shapley
 
 EVALUATIONS = 256
 BACKGROUND = 20
@@ -56,7 +56,7 @@ def explain_table(
     seed: int,
     evaluations: int = EVALUATIONS,
 ) -> TableExplanation:
-    """Kernel SHAP over columns, each whole; see `window_game` for what a coalition is worth.
+    """Shapley values of columns, each whole, by sampled orders; see `window_game` for what a coalition is worth.
 
     Args:
         score: ``(n, W, D)`` → ``(n,)``; higher is more anomalous.
@@ -64,7 +64,7 @@ def explain_table(
         background: ``(B, W, D)`` normal windows, 20 to 50 of them are enough.
         feature_names: D names.
         seed: Of the coalitions drawn.
-        evaluations: Coalitions a sample; raised to four a column.
+        evaluations: Coalitions a sample; raised to twelve a column.
 
     Raises:
         ValueError: Nothing to explain, no background, or names that do not fit.
@@ -77,7 +77,7 @@ def explain_table(
     evaluations = coalitions(columns, wanted=evaluations)
     values = np.stack(
         [
-            kernel_shapley(game, columns, evaluations=evaluations, seed=derive_seed(seed, "shap", number))
+            sampled_shapley(game, columns, evaluations=evaluations, seed=derive_seed(seed, "shap", number))
             for number, game in enumerate(games)
         ]
     )

@@ -18,16 +18,16 @@ from torch import Tensor
 from ..core.contracts import Calibration, Modality, Scores, TableSchema
 from ..core.errors import ModelError
 from ..core.exportable import WholeNetwork
-from ..core.ports import Batch, Progress, Samples, silent
+from ..core.ports import Batch, Progress, Samples, Windows, silent
 from ..core.seeds import derive_seed
 from . import sad_heads, table_heads
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
 from .on_table import occlusion, training_windows
 from .onnx_graph import OnnxGraph
-from .parallel import one_thread
+from .parallel import each, one_thread, processors
 from .params.tables import DeepSADParams
-from .sad_network import ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
+from .sad_network import ROWS, ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
 from .sad_training import draw_masks, pretrain, train
 from .sad_trust import Folds, trusted
 
@@ -159,8 +159,14 @@ class DeepSAD:
         """See `PlainScores`."""
         assert isinstance(batch, np.ndarray)
         encoder, scorer = self._fitted()
-        with torch.inference_mode(), one_thread():
-            scores = scorer.plain(torch.from_numpy(encoder.encode(batch)))
+
+        def scored(part: Windows) -> Tensor:
+            with torch.inference_mode():
+                return scorer.plain(torch.from_numpy(encoder.encode(part)))
+
+        parts = np.array_split(batch, max(1, min(processors(), len(batch) // ROWS)))
+        with one_thread():  # of which new threads learn how many to use, too
+            scores = torch.cat(each(scored, parts))
         return np.asarray(scores.float().double().numpy())
 
     def explain(self, batch: Batch) -> NDArray[np.float32]:

@@ -18,6 +18,9 @@ MOST_COMPONENTS = 512
 KERNEL = 5
 """Rows that a unit of the first convolution sees."""
 
+ROWS = 256
+"""Samples compared with all remembered ones at once: bounds memory, and its pages are not asked for anew each time."""
+
 
 class View(nn.Module):
     """Standardised features ``(N, F)`` seen in three ways, ``(N, 2 F + K)``: plain, squashed by arcsinh, and whitened.
@@ -199,10 +202,13 @@ class Scorer(nn.Module):
 
 def _nearest(inputs: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
     """Mean distance ``(N,)`` of ``(N, U)`` to the nearest of ``(M, U)``."""
-    squares = inputs.square().sum(dim=1)[:, None] + remembered.square().sum(dim=1) - 2 * inputs @ remembered.T
-    found = squares.topk(min(neighbours, len(remembered)), dim=1, largest=False).values
-    distance: Tensor = found.clamp(min=0).sqrt().mean(dim=1)
-    return distance
+    own, others, doubled = inputs.square().sum(dim=1), remembered.square().sum(dim=1), -2 * remembered.T
+    found = []
+    for some, square in zip(inputs.split(ROWS), own.split(ROWS), strict=True):
+        squares = torch.addmm(others, some, doubled)
+        least = squares.topk(min(neighbours, len(remembered)), dim=1, largest=False).values
+        found.append((least + square[:, None]).clamp(min=0).sqrt().mean(dim=1))
+    return torch.cat(found)
 
 
 def _uniform(members: int, inputs: int, outputs: int) -> Tensor:

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import skab, tables
+from benchmarks import shapley, skab, tables
 
 
 def test_a_split_trains_on_no_test_row_and_labels_leave_the_unlabelled():
@@ -55,3 +55,19 @@ def test_skab_from_files_to_one_object(tmp_path, monkeypatch, capsys):
     assert found["ratio"]["knn, level"]["f1"] == pytest.approx(
         found["ours"]["knn, level"]["f1"] / max(one["f1"] for one in found["peer"].values())
     )
+
+
+def test_shapley_values_from_tables_to_one_object(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "wide.npz", X=rng.normal(size=(80, 10)), y=np.arange(80) >= 75)
+    np.savez(tmp_path / "narrow.npz", X=rng.normal(size=(80, 8)), y=np.arange(80) >= 75)  # nothing to sample
+    options = ["--samples", "1", "--seeds", "2", "--evaluations", "120"]
+    monkeypatch.setattr(sys, "argv", ["shapley", "--root", str(tmp_path), *options, "--json"])
+    shapley.main()
+    found = json.loads(capsys.readouterr().out)
+    assert 0 < found["ours"]["error"] < found["peer"]["error"] < 1
+    assert found["ratio"]["error"] == pytest.approx(found["peer"]["error"] / found["ours"]["error"])
+    (tmp_path / "wide.npz").unlink()
+    with pytest.raises(SystemExit):
+        shapley.main()
+    assert "more than 8 columns" in capsys.readouterr().err

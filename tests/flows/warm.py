@@ -40,7 +40,6 @@ LOADED = (
     "prefect.client.orchestration",
     "prefect.flow_engine",
     "prefect.task_engine",
-    "shap",
     "timm",
     "torch",
 )

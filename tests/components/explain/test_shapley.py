@@ -81,7 +81,7 @@ def test_single_column_constant_score_and_missing_values() -> None:
 def test_wide_tables_get_enough_evaluations() -> None:
     windows = np.random.default_rng(0).normal(size=(1, 1, 90))
     found = explain_table(_linear(np.ones(90)), windows, np.zeros((2, 1, 90)), [str(i) for i in range(90)], seed=0)
-    assert found.evaluations == 360
+    assert found.evaluations == 1080
     assert found.values[0] == pytest.approx(windows[0, 0], abs=1e-6)
 
 
