@@ -64,7 +64,7 @@ def explain_table(
         background: ``(B, W, D)`` normal windows, 20 to 50 of them are enough.
         feature_names: D names.
         seed: Of the coalitions drawn.
-        evaluations: Coalitions a sample; raised to twelve a column.
+        evaluations: Coalitions a sample; raised for many columns, see `coalitions`.
 
     Raises:
         ValueError: Nothing to explain, no background, or names that do not fit.

@@ -6,17 +6,23 @@ from numpy.typing import NDArray
 from components.core.seeds import generator
 from components.explain.exact import MOST_PLAYERS, ValueFunction, exact_shapley
 
-LEAST_PER_PLAYER = 12
+ENOUGH_PER_PLAYER = 12
 """Coalitions a player, of six walks each way: with four, two seeds still differed by a ninth over a hundred columns."""
+
+LEAST_PER_PLAYER = 4
+"""Of two walks each way, where `ENOUGH_PER_PLAYER` would be more than `RAISED`."""
+
+RAISED = 2_048
+"""Coalitions up to which there are enough for each player, whatever was declared: beyond, time counts more."""
 
 
 def coalitions(players: int, *, wanted: int) -> int:
-    """How many coalitions to evaluate where `wanted` were declared: at least twelve a player.
+    """How many coalitions to evaluate where `wanted` were declared: twelve a player at least, or four of very many.
 
-    >>> coalitions(90, wanted=256)
-    1080
+    >>> [coalitions(players, wanted=256) for players in (8, 90, 300, 1000)]
+    [256, 1080, 2048, 4000]
     """
-    return max(wanted, LEAST_PER_PLAYER * players)
+    return max(wanted, min(ENOUGH_PER_PLAYER * players, RAISED), LEAST_PER_PLAYER * players)
 
 
 def enumerable(players: int, *, evaluations: int) -> bool:
