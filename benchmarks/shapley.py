@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.tables import Table
-from components.core.contracts import Column, TableSchema
+from benchmarks.tables import Table, load, schema_of
 from components.core.scoring import plain_scores
 from components.explain.agreement import EXACT_PLAYERS, relative
 from components.explain.exact import ValueFunction
@@ -54,10 +53,10 @@ SIDES: dict[str, Estimator] = {"ours": ours, "peer": kernel}
 
 def games(rows: Values, labels: NDArray[np.int8], *, samples: int) -> list[ValueFunction]:
     """Of the rows that a DeepSAD scores highest."""
-    schema = TableSchema(features=tuple(Column(name=f"x{place}", kind="numeric") for place in range(rows.shape[1])))
     normal = np.flatnonzero(labels == 0)
-    fitted, others = normal[: len(normal) // 2], np.setdiff1d(np.arange(len(labels)), normal[: len(normal) // 2])
-    detector = registry.create("deepsad", {}, schema=schema)
+    fitted = normal[: len(normal) // 2]
+    others = np.setdiff1d(np.arange(len(labels)), fitted)
+    detector = registry.create("deepsad", {}, schema=schema_of(rows))
     detector.fit(Table(rows[fitted][:, None, :], np.zeros(len(fitted), np.int8)), seed=0)
     highest = others[np.argsort(-plain_scores(detector, rows[others][:, None, :]), kind="stable")[:samples]]
     background, players = rows[fitted[:BACKGROUND]][:, None, :], columns_play(1, rows.shape[1])
@@ -96,8 +95,7 @@ def main() -> None:
     if not given.json:
         print(f"{'table':<24}{'columns':>8}{'error':>10}{'shap':>10}{'ratio':>8}{'seconds':>10}{'shap':>10}")
     for path in sorted(given.root.glob("*.npz")):
-        with np.load(path, allow_pickle=False) as file:
-            rows, labels = file["X"].astype(np.float64), file["y"].astype(np.int8)
+        rows, labels = load(path, seed=0)
         if rows.shape[1] <= EXACT_PLAYERS:
             continue
         found = compare(

@@ -98,12 +98,14 @@ def split(
     return unlabelled, labelled, np.concatenate(test)
 
 
+def schema_of(rows: Rows) -> TableSchema:
+    """Of rows ``(N, D)``, each column a number."""
+    return TableSchema(features=tuple(Column(name=f"x{place}", kind="numeric") for place in range(rows.shape[1])))
+
+
 def ours(rows: Rows, labels: NDArray[np.int8], *, setting: str, seed: int) -> Found:
     """AUROC, fit and score seconds of DeepSAD for each share of labels."""
-    schema = TableSchema(
-        features=tuple(Column(name=f"x{place}", kind="numeric") for place in range(rows.shape[1])),
-    )
-    found = {}
+    schema, found = schema_of(rows), {}
     for name, share in SHARES.items():
         normal, labelled, test = split(labels, setting=setting, share=share, seed=seed)
         given = np.concatenate([np.zeros(len(normal), np.int8), np.ones(len(labelled), np.int8)])

@@ -63,30 +63,44 @@ def agreement(
     """
     count = values.shape[1]
     enumerated = enumerable(count, evaluations=evaluations)
-    again = [
-        values[number]
-        if enumerated
-        else sampled_shapley(game, count, evaluations=evaluations, seed=derive_seed(seed, "again", number))
-        for number, game in enumerate(games[:_CHECKED])
-    ]
     players = min(count, EXACT_PLAYERS)
-    share = max(2 * players, evaluations * players // count)
-    exact, estimated = [], []
-    for number, game in enumerate(games[:_EXACT_SAMPLES]):
-        kept = np.sort(np.argsort(-np.abs(values[number]), kind="stable")[:players])
-        small = restricted(game, kept, count)
-        exact.append(exact_shapley(small, players))
-        drawn = derive_seed(seed, "small", number)
-        estimated.append(exact[-1] if enumerated else sampled_shapley(small, players, evaluations=share, seed=drawn))
+    between = beside = 0.0
+    if not enumerated:
+        between = _between_seeds(games[:_CHECKED], values, seed=seed, evaluations=evaluations)
+        beside = _beside_exact(games[:_EXACT_SAMPLES], values, players=players, seed=seed, evaluations=evaluations)
     largest = float(np.abs(scores - base).max())
     return Agreement(
-        seed_disagreement=relative(values[: len(again)], np.stack(again)),
-        exact_disagreement=relative(np.stack(exact), np.stack(estimated)),
+        seed_disagreement=between,
+        exact_disagreement=beside,
         exact_players=players,
         additivity_residual=float(np.abs(base + values.sum(axis=1) - scores).max()) / max(largest, 1e-300),
         enumerated=enumerated,
         moved=stirs(values, np.array([base]), scores),
     )
+
+
+def _between_seeds(
+    games: Sequence[ValueFunction], values: NDArray[np.float64], *, seed: int, evaluations: int
+) -> float:
+    again = [
+        sampled_shapley(game, values.shape[1], evaluations=evaluations, seed=derive_seed(seed, "again", number))
+        for number, game in enumerate(games)
+    ]
+    return relative(values[: len(again)], np.stack(again))
+
+
+def _beside_exact(
+    games: Sequence[ValueFunction], values: NDArray[np.float64], *, players: int, seed: int, evaluations: int
+) -> float:
+    count = values.shape[1]
+    share = max(2 * players, evaluations * players // count)
+    exact, estimated = [], []
+    for number, game in enumerate(games):
+        kept = np.sort(np.argsort(-np.abs(values[number]), kind="stable")[:players])
+        small, drawn = restricted(game, kept, count), derive_seed(seed, "small", number)
+        exact.append(exact_shapley(small, players))
+        estimated.append(sampled_shapley(small, players, evaluations=share, seed=drawn))
+    return relative(np.stack(exact), np.stack(estimated))
 
 
 def conditions(found: Agreement, *, name: str, players: str, limit: float) -> tuple[Condition, Condition]:

@@ -202,10 +202,10 @@ class Scorer(nn.Module):
 
 def _nearest(inputs: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
     """Mean distance ``(N,)`` of ``(N, U)`` to the nearest of ``(M, U)``."""
-    own, others, doubled = inputs.square().sum(dim=1), remembered.square().sum(dim=1), -2 * remembered.T
+    own, others = inputs.square().sum(dim=1), remembered.square().sum(dim=1)
     found = []
     for some, square in zip(inputs.split(ROWS), own.split(ROWS), strict=True):
-        squares = torch.addmm(others, some, doubled)
+        squares = torch.addmm(others, some, remembered.T, alpha=-2)
         least = squares.topk(min(neighbours, len(remembered)), dim=1, largest=False).values
         found.append((least + square[:, None]).clamp(min=0).sqrt().mean(dim=1))
     return torch.cat(found)

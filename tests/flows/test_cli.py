@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"dvc", "evidently", "matplotlib", "mlflow", "optuna", "pandas", "prefect", "sklearn", "torch"}
+HEAVY = {"dvc", "evidently", "matplotlib", "mlflow", "optuna", "pandas", "prefect", "shap", "sklearn", "torch"}
 
 RUN = """
 import json, sys
