@@ -1,4 +1,4 @@
-"""Frozen networks through OpenVINO: one image a request, one thread a request, as many requests as processors.
+"""Frozen networks through OpenVINO: one image a request, one thread a request, as many at once as there are processors.
 
 The only importer of OpenVINO among the models. An image never shares a request, so its features are the same bits
 whatever batch it came in; a request never shares threads, so nothing spins beside another busy process. Graphs are
@@ -156,7 +156,9 @@ class Network:
             "ENABLE_CPU_PINNING": False,
         }
         self._by_shape = graph.by_shape
-        self._queue = AsyncInferQueue(_core().compile_model(graph.model(outputs), "CPU", options), count)
+        compiled = _core().compile_model(graph.model(outputs), "CPU", options)
+        # As many again wait, so that no processor is idle until Python has filled the next one.
+        self._queue = AsyncInferQueue(compiled, 2 * count)
 
     def run(self, images: NDArray[np.uint8]) -> list[Floats]:
         """Outputs ``(N, C, h, w)`` of the images ``(N, H, W, 3)``; never from two threads at once, see `Backbone`."""

@@ -21,7 +21,7 @@ Places = NDArray[np.intp]
 
 _PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
 _CUT_FROM = 4096  # patches; below it the product of all is about as fast
-_QUERIES = 4096  # of one search by cells; bounds memory
+_QUERIES = 2048  # of one search by cells; bounds memory, and lets who is done first help with the rest
 
 
 class Bank:
