@@ -56,14 +56,9 @@ def check(
     detail = _shortage(len(reference), len(current), both, least=options.min_samples, level=level)
     if not detail:
         rng = generator(seed, "drift", line, check)
-        if blocks is None:
-            features = _judge(both, level=level, min_effect=options.min_effect, rng=rng)
-        else:
-            ignored = {**reference.ignored, **current.ignored}
-            found = measure(reference, current, blocks=blocks, level=level, rng=rng, ignored=ignored)
-            features = _judge_blocks(found, blocks, min_effect=options.min_effect)
-            both = replace(both, ignored=ignored)
-        features = _worst_first([*_changed_constants(reference.constants, current.constants), *features])
+        features, both = _compared(
+            reference, current, both, blocks, level=level, min_effect=options.min_effect, rng=rng
+        )
         drifted = [feature for feature in features if feature.drifted]
         kind = kind_of(both, drifted, level=level, min_effect=options.min_effect, rng=rng)
         verdict = "drift" if drifted else "no drift"
@@ -88,6 +83,27 @@ def check(
             "detail": "; ".join([detail, *notes]) + ".",
         }
     )
+
+
+def _compared(
+    reference: DriftWindow,
+    current: DriftWindow,
+    both: Pool,
+    blocks: Blocks | None,
+    *,
+    level: float,
+    min_effect: float,
+    rng: np.random.Generator,
+) -> tuple[list[DriftFeature], Pool]:
+    """Every quantity judged, the worst first, and the pool with what turned out not to be measurable."""
+    if blocks is None:
+        judged = _judge(both, level=level, min_effect=min_effect, rng=rng)
+    else:
+        ignored = {**reference.ignored, **current.ignored}  # `measure` adds to it
+        found = measure(reference, current, blocks=blocks, level=level, rng=rng, ignored=ignored)
+        judged = _judge_blocks(found, blocks, min_effect=min_effect)
+        both = replace(both, ignored=ignored)
+    return _worst_first([*_changed_constants(reference.constants, current.constants), *judged]), both
 
 
 def _worst_first(features: list[DriftFeature]) -> list[DriftFeature]:
