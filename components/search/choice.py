@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Params, Trial
+from components.core.contracts import Trial
 from components.core.errors import ModelError
 from components.core.seeds import derive_seed
 from components.search.objective import better_beyond_error
@@ -13,11 +13,12 @@ from components.search.study import Study
 
 
 def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] | None = None) -> Trial:
-    """Trial 0, unless others are better beyond their bootstrap error: then the best of those, the faster of equals.
+    """Trial 0, unless others are better beyond their bootstrap error: then the best of the detectors these are for.
 
-    A detector stands there by its defaults if these are better, else by its best trial, so that what is tried most is
-    not the luckiest; once it is chosen, trials of it that are better than that beyond their error replace it. Where
-    trial 0 failed there is nothing to hold on to, and the best of the others is taken.
+    A detector begins with its defaults if they are better, else with its earliest trial that is. The earliest of its
+    trials that is better than that beyond its error takes its place, as long as there is one: what is known is tried
+    before what is estimated, and of equals the later are more often lucky than good. Of detectors that are equally
+    good the faster one is taken. Where trial 0 failed there is nothing to hold on to: the best of the others is taken.
 
     Args:
         study: With its completed trials' validation scores.
@@ -44,14 +45,13 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
     kin: dict[str, list[Trial]] = {}
     for trial in better(others, default):
         kin.setdefault(study.space.detector_of(trial.params), []).append(trial)
-    bases = [_base(trials, study.defaults_of(name)) for name, trials in kin.items()]
-    base = min(bases, key=_rank, default=default)
-    return min(better(kin.get(study.space.detector_of(base.params), []), base), key=_rank, default=base)
-
-
-def _base(trials: Sequence[Trial], defaults: Params) -> Trial:
-    """Of one detector's trials that of its `defaults`, or the best."""
-    return next((trial for trial in trials if trial.params == defaults), min(trials, key=_rank))
+    standing = []
+    for name, own in kin.items():
+        one = next((trial for trial in (default, *own) if trial.params == study.defaults_of(name)), own[0])
+        while replacing := better(own, one):
+            one = replacing[0]
+        standing.append(one)
+    return min(standing, key=_rank, default=default)
 
 
 def _rank(trial: Trial) -> tuple[float, float]:

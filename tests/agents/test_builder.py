@@ -117,6 +117,20 @@ def test_a_much_better_configuration_replaces_the_default(url: str, search: Runn
     assert outcome.best.number == 3
 
 
+@pytest.mark.parametrize(("gain", "chosen"), [(0.0, 1), (0.4, 3)])
+def test_of_equals_the_earliest_is_chosen(
+    gain: float, chosen: int, url: str, search: Runner, evaluate: Evaluate
+) -> None:
+    def rising(_: dict[str, Any], number: int) -> NDArray[np.float64]:
+        rate = 0.6 + number / 20 + (gain if number > 2 else 0)
+        return evaluate({"rate": rate if number else 0.01}, number) + np.random.default_rng(number).normal(size=80) / 2
+
+    outcome = search(url, evaluate=rising)
+    values = [trial.value or 0 for trial in outcome.trials]
+    assert outcome.best.number == chosen
+    assert max(values) > values[chosen]
+
+
 @pytest.mark.parametrize(("gain", "tuned"), [(0.02, False), (1.5, True)])
 def test_a_better_detector_keeps_its_defaults_unless_others_of_it_are_better_beyond_their_error(
     gain: float, tuned: bool, url: str, search: Runner, space: SearchSpace, evaluate: Evaluate
