@@ -21,6 +21,9 @@ PREFIX = "synthetic:"
 LEAST = 32
 """Synthetic anomalies drawn at least, several on one sample where fewer are held out."""
 
+ON_AN_IMAGE = 2
+"""Defects differ more from each other than disturbed windows do, from a pinhole to a patch, and images are fewer."""
+
 _REFERENCE = 2048
 """Windows read at most to learn the scale of normal values."""
 
@@ -48,12 +51,12 @@ class SyntheticSamples:
         base: Held-out normal samples, at least one.
         seed: Of the retrain.
         schema: Of the table line; None for images.
-        count: Anomalies; 0: as many as `base` has samples, `LEAST` at least.
+        count: Anomalies; 0: as many as `base` has windows or `ON_AN_IMAGE` for each of its images, `LEAST` at least.
     """
 
     def __init__(self, base: Samples, *, seed: int, schema: TableSchema | None = None, count: int = 0) -> None:
         self._base, self._seed, self._schema = base, seed, schema
-        self._count = count or max(len(base), LEAST)
+        self._count = count or max(len(base) * (ON_AN_IMAGE if schema is None else 1), LEAST)
         self._known: Windows | None = None
 
     @property

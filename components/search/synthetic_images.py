@@ -1,10 +1,11 @@
-"""Drawn defects on normal images: pasted cuts and Perlin patches, with masks.
+"""Drawn defects on normal images: pasted cuts, Perlin patches, specks and hairlines, with masks.
 
 Sources: CutPaste (Li et al., CVPR 2021: a cut pasted elsewhere, and thin rotated "scars") and DRAEM (Zavrtanik et
 al., ICCV 2021, "Simulated anomaly generation": a Perlin-noise mask, another texture blended in with some opacity).
 DRAEM takes its textures from an outside set; here another normal sample, mirrored and cut into shuffled tiles,
 serves instead, after MemSeg's structural anomalies (Yang et al. 2023). Sizes and opacities are smaller than in the
-papers, whose defects are drawn to be learned from: these are to be found, some of them barely.
+papers, whose defects are drawn to be learned from: these are to be found, some of them barely. Specks and hairlines are
+ours: the papers' defects are all large enough that a model blind to a pinhole or a thin crack finds every one of them.
 """
 
 from collections.abc import Sequence
@@ -18,8 +19,17 @@ from components.core.seeds import generator
 Mask = NDArray[np.bool_]
 """``(H, W)``, true where the image was changed."""
 
+Drawn = tuple[tuple[slice, slice], NDArray[np.float64]]
+"""A part of an image, and how much of each of its pixels is covered, in [0, 1]."""
+
 _LEAST_CHANGE = 6.0
 """Mean absolute change within a mask, in grey levels of 255, below which nobody could see the defect."""
+
+_CONTRAST = (4.0, 12.0)
+"""Of specks and hairlines, in units of what neighbouring pixels differ by or of `_LEAST_CHANGE`, the greater.
+
+What no detector can see tells none from another: it only adds noise to the objective.
+"""
 
 _ATTEMPTS = 8
 
@@ -36,7 +46,7 @@ def synthetic_images(images: Sequence[Image], *, seed: int) -> list[tuple[Image,
 def draw_defect(image: Image, *, donor: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
     """`image` with one defect made of itself or of `donor`, another normal image, and its mask."""
     for _ in range(_ATTEMPTS):
-        changed, mask = _draw(int(rng.integers(3)), image, donor, rng)
+        changed, mask = _draw(int(rng.integers(4)), image, donor, rng)
         if mask.any() and _change(image, changed, mask) >= _LEAST_CHANGE:
             return changed, mask
     # A blank part has nothing to cut: stain it.
@@ -48,7 +58,12 @@ def draw_defect(image: Image, *, donor: Image, rng: np.random.Generator) -> tupl
 def _draw(kind: int, image: Image, donor: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
     if kind == 0:
         return _cut_paste(image, rng)
-    return _scar(image, donor, rng) if kind == 1 else _perlin_patch(image, donor, rng)
+    if kind == 1:
+        return _scar(image, donor, rng)
+    if kind == 2:
+        return _perlin_patch(image, donor, rng)
+    small = _speck if rng.random() < 0.5 else _hairline
+    return _toned(image, small(image.shape[:2], rng), rng)
 
 
 def _cut_paste(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
@@ -79,6 +94,47 @@ def _perlin_patch(image: Image, donor: Image, rng: np.random.Generator) -> tuple
     """A cloud-shaped patch of shuffled donor texture, opacity 0.3 to 0.8."""
     mask = _perlin_mask(image.shape[:2], rng)
     return _blend(image, _texture(donor, image.shape[:2], rng), mask, opacity=rng.uniform(0.3, 0.8)), mask
+
+
+def _speck(shape: tuple[int, ...], rng: np.random.Generator) -> Drawn:
+    """A spot of 1 to 4 % of the short side, 4 pixels at least, up to twice as long as wide, soft at its edge."""
+    width = max(4.0, _log_uniform(0.01, 0.04, rng) * min(shape))
+    length, turn, centre = width * rng.uniform(1, 2), rng.uniform(0, np.pi), _place(shape, rng)
+    window = _around(centre, reach=int(length), shape=shape)
+    y, x = np.ogrid[window]
+    y, x = y - centre[0], x - centre[1]
+    along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
+    depth = width / 2 * (1 - np.hypot(2 * along / length, 2 * across / width))
+    return window, np.clip(depth + 0.5, 0, 1)
+
+
+def _hairline(shape: tuple[int, ...], rng: np.random.Generator) -> Drawn:
+    """A wandering line of 0.2 to 0.8 % of the short side, a pixel at least; 8 to 40 % of it long."""
+    from scipy.ndimage import distance_transform_edt
+
+    short = min(shape)
+    width, length = max(1.0, _log_uniform(0.002, 0.008, rng) * short), _log_uniform(0.08, 0.4, rng) * short
+    steps = max(8, round(2 * length))  # of half a pixel
+    heading = rng.uniform(0, 2 * np.pi) + rng.normal(0, 2 / np.sqrt(steps), steps).cumsum()
+    start = _place(shape, rng)
+    path = np.array(start)[:, None] + np.stack([np.sin(heading), np.cos(heading)]).cumsum(axis=1) * length / steps
+    window = _around(start, reach=int(length + width) + 1, shape=shape)
+    apart = np.ones(shape, dtype=bool)[window]
+    y, x = (np.rint(place).astype(int) - side.start for place, side in zip(path, window, strict=True))
+    seen = (y >= 0) & (y < len(apart)) & (x >= 0) & (x < apart.shape[1])
+    apart[y[seen], x[seen]] = False
+    return window, np.clip(width / 2 + 0.5 - distance_transform_edt(apart), 0, 1)
+
+
+def _toned(image: Image, drawn: Drawn, rng: np.random.Generator) -> tuple[Image, Mask]:
+    """Darker or lighter where something was drawn, by what stands out from the image's own noise."""
+    window, opacity = drawn
+    noise = float(np.median(np.abs(np.diff(image.astype(np.int16), axis=1)))) if image.shape[1] > 1 else 0.0
+    tone = rng.choice((-1, 1)) * _log_uniform(*_CONTRAST, rng) * max(_LEAST_CHANGE, noise)
+    changed, mask = image.copy(), np.zeros(image.shape[:2], dtype=bool)
+    changed[window] = np.clip(np.rint(image[window] + tone * opacity[..., None]), 0, 255).astype(np.uint8)
+    mask[window] = opacity > 0
+    return changed, mask
 
 
 def perlin(shape: tuple[int, int], *, cells: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -160,6 +216,23 @@ def _jitter(image: Image, rng: np.random.Generator, strength: float) -> Image:
     jittered = (values - values.mean()) * contrast + values.mean() + brightness
     limited: Image = np.clip(np.rint(jittered), 0, 255).astype(np.uint8)
     return limited
+
+
+def _place(shape: tuple[int, ...], rng: np.random.Generator) -> tuple[float, float]:
+    return rng.uniform(0, shape[0] - 1), rng.uniform(0, shape[1] - 1)
+
+
+def _around(centre: tuple[float, float], *, reach: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The part of an image up to `reach` pixels from the centre."""
+    rows, columns = (
+        slice(max(0, round(at) - reach), min(size, round(at) + reach + 1))
+        for at, size in zip(centre, shape, strict=True)
+    )
+    return rows, columns
+
+
+def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _side(wanted: float, longest: int) -> int:

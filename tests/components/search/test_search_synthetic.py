@@ -8,6 +8,7 @@ from components.core.contracts import Column, TableSchema
 from components.core.ports import Batch, Image, Samples, Windows
 from components.search.synthetic import (
     LEAST,
+    ON_AN_IMAGE,
     JoinedSamples,
     SyntheticSamples,
     is_synthetic,
@@ -81,6 +82,26 @@ def test_grey_stays_grey() -> None:
     assert all((changed == changed[..., :1]).all() for changed, _ in synthetic_images(parts(8), seed=1))
 
 
+def test_defects_are_of_all_sizes() -> None:
+    shares = np.array([mask.mean() for _, mask in synthetic_images(parts(60, shape=(400, 400)), seed=0)])
+    assert (shares < 0.0015).mean() > 0.1
+    assert (shares > 0.01).mean() > 0.2
+
+
+def test_small_defects_stand_out_from_the_noise_of_their_image() -> None:
+    rng = np.random.default_rng(0)
+    for deviation in (2, 20):
+        grey = np.clip(rng.normal(128, deviation, (40, 200, 200, 1)), 0, 255).astype(np.uint8)
+        images = list(np.repeat(grey, 3, axis=3))
+        small = [
+            np.abs(changed[mask].astype(int) - image[mask]).mean()
+            for image, (changed, mask) in zip(images, synthetic_images(images, seed=0), strict=True)
+            if mask.mean() < 0.002
+        ]
+        assert len(small) > 5
+        assert min(small) > deviation / 2
+
+
 def test_the_same_seed_draws_the_same_and_another_another() -> None:
     first, same, other = (synthetic_images(parts(3), seed=seed) for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(first, same, strict=True))
@@ -137,6 +158,12 @@ def test_samples_are_named_and_do_not_depend_on_their_batch() -> None:
     together, alone = samples.take([0, 3, 4]), samples.take([3])
     assert np.array_equal(together[1], alone[0])
     assert not np.array_equal(together[0], together[1])
+
+
+def test_an_image_gets_several_defects_and_a_window_one_where_there_are_many() -> None:
+    many = LEAST + 1
+    assert len(SyntheticSamples(Held(parts(many, shape=(40, 40))), seed=5)) == many * ON_AN_IMAGE
+    assert len(SyntheticSamples(Held(flow(many)), seed=5, schema=SCHEMA)) == many
 
 
 def test_windows_do_not_depend_on_their_batch() -> None:
