@@ -25,11 +25,8 @@ Drawn = tuple[tuple[slice, slice], NDArray[np.float64]]
 _LEAST_CHANGE = 6.0
 """Mean absolute change within a mask, in grey levels of 255, below which nobody could see the defect."""
 
-_CONTRAST = (4.0, 12.0)
-"""Of specks and hairlines, in units of what neighbouring pixels differ by or of `_LEAST_CHANGE`, the greater.
-
-What no detector can see tells none from another: it only adds noise to the objective.
-"""
+_CONTRAST = (2.0, 10.0)
+"""Of specks and hairlines, in units of what neighbouring pixels differ by or of `_LEAST_CHANGE`, the greater."""
 
 _ATTEMPTS = 8
 
@@ -97,8 +94,8 @@ def _perlin_patch(image: Image, donor: Image, rng: np.random.Generator) -> tuple
 
 
 def _speck(shape: tuple[int, ...], rng: np.random.Generator) -> Drawn:
-    """A spot of 1 to 4 % of the short side, 4 pixels at least, up to twice as long as wide, soft at its edge."""
-    width = max(4.0, _log_uniform(0.01, 0.04, rng) * min(shape))
+    """A spot of 0.6 to 3 % of the short side, 3 pixels at least, up to twice as long as wide, soft at its edge."""
+    width = max(3.0, _log_uniform(0.006, 0.03, rng) * min(shape))
     length, turn, centre = width * rng.uniform(1, 2), rng.uniform(0, np.pi), _place(shape, rng)
     window = _around(centre, reach=int(length), shape=shape)
     y, x = np.ogrid[window]
