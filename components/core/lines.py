@@ -63,7 +63,7 @@ class ExplainOptions(_Section):
     """What Shapley values of a table line cost, and how far they may be off before their check fails."""
 
     evaluations: int = Field(
-        256, ge=16, le=100_000, description="Coalitions of columns a sample; raised to 12 a column"
+        256, ge=16, le=100_000, description="Coalitions of columns a sample; raised for many columns"
     )
     cell_evaluations: int = Field(
         2048,

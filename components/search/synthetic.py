@@ -45,18 +45,18 @@ def drawn_on(sample: str) -> str:
 class SyntheticSamples:
     """Anomalies drawn on the normal samples of `base` when they are read; itself a `Samples`, all labelled 1.
 
+    As many as `base` has windows, or `ON_AN_IMAGE` for each of its images, and `LEAST` at least.
     The n-th anomaly on a sample depends on the seed and on the names of the samples alone, not on what is read with it.
 
     Args:
         base: Held-out normal samples, at least one.
         seed: Of the retrain.
         schema: Of the table line; None for images.
-        count: Anomalies; 0: as many as `base` has windows or `ON_AN_IMAGE` for each of its images, `LEAST` at least.
     """
 
-    def __init__(self, base: Samples, *, seed: int, schema: TableSchema | None = None, count: int = 0) -> None:
+    def __init__(self, base: Samples, *, seed: int, schema: TableSchema | None = None) -> None:
         self._base, self._seed, self._schema = base, seed, schema
-        self._count = count or max(len(base) * (ON_AN_IMAGE if schema is None else 1), LEAST)
+        self._count = max(len(base) * (ON_AN_IMAGE if schema is None else 1), LEAST)
         self._known: Windows | None = None
 
     @property

@@ -5,7 +5,7 @@ al., ICCV 2021, "Simulated anomaly generation": a Perlin-noise mask, another tex
 DRAEM takes its textures from an outside set; here another normal sample, mirrored and cut into shuffled tiles,
 serves instead, after MemSeg's structural anomalies (Yang et al. 2023). Sizes and opacities are smaller than in the
 papers, whose defects are drawn to be learned from: these are to be found, some of them barely. Specks and hairlines are
-ours: the papers' defects are all large enough that a model blind to a pinhole or a thin crack finds every one of them.
+ours: the papers' defects are so large that a model blind to a pinhole or a thin crack may find every one of them.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def _draw(kind: int, image: Image, donor: Image, rng: np.random.Generator) -> tu
 def _cut_paste(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
     """A rectangle of 0.5 to 5 % of the area, sides up to 1:3, colours jittered by up to a tenth, pasted elsewhere."""
     height, width = image.shape[:2]
-    area, ratio = rng.uniform(0.005, 0.05) * height * width, np.exp(rng.uniform(-np.log(3), np.log(3)))
+    area, ratio = rng.uniform(0.005, 0.05) * height * width, _log_uniform(1 / 3, 3, rng)
     h, w = _side(np.sqrt(area * ratio), height), _side(np.sqrt(area / ratio), width)
     cut = _jitter(_crop(image, h, w, rng), rng, 0.1)
     if rng.random() < 0.5:
