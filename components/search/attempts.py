@@ -78,6 +78,11 @@ def is_end_of(trial: FrozenTrial, *, number: int) -> bool:
     return number_of(trial) == number and is_end(trial)
 
 
+def reason_of(trial: FrozenTrial) -> str:
+    """Why a failed configuration could not be evaluated."""
+    return str(trial.user_attrs["failed"]["reason"])
+
+
 def asked_trial(trial: FrozenTrial, *, space: Space) -> AskedTrial:
     """A running attempt as what is to be evaluated."""
     attrs = trial.user_attrs
@@ -103,7 +108,7 @@ def to_record(trial: FrozenTrial, *, space: Space) -> Trial:
         high=end.get("high"),
         seconds=end["seconds"],
         proposed_by=attrs["proposed_by"],
-        why=attrs["why"] if complete else f"{attrs['why']}; failed: {end['reason']}",
+        why=attrs["why"] if complete else f"{attrs['why']}; failed: {reason_of(trial)}",
     )
 
 

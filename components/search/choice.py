@@ -26,13 +26,13 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
         groups: ``(N,)`` which of them count as one; see `better_beyond_error`.
 
     Raises:
-        ModelError: Every trial failed; the message gives the first reason.
+        ModelError: Every trial failed; the message gives the first reason, and what to do about it.
     """
     trials = study.trials()
     complete = [trial for trial in trials if trial.value is not None]
     if not complete:
-        first = trials[0].why if trials else "there was none"
-        raise ModelError(f"Every trial of search {study.name} failed: {first}.", hint="Check the data and parameters.")
+        first = study.reason(trials[0].number).rstrip(".") if trials else "there was none"
+        raise ModelError(f"Every trial of search {study.name} failed: {first}.")
 
     def better(others: Sequence[Trial], one: Trial) -> list[Trial]:
         seed, scores = derive_seed(study.seed, "choice"), [study.scores(trial.number) for trial in others]

@@ -27,6 +27,7 @@ from components.search.attempts import (
     is_end_of,
     note_of,
     number_of,
+    reason_of,
     to_proposal,
     to_record,
 )
@@ -194,6 +195,10 @@ class Study:
         return next(
             (to_record(trial, space=self.space) for trial in self._all() if is_end_of(trial, number=number)), None
         )
+
+    def reason(self, number: int) -> str:
+        """Why the failed trial `number` could not be evaluated."""
+        return reason_of(next(trial for trial in self._all() if is_end_of(trial, number=number)))
 
     def proposals(self) -> tuple[Proposal, ...]:
         """How every configuration came about, by number."""

@@ -115,9 +115,7 @@ def divided(data: LineData, *, seed: int) -> Division:
     rows, train = data.rows(Split.VALIDATION), data.rows(Split.TRAIN)
     held_out = int((rows[ManifestColumn.LABEL] == Label.NORMAL).sum())
     if held_out == 0:
-        raise NotEnoughDataError(
-            f"{data.version.tag} has no normal samples to validate on.", hint="Add normal samples to the source."
-        )
+        raise NotEnoughDataError(f"{data.version.tag} has no normal samples to validate on.", hint=_remedy(data))
     apart = lent(data.samples(train).labels, data.groups(train), held_out=held_out, seed=seed)
     close = np.zeros(len(train), np.bool_)
     if in_blocks := blocked(data.schema, line=data.line):
@@ -134,6 +132,15 @@ def divided(data: LineData, *, seed: int) -> Division:
         lent=int(apart.sum()),
         synthetic=synthetic,
     )
+
+
+def _remedy(data: LineData) -> str:
+    """What brings normal samples: more data, or windows that fit into the runs there are."""
+    window = 1 if data.schema is None else data.schema.window
+    longest = int((data.manifest[ManifestColumn.END] - data.manifest[ManifestColumn.START]).max())
+    if longest < window:
+        return f"The longest run has {longest} rows, a window {window}: give `window` fewer, or add longer runs."
+    return "Add normal samples to the source."
 
 
 def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, parts: Division) -> NDArray[np.float64]:

@@ -187,7 +187,7 @@ def test_a_failed_trial_does_not_end_the_search(url: str, search: Runner, evalua
 
 
 def test_scores_that_are_not_finite_fail_the_trial(url: str, search: Runner) -> None:
-    with pytest.raises(ModelError, match=r"Every trial of search s failed: .*not finite"):
+    with pytest.raises(ModelError, match=r"^Every trial of search s failed: The .* not finite\. Check [^.]*\.\s"):
         search(url, evaluate=lambda *_: np.full(80, np.nan))
 
 

@@ -86,3 +86,10 @@ def test_without_normal_samples_to_validate_on_there_is_no_search():
     nothing = pd.DataFrame(data.manifest[data.manifest["split"] != "validation"])
     with pytest.raises(NotEnoughDataError, match="press/v1 has no normal samples to validate on"):
         divided(LineData(line=data.line, version=data.version, manifest=nothing, read=read), seed=0)
+
+
+def test_a_window_longer_than_every_run_is_named_as_the_reason():
+    one_short = line_data(named(1, start=[0], end=[WINDOW - 1]), schema=SCHEMA)
+    with pytest.raises(NotEnoughDataError) as refused:
+        divided(one_short, seed=0)
+    assert refused.value.hint.startswith(f"The longest run has {WINDOW - 1} rows, a window {WINDOW}:")
