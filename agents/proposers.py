@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -112,7 +113,10 @@ class _Proposed(BaseModel):
 
 
 class LanguageModelProposer:
-    """A language model proposes; whatever is wrong with its answer, TPE proposes instead, and it is counted."""
+    """Every detector once by its defaults, then a language model proposes.
+
+    Whatever is wrong with its answer, the base proposes instead, and it is counted.
+    """
 
     def __init__(self, model: ChatModel, *, base: KnowledgeProposer) -> None:
         self._model, self._base, self._silent = model, base, 0
@@ -121,27 +125,31 @@ class LanguageModelProposer:
         """See `Proposer.propose`."""
         if study.space.is_empty:
             return None
+        if defaults := untried_defaults(study, study.space.detectors[1:]):
+            return defaults
         if self._silent >= PATIENCE_WITH_MODEL:
-            return self._fall_back(study, f"the model gave no answer {self._silent} times and is not asked again")
+            return self._fall_back(
+                study, facts, f"the model gave no answer {self._silent} times and is not asked again"
+            )
         try:
             schema = _answer_schema(study)
             answer = self._model.ask(system=_SYSTEM, user=self._prompt(study, facts), schema=schema)
         except ModelFaultError as error:
             self._silent += 1
-            return self._fall_back(study, str(error))
+            return self._fall_back(study, facts, str(error))
         self._silent = 0
-        return self._judge(study, answer)
+        return self._judge(study, facts, answer)
 
-    def _judge(self, study: Study, answer: Answer) -> Draft | None:
+    def _judge(self, study: Study, facts: DataFacts, answer: Answer) -> Draft | None:
         try:
             proposed = parse_answer(answer.text)
         except ValueError as error:
-            return self._fall_back(study, f"the answer is not what was asked for: {error}", answer=answer)
+            return self._fall_back(study, facts, f"the answer is not what was asked for: {error}", answer=answer)
         if problem := study.space.problem(proposed.params):
-            return self._fall_back(study, problem, answer=answer)
+            return self._fall_back(study, facts, problem, answer=answer)
         params = study.space.validate_params(proposed.params)
         if study.was_tried(params):
-            return self._fall_back(study, "the configuration was tried before", answer=answer)
+            return self._fall_back(study, facts, "the configuration was tried before", answer=answer)
         return Draft(
             params=params,
             proposed_by=self._model.name,
@@ -150,14 +158,12 @@ class LanguageModelProposer:
             money=answer.money,
         )
 
-    def _fall_back(self, study: Study, reason: str, *, answer: Answer | None = None) -> Draft | None:
-        draft = self._base.by_tpe(study)
+    def _fall_back(self, study: Study, facts: DataFacts, reason: str, *, answer: Answer | None = None) -> Draft | None:
+        draft = self._base.propose(study, facts=facts)
         if draft is None:
             return None
-        return Draft(
-            params=draft.params,
-            proposed_by=draft.proposed_by,
-            why=draft.why,
+        return replace(
+            draft,
             answer_sha256=answer.sha256 if answer else "",
             fallback=reason[:300],
             money=answer.money if answer else 0.0,

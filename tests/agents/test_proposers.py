@@ -172,7 +172,7 @@ HOSTILE = {
 def test_bad_answers_cost_nothing_but_are_counted(search: Callable[..., SearchOutcome], text: str) -> None:
     outcome = search(text, limits=_two_trials())
     assert outcome.fallbacks == 1
-    assert outcome.trials[1].proposed_by == "tpe"
+    assert outcome.trials[1].proposed_by == "knowledge:deep"
     assert outcome.trials[1].state == "complete"
     assert 0 < len(outcome.proposals[1].fallback) <= 300
 
@@ -187,14 +187,12 @@ def test_all_bad_answers_give_the_search_without_a_model(
     outcome = search(*(text for text in HOSTILE.values()))
     assert outcome.fallbacks == 4
     assert len(outcome.trials) == 5
-    plain = open_study(f"sqlite:///{tmp_path / 'plain.db'}")
+    plain, alone = open_study(f"sqlite:///{tmp_path / 'plain.db'}"), KnowledgeProposer(HEURISTICS)
     for trial in outcome.trials:
-        params = plain.space.defaults() if plain.next_number == 0 else plain.suggest()
-        assert params == trial.params
-        asked = plain.ask(
-            KnowledgeProposer.by_tpe(KnowledgeProposer(()), plain) if plain.next_number else _default(plain)
-        )
-        plain.tell(asked, value=trial.value or 0, low=0, high=1, seconds=0)
+        draft = alone.propose(plain, facts=facts) if plain.next_number else _default(plain)
+        assert draft is not None
+        assert (draft.params, draft.proposed_by) == (trial.params, trial.proposed_by)
+        plain.tell(plain.ask(draft), value=trial.value or 0, low=0, high=1, seconds=0)
 
 
 def _default(study: Study) -> Any:
@@ -253,6 +251,35 @@ def test_a_model_that_raises_is_given_up(search: Callable[..., SearchOutcome], m
     monkeypatch.setattr(FakeMessagesListChatModel, "_generate", fails)
     outcome = search("", limits=_two_trials())
     assert outcome.proposals[1].fallback == "scripted failed: ConnectionError"
+
+
+def test_detectors_are_tried_by_their_defaults_and_knowledge_is_behind_a_model_that_raises(
+    url: str, open_study: Opener, facts: DataFacts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def fails(*_: object, **__: object) -> None:
+        asked.append(study.next_number)
+        raise ConnectionError
+
+    monkeypatch.setattr(FakeListChatModel, "_generate", fails)
+    one = open_study(url)
+    spaces = tuple(one.space.model_copy(update={"detector": name}) for name in ("toy", "other", "third"))
+    model = ChatModel(ModelSettings(provider="scripted", answers=("",)), model=FakeListChatModel(responses=["x"]))
+    heuristics = tuple(heuristic.model_copy(update={"detector": "other"}) for heuristic in HEURISTICS)
+    proposer = LanguageModelProposer(model, base=KnowledgeProposer(heuristics))
+    with Study.open(url, name="t", space=Portfolio(spaces=spaces), seed=0, owner=one._owner) as study:
+        study.ask(_default(study))
+        study.tell(study.claim(0), value=0.5, low=0, high=1, seconds=0)
+        while study.next_number < 5:
+            draft = proposer.propose(study, facts=facts)
+            assert draft is not None
+            study.tell(study.ask(draft), value=0.5, low=0, high=1, seconds=0)
+        found = study.proposals()[1:]
+    assert [proposal.proposed_by for proposal in found] == ["knowledge", "knowledge", "knowledge:other:deep", "tpe"]
+    assert [proposal.params["detector"] for proposal in found[:2]] == ["other", "third"]
+    assert [bool(proposal.fallback) for proposal in found] == [False, False, True, True]
+    assert asked == [3, 4]
 
 
 def test_the_prompt_holds_schema_facts_knowledge_and_history_alone(
