@@ -102,7 +102,7 @@ def tried(
 def choose(
     found: Mapping[str, Tried], labels: NDArray[np.int8], *, seed: int, groups: NDArray[np.str_] | None = None
 ) -> str:
-    """The first, unless others are better beyond their error: then the best of those, the faster of equals.
+    """The first, unless others are better beyond their error: then the best of those, of equals the first.
 
     Those that drawn anomalies flatter are tried for their figures alone, as a search would leave them out.
     """
@@ -111,7 +111,7 @@ def choose(
     scores = [found[name].scores for name in others]
     beats = better_beyond_error(scores, found[default].scores, labels, seed=seed, groups=groups)
     better = [name for name, beyond in zip(others, beats, strict=True) if beyond]
-    return min(better, key=lambda name: (-found[name].value, found[name].seconds), default=default)
+    return min(better, key=lambda name: -found[name].value, default=default)
 
 
 def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: int) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
     A detector begins with its defaults if they are better, else with its earliest trial that is. The earliest of its
     trials that is better than that beyond its error takes its place, as long as there is one: what is known is tried
     before what is estimated, and of equals the later are more often lucky than good. Of detectors that are equally
-    good the faster one is taken. Where trial 0 failed there is nothing to hold on to: the best of the others is taken.
+    good the one of the earliest trial is taken. Where trial 0 failed there is nothing to hold on to: the best of the
+    others is taken.
 
     Args:
         study: With its completed trials' validation scores.
@@ -54,6 +55,6 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
     return min(standing, key=_rank, default=default)
 
 
-def _rank(trial: Trial) -> tuple[float, float]:
+def _rank(trial: Trial) -> tuple[float, int]:
     assert trial.value is not None
-    return -trial.value, trial.seconds
+    return -trial.value, trial.number
