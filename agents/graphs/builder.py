@@ -112,9 +112,7 @@ class _Builder:
         self._proposer, self._limits, self._on_trial = proposer, limits, on_trial
         self._guard = ToolGuard("builder", limits=limits.tools, used={"evaluate": len(study.trials())})
 
-    def graph(
-        self, saver: BaseCheckpointSaver[Any]
-    ) -> "CompiledStateGraph[BuilderState, None, BuilderState, BuilderState]":
+    def graph(self, saver: BaseCheckpointSaver[Any]) -> _Graph:
         """The compiled graph."""
         graph = StateGraph(BuilderState)
         graph.add_node("propose", lambda _: self.propose())
