@@ -22,7 +22,7 @@ _TIE = 1e-9
 
 
 def check(
-    reference: DriftWindow, current: DriftWindow, *, line: str, options: DriftOptions, check: int, seed: int
+    reference: DriftWindow, current: DriftWindow, *, line: str, options: DriftOptions, number: int, seed: int
 ) -> DriftReport:
     """Compare `current` with `reference`.
 
@@ -39,7 +39,7 @@ def check(
         current: What came since.
         line: Name of the line.
         options: Rate, horizon, smallest effect and fewest samples.
-        check: Number of this check since the champion came, from 1.
+        number: Of this check since the champion came, from 1.
         seed: Of the permutations.
 
     Raises:
@@ -55,7 +55,7 @@ def check(
     kind, verdict = "", "not enough data"
     detail = _shortage(len(reference), len(current), both, least=options.min_samples, level=level)
     if not detail:
-        rng = generator(seed, "drift", line, check)
+        rng = generator(seed, "drift", line, number)
         features, both = _compared(
             reference, current, both, blocks, level=level, min_effect=options.min_effect, rng=rng
         )
@@ -65,7 +65,7 @@ def check(
         detail = words.outcome(features, both, permutations=permutations_for(level), level=level)
         detail += words.caveat(kind, drifted)
     # What could not be measured says nothing where nothing was.
-    notes = words.notes(reference, current, both, options=options, check=check) if features else []
+    notes = words.notes(reference, current, both, options=options, check=number) if features else []
     return DriftReport.model_validate(
         {
             "line": line,
@@ -78,7 +78,7 @@ def check(
             "current_samples": len(current),
             "false_alarm_rate": options.false_alarm_rate,
             "horizon": options.horizon,
-            "check": check,
+            "check": number,
             "features": features,
             "detail": "; ".join([detail, *notes]) + ".",
         }

@@ -56,7 +56,7 @@ def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
     detector = load_model(app, champion)
     reference, current = _windows(app, data, champion, detector)
     number = app.records.drift.checks_since(name, champion.version) + 1
-    found = check(reference, current, line=name, options=line.drift, check=number, seed=line.seed)
+    found = check(reference, current, line=name, options=line.drift, number=number, seed=line.seed)
     html = ""
     if found.verdict == "drift":
         path = app.settings.reports / f"{name}-v{champion.version}-check{number}.html"

@@ -36,7 +36,7 @@ def _normal(rows: int, columns: int, *, seed: int) -> np.ndarray:
 
 
 def _check(old: DriftWindow, new: DriftWindow, *, options: DriftOptions = FAST, number: int = 1) -> DriftReport:
-    return check(old, new, line="press", options=options, check=number, seed=7)
+    return check(old, new, line="press", options=options, number=number, seed=7)
 
 
 def _drifted(report: DriftReport) -> list[str]:
