@@ -110,12 +110,13 @@ def divided(data: LineData, *, seed: int) -> Division:
     """The training split without what is `lent` to validation, and without windows that lie close to that.
 
     Raises:
-        NotEnoughDataError: There are no normal samples to validate on.
+        NotEnoughDataError: There are no normal samples to train on or to validate on.
     """
     rows, train = data.rows(Split.VALIDATION), data.rows(Split.TRAIN)
+    for there, purpose in ((train, "train"), (rows, "validate")):
+        if not (there[ManifestColumn.LABEL] == Label.NORMAL).any():
+            raise NotEnoughDataError(f"{data.version.tag} has no normal samples to {purpose} on.", hint=_remedy(data))
     held_out = int((rows[ManifestColumn.LABEL] == Label.NORMAL).sum())
-    if held_out == 0:
-        raise NotEnoughDataError(f"{data.version.tag} has no normal samples to validate on.", hint=_remedy(data))
     apart = lent(data.samples(train).labels, data.groups(train), held_out=held_out, seed=seed)
     close = np.zeros(len(train), np.bool_)
     if in_blocks := blocked(data.schema, line=data.line):
@@ -136,10 +137,11 @@ def divided(data: LineData, *, seed: int) -> Division:
 
 def _remedy(data: LineData) -> str:
     """What brings normal samples: more data, or windows that fit into the runs there are."""
-    window = 1 if data.schema is None else data.schema.window
-    longest = int((data.manifest[ManifestColumn.END] - data.manifest[ManifestColumn.START]).max())
-    if longest < window:
-        return f"The longest run has {longest} rows, a window {window}: give `window` fewer, or add longer runs."
+    if data.schema is not None and not data.manifest.empty:
+        window = data.schema.window
+        longest = int((data.manifest[ManifestColumn.END] - data.manifest[ManifestColumn.START]).max())
+        if longest < window:
+            return f"The longest run has {longest} rows, a window {window}: give `window` fewer, or add longer runs."
     return "Add normal samples to the source."
 
 

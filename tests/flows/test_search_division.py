@@ -81,15 +81,40 @@ def test_windows_of_one_block_and_what_is_drawn_on_them_count_as_one(windows):
     assert len(set(parts.groups)) < len(set(names))
 
 
-def test_without_normal_samples_to_validate_on_there_is_no_search():
+@pytest.mark.parametrize(
+    ("left", "lacking"),
+    [
+        (["train", "calibration", "test"], "validate"),
+        (["validation", "calibration", "test"], "train"),
+        ([], "train"),
+    ],
+    ids=["no validation", "no training", "nothing"],
+)
+def test_without_normal_samples_there_is_no_search(left, lacking):
     data = line_data(named(100))
-    nothing = pd.DataFrame(data.manifest[data.manifest["split"] != "validation"])
-    with pytest.raises(NotEnoughDataError, match="press/v1 has no normal samples to validate on"):
-        divided(LineData(line=data.line, version=data.version, manifest=nothing, read=read), seed=0)
+    rows = pd.DataFrame(data.manifest[data.manifest["split"].isin(left)])
+    with pytest.raises(NotEnoughDataError, match=f"press/v1 has no normal samples to {lacking} on") as refused:
+        divided(LineData(line=data.line, version=data.version, manifest=rows, read=read), seed=0)
+    assert refused.value.hint == "Add normal samples to the source."
+
+
+def test_anomalous_training_samples_alone_are_none_to_train_on():
+    data = line_data(named(100))
+    rows = data.manifest.assign(label=data.manifest["label"].where(data.manifest["split"] != "train", "anomalous"))
+    with pytest.raises(NotEnoughDataError, match="press/v1 has no normal samples to train on"):
+        divided(LineData(line=data.line, version=data.version, manifest=rows, read=read), seed=0)
 
 
 def test_a_window_longer_than_every_run_is_named_as_the_reason():
     one_short = line_data(named(1, start=[0], end=[WINDOW - 1]), schema=SCHEMA)
     with pytest.raises(NotEnoughDataError) as refused:
         divided(one_short, seed=0)
-    assert refused.value.hint.startswith(f"The longest run has {WINDOW - 1} rows, a window {WINDOW}:")
+    longest = f"The longest run has {WINDOW - 1} rows, a window {WINDOW}:"
+    assert refused.value.hint == f"{longest} give `window` fewer, or add longer runs."
+
+
+def test_without_rows_nothing_is_said_of_windows(windows):
+    empty = LineData(line=windows.line, version=windows.version, manifest=windows.manifest.iloc[:0], read=read)
+    with pytest.raises(NotEnoughDataError) as refused:
+        divided(empty, seed=0)
+    assert refused.value.hint == "Add normal samples to the source."
