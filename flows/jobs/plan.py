@@ -14,7 +14,9 @@ from flows.wiring import Linewright
 ROOT = Path(__file__).parents[2]
 CODE = ("agents", "components/core", "components/metrics", "components/models", "components/samples",
         "components/search", "components/train", "components/evaluate", "components/explain")  # fmt: skip
-FLOWS = ("flows/jobs/modelling.py", "flows/jobs/searching.py")
+MODULES = ("components/approve/gate.py", "components/approve/rules.py", "components/version/blocks.py",
+           "flows/data.py", "flows/jobs/explaining.py", "flows/jobs/modelling.py", "flows/jobs/searching.py",
+           "flows/jobs/stages.py")  # fmt: skip
 """Folders and modules whose code decides what a retrain produces."""
 
 IRRELEVANT = {"schedule", "drift", "source", "budget", "seed"}
@@ -52,7 +54,7 @@ def code_digest() -> str:
         for path, digest in folder_hashes(ROOT / folder).items()
         if path.endswith((".py", ".yaml"))
     }
-    return sha256_json({**hashes, **{path: sha256_file(ROOT / path) for path in FLOWS}})
+    return sha256_json({**hashes, **{path: sha256_file(ROOT / path) for path in MODULES}})
 
 
 def plan_retrain(
