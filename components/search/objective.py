@@ -10,7 +10,7 @@ from components.metrics.bootstrap import interval, lower_bounds
 from components.metrics.ranking import auroc
 
 LEVEL = 0.05
-"""Share of searches among equals that may replace the default."""
+"""Share of searches among equals that may replace the default: at most about so many."""
 
 
 def objective(
@@ -48,7 +48,7 @@ def better_beyond_error(
     """Which of the `candidates` ``(C,)`` have an AUROC above the default's by more than chance on the same samples.
 
     The best of many is lucky: all are compared at once, see `lower_bounds`, so that a default that is as good as any
-    is replaced in about `LEVEL` of searches, however many were tried.
+    is replaced in at most about `LEVEL` of searches, however many were tried.
     """
     classes = np.asarray(labels, dtype=np.int8)
     if not candidates or len(np.unique(classes)) < 2:
