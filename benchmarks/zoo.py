@@ -70,7 +70,7 @@ def read(root: Path, *, share: float, seed: int) -> Data:
     order = generator(seed, "benchmark").permutation(len(good))
     first = max(1, min(len(good) - 1, round(share * len(good))))
     train, held = (Files([good[index] for index in sorted(part)]) for part in (order[:first], order[first:]))
-    validation, _ = with_synthetic(held, seed=derive_seed(seed, "synthetic"))
+    validation, _ = with_synthetic(held, groups=np.array(held.ids), seed=derive_seed(seed, "synthetic"))
     return Data(train, validation, Files(sorted(path for path in (root / "test").glob("*/*") if path.is_file())))
 
 

@@ -18,7 +18,7 @@ class DataFacts(Record):
         train_samples: Normal training samples; trials are fitted on fewer where some are lent to validation.
         train_anomalies: Labelled anomalies beside them.
         validation_samples: Samples that trials are scored on.
-        synthetic: Whether validation's anomalies are drawn by us.
+        synthetic: Whether drawn anomalies are among those of validation.
         short_side, long_side: Median size of the images in pixels; None for tables.
         aspect: Median of the images' longer side by their shorter one; None for tables.
         grey: Whether the images have no colour; None for tables.

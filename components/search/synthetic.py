@@ -1,4 +1,4 @@
-"""Anomalies for validation where no real ones are known: drawn on held-out normal samples, synthetic for life.
+"""Anomalies for validation where real ones are few or none: drawn on held-out normal samples, synthetic for life.
 
 They serve the search's objective alone, never calibration and never the test split: their names begin with
 `synthetic:`, and `is_synthetic` tells them anywhere.
@@ -17,6 +17,9 @@ from components.search.synthetic_images import draw_defect
 from components.search.synthetic_tables import disturb
 
 PREFIX = "synthetic:"
+
+ENOUGH = 8
+"""Groups of real anomalies that validate alone: of fewer, chance is so wide that hardly any gain lies beyond it."""
 
 LEAST = 32
 """Synthetic anomalies drawn at least, several on one sample where fewer are held out."""
@@ -45,25 +48,26 @@ def drawn_on(sample: str) -> str:
 class SyntheticSamples:
     """Anomalies drawn on the normal samples of `base` when they are read; itself a `Samples`, all labelled 1.
 
-    As many as `base` has windows, or `ON_AN_IMAGE` for each of its images, and `LEAST` at least.
+    As many as there are normal windows, or `ON_AN_IMAGE` for each normal image, and `LEAST` at least.
     The n-th anomaly on a sample depends on the seed and on the names of the samples alone, not on what is read with it.
 
     Args:
-        base: Held-out normal samples, at least one.
+        base: Held-out samples, at least one of them normal; nothing is drawn on the others.
         seed: Of the retrain.
         schema: Of the table line; None for images.
     """
 
     def __init__(self, base: Samples, *, seed: int, schema: TableSchema | None = None) -> None:
         self._base, self._seed, self._schema = base, seed, schema
-        self._count = max(len(base) * (ON_AN_IMAGE if schema is None else 1), LEAST)
+        self._normal: list[int] = np.flatnonzero(base.labels == 0).tolist()
+        self._count = max(len(self._normal) * (ON_AN_IMAGE if schema is None else 1), LEAST)
         self._known: Windows | None = None
 
     @property
     def ids(self) -> list[str]:
         """`synthetic:<sample>:<n>`."""
-        ids = self._base.ids
-        return [f"{PREFIX}{ids[index % len(ids)]}:{index // len(ids)}" for index in range(self._count)]
+        ids, size = self._base.ids, len(self._normal)
+        return [f"{PREFIX}{ids[self._normal[index % size]]}:{index // size}" for index in range(self._count)]
 
     @property
     def labels(self) -> NDArray[np.int8]:
@@ -75,25 +79,28 @@ class SyntheticSamples:
 
     def take(self, indices: Sequence[int]) -> Batch:
         """See `Samples.take`."""
-        names, size = self.ids, len(self._base)
+        names, size = self.ids, len(self._normal)
         generators = [generator(self._seed, names[index]) for index in indices]
-        drawn_on = self._base.take([index % size for index in indices])
+        drawn_on = self._take(indices)
         if self._schema is not None:
             windows, schema = cast("Windows", drawn_on), self._schema
             pairs = zip(windows, generators, strict=True)
             return np.stack([disturb(w, reference=self._reference(), schema=schema, rng=rng) for w, rng in pairs])
         # The next sample but a random number serves as donor of texture.
-        donors = self._base.take([(index + int(rng.integers(size))) % size for index, rng in self._with(indices)])
+        donors = self._take([index + int(rng.integers(size)) for index, rng in self._with(indices)])
         triples = zip(cast("Sequence[Image]", drawn_on), cast("Sequence[Image]", donors), generators, strict=True)
         return [draw_defect(image, donor=donor, rng=rng)[0] for image, donor, rng in triples]
+
+    def _take(self, indices: Sequence[int]) -> Batch:
+        return self._base.take([self._normal[index % len(self._normal)] for index in indices])
 
     def _with(self, indices: Sequence[int]) -> list[tuple[int, np.random.Generator]]:
         return [(index, generator(self._seed, self.ids[index], "donor")) for index in indices]
 
     def _reference(self) -> Windows:
         if self._known is None:
-            stride = -(-len(self._base) // _REFERENCE)
-            self._known = cast("Windows", self._base.take(range(0, len(self._base), stride)))
+            stride = -(-len(self._normal) // _REFERENCE)
+            self._known = cast("Windows", self._take(range(0, len(self._normal), stride)))
         return self._known
 
 
@@ -136,11 +143,26 @@ class JoinedSamples:
         return [joined[place] for place in order]
 
 
-def with_synthetic(samples: Samples, *, seed: int, schema: TableSchema | None = None) -> tuple[Samples, bool]:
-    """Validation samples with anomalies: `samples` if some are anomalous, else with synthetic ones; and whether so.
+def are_few(groups: NDArray[np.str_]) -> bool:
+    """Whether drawn anomalies join the real ones, which are of these `groups` ``(N,)``: fewer than `ENOUGH`.
 
-    Real anomalies that experts or a labels file put into validation are never mixed with drawn ones.
+    >>> are_few(np.array(["a"] * 20)), are_few(np.array(list("abcdefgh")))
+    (True, False)
     """
-    if (samples.labels == 1).any():
+    return len(np.unique(groups)) < ENOUGH
+
+
+def with_synthetic(
+    samples: Samples, *, groups: NDArray[np.str_], seed: int, schema: TableSchema | None = None
+) -> tuple[Samples, bool]:
+    """`samples` of validation, with drawn anomalies beside them where the real ones `are_few`; and whether so.
+
+    Args:
+        samples: Held-out ones, at least one of them normal.
+        groups: ``(N,)`` names of what counts as one among these.
+        seed: Of the retrain.
+        schema: Of the table line; None for images.
+    """
+    if not are_few(groups[samples.labels == 1]):
         return samples, False
     return JoinedSamples(samples, SyntheticSamples(samples, seed=seed, schema=schema)), True

@@ -26,7 +26,7 @@ from components.search.lease import Owner
 from components.search.lending import lent
 from components.search.portfolio import load_spaces
 from components.search.study import Study
-from components.search.synthetic import drawn_on, with_synthetic
+from components.search.synthetic import are_few, drawn_on, with_synthetic
 from components.train.fitting import fit
 from components.version.blocks import blocked, purge
 from flows.data import LineData
@@ -83,7 +83,7 @@ def searched_detectors(job: RetrainJob) -> tuple[str, ...]:
     line = job.line
     pinned = modelling.detector_name(line) if line.params else line.detector
     labels = bool(len(job.data.rows(Split.TRAIN, label=Label.ANOMALOUS)))
-    synthetic = not len(job.data.rows(Split.VALIDATION, label=Label.ANOMALOUS))
+    synthetic = are_few(job.data.groups(job.data.rows(Split.VALIDATION, label=Label.ANOMALOUS)))
     return registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic)
 
 
@@ -93,10 +93,11 @@ class Division:
 
     Attributes:
         training: They are fitted on these.
-        validation: They are scored on these: held-out and lent normal samples, and real or drawn anomalies.
+        validation: They are scored on these: held-out and lent normal samples, real anomalies, and drawn ones where
+            those are few.
         groups: ``(N,)`` names of what counts as one among these.
         lent: How many of these are training samples.
-        synthetic: Whether the anomalies are drawn.
+        synthetic: Whether drawn anomalies are among these.
     """
 
     training: Samples
@@ -123,9 +124,9 @@ def divided(data: LineData, *, seed: int) -> Division:
         marked = train.assign(**{ManifestColumn.SPLIT: np.where(apart, Split.VALIDATION, Split.TRAIN)})
         close = purge(marked, is_new=~apart, window=in_blocks.window)
     scored = pd.concat([rows, train[apart]], ignore_index=True)
-    drawn_with = derive_seed(seed, "synthetic")
-    validation, synthetic = with_synthetic(data.samples(scored), seed=drawn_with, schema=data.schema)
-    group_of = dict(zip(scored[ManifestColumn.SAMPLE].astype(str), data.groups(scored), strict=True))
+    groups, drawn_with = data.groups(scored), derive_seed(seed, "synthetic")
+    validation, synthetic = with_synthetic(data.samples(scored), groups=groups, seed=drawn_with, schema=data.schema)
+    group_of = dict(zip(scored[ManifestColumn.SAMPLE].astype(str), groups, strict=True))
     return Division(
         training=data.samples(train[~apart & ~close]),
         validation=validation,

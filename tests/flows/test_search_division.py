@@ -1,5 +1,7 @@
 """What a search's trials are fitted and scored on."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,11 +10,12 @@ from components.core.contracts import Column, DatasetVersion, Modality, TableSch
 from components.core.errors import NotEnoughDataError
 from components.core.lines import LineConfig
 from components.core.seeds import generator
+from components.models import registry
 from components.samples.manifest import manifest_rows
-from components.search.synthetic import drawn_on, is_synthetic
+from components.search.synthetic import ENOUGH, drawn_on, is_synthetic
 from components.version.splits import assign_splits
 from flows.data import LineData
-from flows.jobs.searching import divided
+from flows.jobs.searching import divided, searched_detectors
 
 WINDOW, STRIDE, ROWS = 20, 5, 3_000
 SCHEMA = TableSchema(
@@ -111,6 +114,23 @@ def test_a_window_longer_than_every_run_is_named_as_the_reason():
         divided(one_short, seed=0)
     longest = f"The longest run has {WINDOW - 1} rows, a window {WINDOW}:"
     assert refused.value.hint == f"{longest} give `window` fewer, or add longer runs."
+
+
+@pytest.mark.parametrize("known", [0, 1, ENOUGH - 1, ENOUGH])
+def test_drawn_anomalies_join_few_real_ones_and_what_they_flatter_is_left_out_then(known, monkeypatch):
+    data = line_data(named(100))
+    held = np.flatnonzero(data.manifest["split"] == "validation")
+    data.manifest.loc[held[:known], "label"] = "anomalous"
+    parts = divided(data, seed=0)
+    drawn = [name for name in parts.validation.ids if is_synthetic(name)]
+    anomalous = set(data.manifest["sample"].iloc[held[:known]])
+    assert parts.synthetic == bool(drawn) == (known < ENOUGH)
+    assert parts.validation.labels.sum() == known + len(drawn)
+    assert not anomalous & {drawn_on(name) for name in drawn}
+    told = []
+    monkeypatch.setattr(registry, "portfolio", lambda *_, synthetic, **__: told.append(synthetic) or ())
+    searched_detectors(SimpleNamespace(line=data.line, data=data))
+    assert told == [parts.synthetic]
 
 
 def test_without_rows_nothing_is_said_of_windows(windows):

@@ -44,6 +44,7 @@ class Proposal(Record):
 class SearchOutcome(Record):
     """Result of a search. `best` is replaced from trial 0 only by one better beyond its bootstrap error.
 
+    `synthetic`: whether drawn anomalies were among those of validation.
     `lent` training samples validated the trials instead of being fitted on; the model that is kept is fitted on them.
     """
 

@@ -6,11 +6,14 @@ from numpy.typing import NDArray
 
 from components.core.contracts import Column, TableSchema
 from components.core.ports import Batch, Image, Samples, Windows
+from components.search.objective import better_beyond_error
 from components.search.synthetic import (
+    ENOUGH,
     LEAST,
     ON_AN_IMAGE,
     JoinedSamples,
     SyntheticSamples,
+    drawn_on,
     is_synthetic,
     with_synthetic,
 )
@@ -189,13 +192,61 @@ def test_joined_samples_keep_the_order_asked_for(data: list[Image] | Windows) ->
             assert np.array_equal(found, data[index] if index < 4 else data[7 - index])
 
 
-def test_real_anomalies_are_used_alone_where_there_are_some() -> None:
-    known = Held(flow(4), labels=[0, 0, 1, 0])
-    assert with_synthetic(known, seed=0, schema=SCHEMA) == (known, False)
-    joined, synthetic = with_synthetic(Held(flow(4)), seed=0, schema=SCHEMA)
-    assert synthetic
-    assert joined.labels.sum() == LEAST
-    assert len(joined) == 4 + LEAST
+def test_drawn_anomalies_join_real_ones_that_are_few() -> None:
+    labels = [0, 1, 0, 0]
+    for known in (Held(flow(4), labels=labels), Held(parts(4), labels=labels)):
+        schema = SCHEMA if isinstance(known.data, np.ndarray) else None
+        joined, synthetic = with_synthetic(known, groups=np.array(known.ids), seed=0, schema=schema)
+        assert synthetic
+        assert list(joined.ids[:4]) == known.ids
+        assert joined.labels.tolist() == labels + [1] * LEAST
+        assert {drawn_on(name) for name in joined.ids[4:]} == {"sha0", "sha2", "sha3"}
+    alone, _ = with_synthetic(Held(flow(4)[[0, 2, 3]]), groups=np.array(list("abc")), seed=0, schema=SCHEMA)
+    assert len(alone) == 3 + LEAST
+
+
+def test_what_is_drawn_on_a_sample_comes_from_normal_samples_alone() -> None:
+    """The others could be anything: what is drawn stays the same."""
+    names = list("abcd")
+    for data in (flow(4), parts(4)):
+        schema = SCHEMA if isinstance(data, np.ndarray) else None
+        drawn = []
+        for other in (data[0], data[0] * 0):
+            held = Held(np.stack([*data[:3], other]), labels=[0, 0, 0, 1])
+            joined, _ = with_synthetic(held, groups=np.array(names), seed=0, schema=schema)
+            drawn.append(joined.take(range(4, 20)))
+        assert all(np.array_equal(*pair) for pair in zip(*drawn, strict=True))
+
+
+@pytest.mark.parametrize(("groups", "few"), [(ENOUGH, False), (ENOUGH - 1, True)])
+def test_real_anomalies_are_counted_by_groups(groups: int, few: bool) -> None:
+    known = Held(flow(4 * ENOUGH), labels=[1] * 2 * ENOUGH + [0] * 2 * ENOUGH)
+    names = np.array([str(number % groups) for number in range(2 * ENOUGH)] + known.ids[2 * ENOUGH :])
+    found, synthetic = with_synthetic(known, groups=names, seed=0, schema=SCHEMA)
+    assert synthetic == few
+    assert (found is known) == (not few)
+
+
+def test_a_plainly_better_candidate_is_found_though_three_real_anomalies_alone_hardly_tell() -> None:
+    known = Held(flow(43, rows=1), labels=[0] * 40 + [1] * 3)
+    joined, _ = with_synthetic(known, groups=np.array(known.ids), seed=0, schema=SCHEMA)
+    groups = np.array([drawn_on(name) for name in joined.ids])
+    found = {"real": 0, "joined": 0}
+    for search in range(20):
+        rng = np.random.default_rng(search)
+        noise = rng.normal(size=(9, len(joined)))
+        default, better, *others = (noise[0] + noise[1:]) / 2 + joined.labels * np.r_[1, 2.5, np.ones(6)][:, None]
+        for name, some in (("real", slice(43)), ("joined", slice(None))):
+            beyond = better_beyond_error(
+                [one[some] for one in (better, *others)],
+                default[some],
+                joined.labels[some],
+                seed=search,
+                groups=groups[some],
+            )
+            found[name] += beyond[0]
+    assert found["real"] <= 2
+    assert found["joined"] >= 18
 
 
 def test_drawn_anomalies_are_not_all_easy_and_not_all_hidden() -> None:
