@@ -114,17 +114,13 @@ class OnBackbone(ABC, Generic[P]):
 
     def save(self, directory: Path) -> None:
         """See `components.models.bundle`; the backbone's weights go with it, so that the folder needs nothing else."""
-        tensors = {_WEIGHTS + name: tensor for name, tensor in self._backbone.tensors().items()}
+        tensors = self.tensors()
         write_bundle(
             directory,
             name=self.name,
             params=self._params.model_dump(),
-            state={
-                "backbone_sha256": self._backbone.digest,
-                "facts": self.facts,
-                "f32": None if self._proof is None else self._proof.model_dump(),
-            },
-            tensors={**tensors, **self._learned()},
+            state=self.state(),
+            tensors=tensors,
             calibration=self.calibration,
         )
 
@@ -132,26 +128,54 @@ class OnBackbone(ABC, Generic[P]):
     def load(cls, directory: Path) -> Self:
         """See `components.core.ports.Detector`."""
         found = read_bundle(directory)
-        weights = {n.removeprefix(_WEIGHTS): t for n, t in found.tensors.items() if n.startswith(_WEIGHTS)}
-        learned = {name: t for name, t in found.tensors.items() if not name.startswith(_WEIGHTS)}
-        state = found.header.state
+        header = found.header
+        detector = cls.restored(header.params, state=header.state, tensors=found.tensors, where=str(directory))
+        detector.calibration = header.calibration
+        return detector
+
+    def state(self) -> dict[str, Any]:
+        """What is saved of it beside its parameters and `tensors`."""
+        return {
+            "backbone_sha256": self._backbone.digest,
+            "facts": self.facts,
+            "f32": None if self._proof is None else self._proof.model_dump(),
+        }
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The backbone's weights, and what was learned.
+
+        Raises:
+            ModelError: It is not fitted.
+        """
+        return {**{_WEIGHTS + name: tensor for name, tensor in self._backbone.tensors().items()}, **self._learned()}
+
+    @classmethod
+    def restored(
+        cls, params: Params, *, state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], where: str
+    ) -> Self:
+        """The detector that had these parameters, `state` and `tensors`; `where` they lie is named in errors.
+
+        Raises:
+            ModelError: They are not a whole detector's, or do not fit each other.
+        """
+        weights = {n.removeprefix(_WEIGHTS): t for n, t in tensors.items() if n.startswith(_WEIGHTS)}
+        learned = {name: t for name, t in tensors.items() if not name.startswith(_WEIGHTS)}
         try:
-            params = cast(P, cls.parameters.model_validate({**cls._before, **found.header.params}))
+            checked = cast(P, cls.parameters.model_validate({**cls._before, **params}))
             proof = Proof.model_validate(state["f32"]) if state.get("f32") else None
             backbone = Backbone(
                 cls.backbone_name,
                 weights,
-                layers=cls._layers(params),
+                layers=cls._layers(checked),
                 digest=str(state["backbone_sha256"]),
-                precision=usable_precision(params.precision, proof=proof, noun=cls.noun),
+                precision=usable_precision(checked.precision, proof=proof, noun=cls.noun),
             )
-            detector = cls(params, backbone=backbone)
+            detector = cls(checked, backbone=backbone)
             fits = detector._restore(learned)
         except (KeyError, ValidationError) as error:
-            raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error
+            raise ModelError(f"{where} does not hold a whole {cls.name} model.", hint="Restore it.") from error
         if not fits:
-            raise ModelError(f"{directory} has no {cls.noun} that fits its backbone.", hint="Restore it.")
-        detector.calibration = found.header.calibration
+            raise ModelError(f"{where} has no {cls.noun} that fits its backbone.", hint="Restore it.")
         detector.facts, detector._proof = state.get("facts", {}), proof
         return detector
 

@@ -16,7 +16,7 @@ from ..core.lines import first_problem
 from ..core.ports import Detector, Embedder
 from .bundle import read_header
 from .params.base import Params
-from .params.features import DinoMemoryParams, GaussianParams, ReferenceParams
+from .params.features import DinoMemoryParams, EnsembleParams, GaussianParams, ReferenceParams
 from .params.images import MemoryBankParams
 from .params.tables import BaselineParams, DeepSADParams, IsolationForestParams, LOFParams, NeighbourParams
 from .params.zoo import DinomalyParams, DraemParams, InpFormerParams, PadimParams, StfpmParams, SuperSimpleNetParams
@@ -83,6 +83,15 @@ DETECTORS: Mapping[str, Entry] = {
         minutes=0.7,
         left_out=_LEFT_OUT,
         exportable=True,
+    ),
+    "ensemble": Entry(
+        modality=Modality.IMAGE,
+        module="ensemble",
+        cls="Ensemble",
+        params=EnsembleParams,
+        weights=("efficientnet-lite0", "dino-vits14"),
+        minutes=0.8,
+        left_out=_LEFT_OUT,
     ),
     "reference": Entry(
         modality=Modality.IMAGE,

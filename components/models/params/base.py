@@ -27,6 +27,11 @@ FEW = 32
 """Training images below which `auto` mirrors them; more would take as long as four times as many."""
 
 
+def augmented(augment: Augment, samples: int) -> Augment:
+    """`augment`, or what `auto` is with so many normal training samples."""
+    return augment if augment != "auto" else "flips" if samples < FEW else "none"
+
+
 class ImageParams(Params):
     """Of a detector over a frozen backbone: how images reach it, and what it computes in."""
 
@@ -48,6 +53,4 @@ class PatchMemoryParams(ImageParams):
 
     def settled(self, samples: int) -> Self:
         """See `Params.settled`: whether `auto` mirrors them."""
-        if self.augment != "auto":
-            return self
-        return self.model_copy(update={"augment": "flips" if samples < FEW else "none"})
+        return self.model_copy(update={"augment": augmented(self.augment, samples)})

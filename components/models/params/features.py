@@ -1,10 +1,13 @@
 """Parameters of the detectors on frozen features beside the memory bank."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .base import ImageParams, PatchMemoryParams, Resize
+from .base import Augment, ImageParams, Params, PatchMemoryParams, Resize, augmented
+from .images import Stages
+
+Blocks = Literal["6", "9", "6-9", "3-6-9"]
 
 
 class GaussianParams(ImageParams):
@@ -28,7 +31,7 @@ class DinoMemoryParams(PatchMemoryParams):
     )
 
     image_size: int = Field(392, ge=112, le=1022, multiple_of=14, description="Side of the model's input, pixels")
-    blocks: Literal["6", "9", "6-9", "3-6-9"] = Field("6-9", description="Transformer blocks whose features are joined")
+    blocks: Blocks = Field("6-9", description="Transformer blocks whose features are joined")
     coreset_ratio: float = Field(0.05, gt=0, le=1, description="Share of the training patches that is kept")
     neighbours: int = Field(1, ge=1, le=50, description="Stored patches a patch is compared with; their mean distance")
     top_fraction: float = Field(0.01, gt=0, le=1, description="Share of an image's patches whose mean is its score")
@@ -48,3 +51,23 @@ class ReferenceParams(DinoMemoryParams):
     """Of `reference`."""
 
     weight: float = Field(1.0, ge=0, le=10, description="What being nearer to a labelled anomaly than to normal adds")
+
+
+class EnsembleParams(Params):
+    """Of `ensemble`: what its two members are given; what is not named here they decide by their own defaults."""
+
+    tiles: int = Field(1, ge=1, le=4, description="Of both: overlapping tiles a side, for small defects")
+    augment: Augment = Field(
+        "auto",
+        description="Of both: how training images are also seen, as a memory of patches does",
+    )
+    bank_size: int = Field(320, ge=64, le=1024, multiple_of=32, description="Input of the memory bank, pixels a side")
+    bank_stages: Stages = Field("3-4", description="Backbone stages that the memory bank joins")
+    bank_top: float = Field(0.03, gt=0, le=1, description="Share of patches whose mean is the memory bank's score")
+    dino_size: int = Field(392, ge=112, le=1022, multiple_of=14, description="Input of the DINO memory, pixels a side")
+    dino_blocks: Blocks = Field("6-9", description="Transformer blocks that the DINO memory joins")
+    dino_top: float = Field(0.01, gt=0, le=1, description="Share of patches whose mean is the DINO memory's score")
+
+    def settled(self, samples: int) -> Self:
+        """See `Params.settled`."""
+        return self.model_copy(update={"augment": augmented(self.augment, samples)})

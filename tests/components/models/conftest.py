@@ -23,6 +23,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "memory-bank": {"image_size": 64, "coreset_ratio": 0.1},
     "gaussian": {"image_size": 64},
     "dino-memory": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
+    "ensemble": {"bank_size": 64, "dino_size": 112, "dino_blocks": "6"},
     "reference": {"image_size": 112, "blocks": "6", "coreset_ratio": 0.1},
     "padim": {"image_size": 64, "features": 40},
     "stfpm": {"image_size": 64, "steps": 20},
@@ -38,7 +39,7 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 
 ZOO = ("padim", "stfpm", "supersimplenet", "draem", "dinomaly", "inp-former")
-IMAGES = ("memory-bank", "gaussian", "dino-memory", "reference", *ZOO)
+IMAGES = ("memory-bank", "gaussian", "dino-memory", "ensemble", "reference", *ZOO)
 TABLES = ("deepsad", "ecod", "isolation-forest", "knn", "lof")
 
 

@@ -8,7 +8,7 @@ from components.models import registry
 from components.models.backbones import Backbone
 from components.train import fitting, preflight
 
-MEMORIES = ("memory-bank", "dino-memory", "reference")
+MEMORIES = ("memory-bank", "dino-memory", "reference", "ensemble")
 
 
 @pytest.mark.parametrize("name", [*MEMORIES, "gaussian"])

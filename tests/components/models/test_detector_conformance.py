@@ -21,7 +21,7 @@ from components.metrics.verdicts import verdict_of
 from components.models import registry
 
 ROOT = Path(__file__).parents[3]
-MEMORIES = {"memory-bank", "dino-memory", "reference"}
+MEMORIES = {"memory-bank", "dino-memory", "reference", "ensemble"}
 """Detectors that can tell how uncertain a score is by resampling what they keep."""
 
 ALIKE = ("supersimplenet", "draem", "dinomaly", "inp-former")

@@ -70,8 +70,8 @@ def test_a_search_takes_the_default_first_and_only_what_this_machine_and_these_d
         return registry.portfolio(detector, modality=Modality.IMAGE, labels=labels, synthetic=synthetic)
 
     assert portfolio("gaussian") == ("gaussian",)
-    assert portfolio("") == ("memory-bank", "gaussian", "dino-memory", "reference", "padim")
-    assert portfolio("", labels=False) == ("memory-bank", "gaussian", "dino-memory", "padim")
+    assert portfolio("") == ("memory-bank", "gaussian", "dino-memory", "ensemble", "reference", "padim")
+    assert portfolio("", labels=False) == ("memory-bank", "gaussian", "dino-memory", "ensemble", "padim")
     monkeypatch.setattr(registry, "PRACTICAL_MINUTES", 0.5)
     assert portfolio("") == ("memory-bank", "gaussian", "padim")
     assert {"dino-memory", "dinomaly"} <= set(portfolio(registry.EVERY))

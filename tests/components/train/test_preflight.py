@@ -60,7 +60,7 @@ def test_the_estimate_is_near_the_peak_of_a_process():
     assert 1 / 1.5 < needed / peak < 1.5
 
 
-@pytest.mark.parametrize("name", ["memory-bank", "gaussian", "dino-memory", "reference"])
+@pytest.mark.parametrize("name", ["memory-bank", "gaussian", "dino-memory", "reference", "ensemble"])
 def test_20_000_images_of_256_pixels_fit_in_8_gb_by_default(name):
     assert registry.create(name, {}, schema=None).memory_needed(Blank(20_000)) < 8e9
 
