@@ -10,7 +10,7 @@ from components.core.contracts import Condition
 from components.core.seeds import derive_seed
 from components.explain.exact import ValueFunction, exact_shapley
 from components.explain.games import restricted
-from components.explain.walks import enumerable, sampled_shapley
+from components.explain.walks import enumerable, evaluated, sampled_shapley
 
 EXACT_PLAYERS = 8
 _CHECKED = 5
@@ -26,8 +26,10 @@ class Agreement:
     Attributes:
         seed_disagreement: Sum of absolute differences between two seeds over the sum of absolute values.
         exact_disagreement: The same between estimated and exact values, in a game of at most 8 players (the others stay
-            as they are in the sample), with as many evaluations a player as the explanation itself had.
+            as they are in the sample), with as many evaluations a player as the explanation itself had, but never so
+            many that the estimate were exact itself.
         exact_players: Players in that game.
+        exact_evaluations: Coalitions that its values were estimated with.
         additivity_residual: Largest |base + sum of values - score| over the largest |score - base|. The method makes it
             0 whatever the values are worth: it proves nothing.
         enumerated: Whether every coalition was evaluated: the values are exact, and two seeds cannot differ.
@@ -37,6 +39,7 @@ class Agreement:
     seed_disagreement: float
     exact_disagreement: float
     exact_players: int
+    exact_evaluations: int
     additivity_residual: float
     enumerated: bool
     moved: bool
@@ -64,16 +67,18 @@ def agreement(
     count = values.shape[1]
     enumerated = enumerable(count, evaluations=evaluations)
     players = min(count, EXACT_PLAYERS)
+    # Of a game so small most shares would enumerate every coalition, and exact values agree with themselves.
+    share = min(max(2 * players, evaluations * players // count), 2**players - 3)
     between = beside = 0.0
     if not enumerated:
         between = _between_seeds(games[:_CHECKED], values, seed=seed, evaluations=evaluations)
-        beside = _beside_exact(games[:_EXACT_SAMPLES], values, players=players, seed=seed, evaluations=evaluations)
-    largest = float(np.abs(scores - base).max())
+        beside = _beside_exact(games[:_EXACT_SAMPLES], values, players=players, seed=seed, evaluations=share)
     return Agreement(
         seed_disagreement=between,
         exact_disagreement=beside,
         exact_players=players,
-        additivity_residual=float(np.abs(base + values.sum(axis=1) - scores).max()) / max(largest, 1e-300),
+        exact_evaluations=2**players if enumerated else evaluated(players, evaluations=share),
+        additivity_residual=residual(values.sum(axis=1), scores - base),
         enumerated=enumerated,
         moved=stirs(values, np.array([base]), scores),
     )
@@ -93,13 +98,12 @@ def _beside_exact(
     games: Sequence[ValueFunction], values: NDArray[np.float64], *, players: int, seed: int, evaluations: int
 ) -> float:
     count = values.shape[1]
-    share = max(2 * players, evaluations * players // count)
     exact, estimated = [], []
     for number, game in enumerate(games):
         kept = np.sort(np.argsort(-np.abs(values[number]), kind="stable")[:players])
         small, drawn = restricted(game, kept, count), derive_seed(seed, "small", number)
         exact.append(exact_shapley(small, players))
-        estimated.append(sampled_shapley(small, players, evaluations=share, seed=drawn))
+        estimated.append(sampled_shapley(small, players, evaluations=evaluations, seed=drawn))
     return relative(np.stack(exact), np.stack(estimated))
 
 
@@ -110,8 +114,8 @@ def conditions(found: Agreement, *, name: str, players: str, limit: float) -> tu
     """
     seeds = f"two seeds disagree by {found.seed_disagreement:.2%} of the values' sum"
     exact = (
-        f"in a game of {found.exact_players} {players} the values differ from exact Shapley values by "
-        f"{found.exact_disagreement:.2%}"
+        f"in a game of {found.exact_players} {players} the values by {found.exact_evaluations} coalitions differ from "
+        f"exact Shapley values by {found.exact_disagreement:.2%}"
     )
     if found.enumerated:
         seeds = f"every coalition of {players} was evaluated: two seeds cannot differ"
@@ -132,6 +136,11 @@ def _judged(name: str, value: float, *, limit: float, detail: str, moved: bool) 
 def stirs(values: NDArray[np.float64], base: NDArray[np.float64], scores: NDArray[np.float64]) -> bool:
     """Whether `values` are more than the rounding errors of scores."""
     return bool(np.abs(values).sum() > _NOTHING * max(float(np.abs(base).max()), float(np.abs(scores).max()), 1e-300))
+
+
+def residual(sums: NDArray[np.float64], worths: NDArray[np.float64]) -> float:
+    """Largest |sum - worth| of ``(N,)`` over the largest |worth|."""
+    return float(np.abs(sums - worths).max()) / max(float(np.abs(worths).max()), 1e-300)
 
 
 def relative(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

@@ -10,7 +10,7 @@ from components.core.ports import Windows
 from components.core.seeds import derive_seed, generator
 from components.explain.agreement import Agreement, agreement
 from components.explain.games import ScoreFunction, columns_play, window_game
-from components.explain.walks import coalitions, sampled_shapley
+from components.explain.walks import coalitions, evaluated, sampled_shapley
 
 EVALUATIONS = 256
 BACKGROUND = 20
@@ -26,7 +26,7 @@ class TableExplanation:
         scores: ``(N,)``; `base` plus the sum of a row of `values`.
         features: D column names.
         means: ``(N, D)`` mean of each column over its window, for people; NaN where all is missing.
-        evaluations: Coalitions evaluated a sample, each over the whole background.
+        evaluations: Coalitions evaluated a sample, with nobody and all, each over the whole background.
         background: Windows in the background.
         checks: How far the values can be trusted.
     """
@@ -64,7 +64,7 @@ def explain_table(
         background: ``(B, W, D)`` normal windows, 20 to 50 of them are enough.
         feature_names: D names.
         seed: Of the coalitions drawn.
-        evaluations: Coalitions a sample; raised for many columns, see `coalitions`.
+        evaluations: Coalitions a sample at most; raised for many columns, see `coalitions`.
 
     Raises:
         ValueError: Nothing to explain, no background, or names that do not fit.
@@ -88,7 +88,7 @@ def explain_table(
         scores=scores,
         features=tuple(feature_names),
         means=_means(windows),
-        evaluations=evaluations,
+        evaluations=evaluated(columns, evaluations=evaluations),
         background=len(background),
         checks=agreement(games, values, base=base, scores=scores, seed=seed, evaluations=evaluations),
     )

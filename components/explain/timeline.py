@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from components.core.ports import Windows
 from components.core.seeds import derive_seed
-from components.explain.agreement import Agreement, relative, stirs
+from components.explain.agreement import Agreement, relative, residual, stirs
 from components.explain.exact import ValueFunction, exact_shapley
 from components.explain.games import Players, ScoreFunction, restricted, window_game
 from components.explain.owen import evaluations_of, owen_values, pairs_within
@@ -154,23 +154,32 @@ def _checks(
     seed: int,
 ) -> Agreement:
     few, (blocks, sensors) = games[:_CHECKED], cells.shape[1:]
-    again = _cells(few, totals, blocks, pairs=pairs, seed=derive_seed(seed, "again"))
-    kept = min(sensors, _EXACT_SENSORS)
+    kept, worths = min(sensors, _EXACT_SENSORS), totals.sum(axis=1)
+    between = beside = 0.0
+    if pairs is not None:
+        again = _cells(few, totals, blocks, pairs=pairs, seed=derive_seed(seed, "again"))
+        between = relative(cells[: len(again)], again)
+        beside = _beside_exact(few, blocks, sensors, kept=kept, pairs=pairs, seed=derive_seed(seed, "small"))
+    return Agreement(
+        seed_disagreement=between,
+        exact_disagreement=beside,
+        exact_players=blocks * kept,
+        exact_evaluations=evaluations_of(pairs, blocks=blocks, sensors=kept),
+        additivity_residual=residual(cells.sum(axis=(1, 2)), worths),
+        enumerated=pairs is None,
+        moved=stirs(cells, scores - worths, scores),
+    )
+
+
+def _beside_exact(
+    games: Sequence[ValueFunction], blocks: int, sensors: int, *, kept: int, pairs: int, seed: int
+) -> float:
     # Sensors are ordered by their values: the first are the most important ones, the others stay as in the window.
     own = (np.arange(blocks)[:, None] * sensors + np.arange(kept)[None, :]).ravel()
-    small = [restricted(game, own, blocks * sensors) for game in few]
+    small = [restricted(game, own, blocks * sensors) for game in games]
     shares = np.stack([exact_shapley(_sensors_only(game, blocks, kept), kept) for game in small])
     exact = _cells(small, shares, blocks, pairs=None, seed=0)
-    estimated = _cells(small, shares, blocks, pairs=pairs, seed=derive_seed(seed, "small"))
-    base = scores - totals.sum(axis=1)
-    return Agreement(
-        seed_disagreement=relative(cells[: len(again)], again),
-        exact_disagreement=relative(exact, estimated),
-        exact_players=blocks * kept,
-        additivity_residual=float(np.abs(cells.sum(axis=(1, 2)) - totals.sum(axis=1)).max()),
-        enumerated=pairs is None,
-        moved=stirs(cells, base, scores),
-    )
+    return relative(exact, _cells(small, shares, blocks, pairs=pairs, seed=seed))
 
 
 def _sensors_only(game: ValueFunction, blocks: int, sensors: int) -> ValueFunction:

@@ -25,6 +25,17 @@ def coalitions(players: int, *, wanted: int) -> int:
     return max(wanted, min(ENOUGH_PER_PLAYER * players, RAISED), LEAST_PER_PLAYER * players)
 
 
+def evaluated(players: int, *, evaluations: int) -> int:
+    """Coalitions that `sampled_shapley` evaluates of so many `evaluations`, with nobody and all.
+
+    >>> [evaluated(players, evaluations=256) for players in (5, 8, 20)]
+    [32, 256, 230]
+    """
+    if enumerable(players, evaluations=evaluations):
+        return 1 << players
+    return 2 + 2 * _walks(players, evaluations=evaluations) * (players - 1)
+
+
 def enumerable(players: int, *, evaluations: int) -> bool:
     """Whether `evaluations` are enough for every coalition, beside nobody and all."""
     return players <= MOST_PLAYERS and evaluations >= 2**players - 2
@@ -48,7 +59,7 @@ def sampled_shapley(game: ValueFunction, players: int, *, evaluations: int, seed
     """
     if enumerable(players, evaluations=evaluations):
         return exact_shapley(game, players)
-    walks = max(1, evaluations // (2 * (players - 1)))
+    walks = _walks(players, evaluations=evaluations)
     orders = _orders(players, walks, rng=generator(seed, "orders"))
     orders = np.concatenate([orders, orders[:, ::-1]])
     places = np.argsort(orders, axis=1)
@@ -61,6 +72,11 @@ def sampled_shapley(game: ValueFunction, players: int, *, evaluations: int, seed
     steps[:, 1:-1] = worths[2:].reshape(len(orders), players - 1)
     values: NDArray[np.float64] = np.take_along_axis(np.diff(steps, axis=1), places, axis=1).mean(axis=0)
     return values
+
+
+def _walks(players: int, *, evaluations: int) -> int:
+    """Walks each way."""
+    return max(1, evaluations // (2 * (players - 1)))
 
 
 def _orders(players: int, walks: int, *, rng: np.random.Generator) -> NDArray[np.intp]:

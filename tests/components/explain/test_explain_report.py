@@ -11,10 +11,13 @@ from components.core.contracts import Calibration, Scores
 from components.core.errors import NotEnoughDataError
 from components.core.hashing import folder_hashes
 from components.core.lines import ExplainOptions
+from components.explain.exact import exact_shapley
 from components.explain.filling import NormalImages
+from components.explain.games import columns_play, window_game
 from components.explain.image_report import explain_images
 from components.explain.report import Explanations
 from components.explain.selection import choose
+from components.explain.shapley import pick_background
 from components.explain.table_report import explain_tables
 from components.metrics.verdicts import answers
 
@@ -186,13 +189,13 @@ def test_table_folder(tmp_path: Path) -> None:
     windows = rng.normal(size=(40, 4, 3)) * 0.5
     windows[:5, :, 1] += 4
     windows[7, :, 2] = np.nan
-    samples = Memory(windows, [1] * 5 + [0] * 35)
+    samples, background = Memory(windows, [1] * 5 + [0] * 35), rng.normal(size=(60, 4, 3)) * 0.5
     found = explain_tables(
         samples,
         score=_distance,
         scores=Scores(image=_distance(windows)),
         calibration=LIMITS,
-        background=rng.normal(size=(60, 4, 3)) * 0.5,
+        background=background,
         features=["flow", "heat $x", "feature"],
         directory=tmp_path / "x",
         seed=3,
@@ -205,8 +208,10 @@ def test_table_folder(tmp_path: Path) -> None:
     assert values[columns].iloc[0].idxmax() == "feature:heat $x"
     assert np.allclose(values["base"] + values[columns].sum(axis=1), values["score"])
     assert len(values) == 30
-    assert found.figures["exact_disagreement"] < 1e-6
-    assert found.figures["evaluations"] == 256
+    assert found.figures["evaluations"] == 2**3
+    usual = pick_background(background, seed=3)
+    exact = exact_shapley(window_game(_distance, windows[0], usual, columns_play(4, 3)), 3)
+    assert values.loc[values["sample"] == samples.ids[0], columns].to_numpy()[0] == pytest.approx(exact)
     assert any("proves nothing" in note for note in found.notes)
     names = ["shapley_seeds", "shapley_exact", "shapley_over_time_seeds", "shapley_over_time_exact"]
     assert [(check.name, check.status, check.limit) for check in found.checks] == [(name, "met", 0.1) for name in names]

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from components.explain.agreement import conditions
+from components.explain.exact import exact_shapley
+from components.explain.games import columns_play, window_game
 from components.explain.shapley import explain_table, pick_background
 
 
@@ -19,14 +21,24 @@ def test_linear_model_by_hand() -> None:
     assert found.values == pytest.approx(expected, abs=1e-9)
     assert found.base == pytest.approx(background.mean(axis=(0, 1)) @ weights)
     assert found.scores == pytest.approx(found.base + found.values.sum(axis=1))
-    assert found.checks.enumerated
-    assert found.checks.exact_players == 4
-    assert max(found.checks.seed_disagreement, found.checks.exact_disagreement) < 1e-9
 
 
 def _crossed(windows: np.ndarray) -> np.ndarray:
     last = windows[:, -1]
     return np.abs(last[:, 0] * last[:, 1]) + np.maximum(last[:, 2:].sum(axis=1), 0.0) + (last[:, 3] > 0) * last[:, 4]
+
+
+def test_few_columns_get_exact_values() -> None:
+    rng = np.random.default_rng(0)
+    windows, background = rng.normal(size=(3, 2, 8)), rng.normal(size=(20, 2, 8))
+    found = explain_table(_crossed, windows, background, list("abcdefgh"), seed=1)
+    games = [window_game(_crossed, window, background, columns_play(2, 8)) for window in windows]
+    assert found.values == pytest.approx(np.stack([exact_shapley(game, 8) for game in games]), abs=1e-12)
+    assert found.checks.enumerated
+    assert (found.evaluations, found.checks.exact_evaluations) == (256, 256)
+    fewer = explain_table(_crossed, windows, background, list("abcdefgh"), seed=1, evaluations=100)
+    assert not fewer.checks.enumerated
+    assert fewer.checks.exact_disagreement > 0
 
 
 def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
@@ -37,7 +49,8 @@ def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
     many = explain_table(_crossed, windows, background, names, seed=1, evaluations=4_000).checks
     assert not few.enumerated
     assert few.exact_players == 8
-    assert 0.001 < few.exact_disagreement < 0.5
+    # However many evaluations there are, what is compared with exact values is drawn.
+    assert 0.001 < many.exact_disagreement < few.exact_disagreement < 0.5
     assert many.seed_disagreement < few.seed_disagreement / 2
     # Additivity is perfect even where the values are not: it proves nothing.
     assert few.additivity_residual < 1e-9
@@ -51,6 +64,8 @@ def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
         limit,
     )
     assert f"{few.seed_disagreement:.2%}" in seeds.detail
+    assert few.exact_evaluations < many.exact_evaluations < 2**8
+    assert f"by {few.exact_evaluations} coalitions" in exact.detail
 
 
 def test_same_seed_same_values_and_numpy_is_left_alone() -> None:
@@ -81,7 +96,7 @@ def test_single_column_constant_score_and_missing_values() -> None:
 def test_wide_tables_get_enough_evaluations() -> None:
     windows = np.random.default_rng(0).normal(size=(1, 1, 90))
     found = explain_table(_linear(np.ones(90)), windows, np.zeros((2, 1, 90)), [str(i) for i in range(90)], seed=0)
-    assert found.evaluations == 1080
+    assert found.evaluations == 2 + 6 * 2 * 89
     assert found.values[0] == pytest.approx(windows[0, 0], abs=1e-6)
 
 

@@ -47,14 +47,20 @@ def _together(windows: np.ndarray) -> np.ndarray:
 def test_what_acts_together_shares_evenly_in_time_and_sensor() -> None:
     window = np.zeros((1, 8, 2))
     window[0, 2:4, 0], window[0, 4:6, 1] = 9.0, 9.0
-    found = explain_timeline(
-        _together, window, np.zeros((3, 8, 2)), ["a", "b"], by_column=np.array([[0.5, 0.5]]), seed=0
-    )
+    scored = []
+
+    def score(some: np.ndarray) -> np.ndarray:
+        scored.append(len(some))
+        return _together(some)
+
+    found = explain_timeline(score, window, np.zeros((3, 8, 2)), ["a", "b"], by_column=np.array([[0.5, 0.5]]), seed=0)
     assert found.bounds == ((0, 2), (2, 4), (4, 6), (6, 8))
     assert found.blocks[0] == pytest.approx([0, 0.5, 0.5, 0])
     assert found.cells[0] == pytest.approx(np.array([[0, 0], [0.5, 0], [0, 0.5], [0, 0]]))
     assert found.checks.enumerated
     assert found.evaluations == 2 * 16 * 2
+    # Blocks, cells, and the window itself: exact values are not computed again to be compared with themselves.
+    assert sum(scored) == 3 * (2**4 + found.evaluations) + 1
 
 
 def test_too_few_coalitions_are_told_by_the_checks() -> None:
@@ -77,6 +83,7 @@ def test_too_few_coalitions_are_told_by_the_checks() -> None:
     limit = (few.checks.seed_disagreement + many.checks.seed_disagreement) / 2
     assert conditions(few.checks, name="t", players=CELLS, limit=limit)[0].status == "failed"
     assert conditions(many.checks, name="t", players=CELLS, limit=limit)[0].status == "met"
+    assert few.checks.additivity_residual == pytest.approx(0, abs=1e-12)
     # Each sensor's cells add up to its own value, whatever was drawn.
     order = [names.index(name) for name in few.sensors[0]]
     assert few.cells[0].sum(axis=0) == pytest.approx(by_column[0][order])

@@ -4,7 +4,7 @@ import pytest
 from benchmarks import shapley
 from components.explain.agreement import relative
 from components.explain.exact import exact_shapley
-from components.explain.walks import _orders, enumerable, sampled_shapley
+from components.explain.walks import _orders, enumerable, evaluated, sampled_shapley
 
 PLAYERS = 12
 
@@ -58,6 +58,13 @@ def test_fewer_evaluations_than_one_walk_are_one_walk_each_way():
     game, seen = _counted(_game(np.random.default_rng(3)))
     assert np.isfinite(sampled_shapley(game, PLAYERS, evaluations=1, seed=0)).all()
     assert len(seen) == 2 + 2 * (PLAYERS - 1)
+
+
+@pytest.mark.parametrize("evaluations", [1, 100, 4000, 2**PLAYERS])
+def test_what_is_evaluated_is_told(evaluations):
+    game, seen = _counted(_game(np.random.default_rng(5)))
+    sampled_shapley(game, PLAYERS, evaluations=evaluations, seed=0)
+    assert evaluated(PLAYERS, evaluations=evaluations) == len(seen)
 
 
 @pytest.mark.parametrize("walks", [1, 3, 12, 30])
