@@ -41,6 +41,17 @@ unknown anomalies, which would vouch for each other. Fewer would forget a machin
 PASSES = 16
 """Stochastic passes that the uncertainty is taken over."""
 
+PLAIN_ROWS = 4 * ROWS
+"""Samples whose hidden units are held at once, for each processor: bounds memory."""
+
+_LATER = {"members.bias", "trust"}
+"""Tensors that earlier releases did not write."""
+
+_ALWAYS = {
+    "view.mean", "view.whitening", "members.first", "members.second",
+    "centre", "usual_distance", "remembered", "usual_near", "masks",
+}  # fmt: skip
+
 
 class DeepSAD:
     """See the module. Make it with parameters and the table's schema."""
@@ -164,7 +175,7 @@ class DeepSAD:
             with torch.inference_mode():
                 return scorer.plain(torch.from_numpy(encoder.encode(part)))
 
-        parts = np.array_split(batch, max(1, min(processors(), len(batch) // ROWS)))
+        parts = np.array_split(batch, max(1, min(processors(), len(batch) // ROWS), -(-len(batch) // PLAIN_ROWS)))
         with one_thread():  # of which new threads learn how many to use, too
             scores = torch.cat(each(scored, parts))
         return np.asarray(scores.float().double().numpy())
@@ -211,6 +222,10 @@ class DeepSAD:
             scorer = Scorer(view, members.double(), parts=tensors, neighbours=detector._params.neighbours)
             scorer.load_state_dict(tensors)
         except (KeyError, ValueError, RuntimeError) as error:
+            if set(tensors) >= _ALWAYS and not set(tensors) >= _LATER:
+                raise ModelError(
+                    f"The {cls.name} model in {directory} was made by an earlier release.", hint="Retrain the line."
+                ) from error
             raise ModelError(f"{directory} does not hold a whole {cls.name} model.", hint="Restore it.") from error
         detector._encoder, detector._scorer = encoder, scorer.requires_grad_(False).eval()
         detector.calibration = bundle.header.calibration

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from components.core.errors import ModelError
-from components.models import registry
+from components.core.scoring import plain_scores
+from components.models import deepsad, registry
 from components.models.sad_network import Members, Scorer, View
 
 
@@ -158,3 +159,36 @@ def test_single_rows_are_seen_the_same_way_whatever_the_features(cases, listed, 
         scores.append(detector.score(make_rows(1, 10)).image)
     assert np.array_equal(scores[0], scores[1])
     assert np.array_equal(scores[0], scores[2])
+
+
+@pytest.mark.parametrize(
+    ("lost", "found", "hint"),
+    [
+        (("trust",), "made by an earlier release", "Retrain the line."),
+        (("trust", "members.bias"), "made by an earlier release", "Retrain the line."),
+        (("trust", "centre"), "does not hold a whole deepsad model", "Restore it."),
+        (("masks",), "does not hold a whole deepsad model", "Restore it."),
+    ],
+)
+def test_a_model_of_an_earlier_release_is_told_from_a_broken_one(fitted_once, lost, found, hint, tmp_path):
+    fitted_once("deepsad").save(tmp_path / "model")
+    weights = tmp_path / "model" / "weights.safetensors"
+    save_file({name: tensor for name, tensor in load_file(weights).items() if name not in lost}, weights)
+    with pytest.raises(ModelError, match=found) as caught:
+        registry.load(tmp_path / "model")
+    assert caught.value.hint == hint
+
+
+def test_hidden_units_of_few_rows_are_held_at_once(fitted_once, make_rows, monkeypatch):
+    detector, many = fitted_once("deepsad"), make_rows(1, 4 * deepsad.PLAIN_ROWS + 1)
+    sizes = []
+
+    def counted(function, parts):
+        sizes.extend(map(len, parts))
+        return [function(part) for part in parts]
+
+    monkeypatch.setattr(deepsad, "each", counted)
+    scores = plain_scores(detector, many)
+    assert max(sizes) <= deepsad.PLAIN_ROWS
+    assert sum(sizes) == len(many)
+    assert np.array_equal(scores, detector.score(many).image)
