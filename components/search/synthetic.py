@@ -5,6 +5,7 @@ They serve the search's objective alone, never calibration and never the test sp
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -61,10 +62,9 @@ class SyntheticSamples:
         self._base, self._seed, self._schema = base, seed, schema
         self._normal: list[int] = np.flatnonzero(base.labels == 0).tolist()
         self._count = max(len(self._normal) * (ON_AN_IMAGE if schema is None else 1), LEAST)
-        self._known: Windows | None = None
 
-    @property
-    def ids(self) -> list[str]:
+    @cached_property
+    def ids(self) -> Sequence[str]:
         """`synthetic:<sample>:<n>`."""
         ids, size = self._base.ids, len(self._normal)
         return [f"{PREFIX}{ids[self._normal[index % size]]}:{index // size}" for index in range(self._count)]
@@ -85,7 +85,7 @@ class SyntheticSamples:
         if self._schema is not None:
             windows, schema = cast("Windows", drawn_on), self._schema
             pairs = zip(windows, generators, strict=True)
-            return np.stack([disturb(w, reference=self._reference(), schema=schema, rng=rng) for w, rng in pairs])
+            return np.stack([disturb(w, reference=self._reference, schema=schema, rng=rng) for w, rng in pairs])
         # The next sample but a random number serves as donor of texture.
         donors = self._take([index + int(rng.integers(size)) for index, rng in self._with(indices)])
         triples = zip(cast("Sequence[Image]", drawn_on), cast("Sequence[Image]", donors), generators, strict=True)
@@ -97,11 +97,10 @@ class SyntheticSamples:
     def _with(self, indices: Sequence[int]) -> list[tuple[int, np.random.Generator]]:
         return [(index, generator(self._seed, self.ids[index], "donor")) for index in indices]
 
+    @cached_property
     def _reference(self) -> Windows:
-        if self._known is None:
-            stride = -(-len(self._normal) // _REFERENCE)
-            self._known = cast("Windows", self._take(range(0, len(self._normal), stride)))
-        return self._known
+        stride = -(-len(self._normal) // _REFERENCE)
+        return cast("Windows", self._take(range(0, len(self._normal), stride)))
 
 
 class JoinedSamples:

@@ -8,13 +8,10 @@ papers, whose defects are drawn to be learned from: these are to be found, some 
 ours: the papers' defects are so large that a model blind to a pinhole or a thin crack may find every one of them.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from components.core.ports import Image
-from components.core.seeds import generator
 
 Mask = NDArray[np.bool_]
 """``(H, W)``, true where the image was changed."""
@@ -31,17 +28,8 @@ _CONTRAST = (2.0, 10.0)
 _ATTEMPTS = 8
 
 
-def synthetic_images(images: Sequence[Image], *, seed: int) -> list[tuple[Image, Mask]]:
-    """Each of `images` ``(H, W, 3)`` with one drawn defect, and where it is; the same seed draws the same."""
-    drawn = []
-    for index, image in enumerate(images):
-        rng = generator(seed, "synthetic-image", index)
-        drawn.append(draw_defect(image, donor=images[int(rng.integers(len(images)))], rng=rng))
-    return drawn
-
-
 def draw_defect(image: Image, *, donor: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
-    """`image` with one defect made of itself or of `donor`, another normal image, and its mask."""
+    """`image` ``(H, W, 3)`` with one defect made of itself or of `donor`, another normal image, and its mask."""
     for _ in range(_ATTEMPTS):
         changed, mask = _draw(int(rng.integers(4)), image, donor, rng)
         if mask.any() and _change(image, changed, mask) >= _LEAST_CHANGE:

@@ -5,7 +5,6 @@ from numpy.typing import NDArray
 
 from components.core.contracts import TableSchema
 from components.core.ports import Windows
-from components.core.seeds import generator
 
 _SHIFT = (1.5, 4.0)
 """Size of a shift in standard deviations of normal data: from within its tails to clearly outside."""
@@ -17,23 +16,13 @@ _SPAN = (0.3, 1.0)
 """Share of a window's rows that is disturbed."""
 
 
-def synthetic_windows(windows: Windows, *, reference: Windows, schema: TableSchema, seed: int) -> Windows:
-    """Each of `windows` ``(N, W, D)`` with a few columns disturbed; the same seed disturbs the same.
-
-    `reference` ``(M, W, D)`` are normal windows that give scale and foreign values. Missing values stay missing.
-    """
-    return np.stack(
-        [
-            disturb(window, reference=reference, schema=schema, rng=generator(seed, "synthetic-window", index))
-            for index, window in enumerate(windows)
-        ]
-    )
-
-
 def disturb(
     window: NDArray[np.float64], *, reference: Windows, schema: TableSchema, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """`window` ``(W, D)`` with one to a third of its measured columns disturbed, for 30 % of its rows or more."""
+    """`window` ``(W, D)`` with one to a third of its measured columns disturbed, for 30 % of its rows or more.
+
+    `reference` ``(M, W, D)`` are normal windows that give scale and foreign values. Missing values stay missing.
+    """
     changed = window.copy()
     rows = _rows(len(window), rng)
     if not np.isfinite(window[rows]).any():
