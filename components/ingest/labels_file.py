@@ -70,8 +70,8 @@ def _place(cells: dict[str, str], *, key: str) -> Place:
             hint="Use train, calibration, validation or test, or leave it empty.",
         )
     problem = ""
-    if label is Label.ANOMALOUS and split in {Split.TRAIN, Split.CALIBRATION}:
-        problem = f"An anomalous image cannot be in split {split}: images are learned from normal ones."
+    if label is Label.ANOMALOUS and split is Split.CALIBRATION:
+        problem = f"An anomalous image cannot be in split {split}: thresholds come from normal ones."
     return Place(
         label=label, label_source="labels-file", defect=defect if label is Label.ANOMALOUS else "", split=split,
         group=cells.get("group", ""), problem=problem,

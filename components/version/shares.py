@@ -6,7 +6,7 @@ from components.core.contracts import Split
 from components.core.lines import Shares
 
 # Labelled anomalies are rare: half of them, or more, stay for the test that nobody has seen; a detector of tables may
-# learn from some of the rest, one of images learns from normal samples only.
+# learn from some of the rest, one of images only from those that the source puts into train.
 ANOMALOUS_TABLES = {Split.TRAIN: 0.2, Split.VALIDATION: 0.3, Split.TEST: 0.5}
 ANOMALOUS_IMAGES = {Split.VALIDATION: 0.4, Split.TEST: 0.6}
 _LEAST = 3

@@ -127,14 +127,16 @@ class _Drawer:
                     f"It is a near-duplicate, or of the group, of samples in {' and '.join(sorted(elders | given))}."
                 )
                 self._refuse(place, "bridges-splits", detail)
-            elif self.anomalous[place] and not self._may_hold_anomalies(target):
-                self._refuse(place, "anomaly-of-normal-unit", f"It belongs to a unit in {target}, which holds none.")
+            elif self.anomalous[place] and not self._may_hold(place, target):
+                detail = f"It belongs to a unit in {target}, which takes none but what the source puts there."
+                self._refuse(place, "anomaly-of-normal-unit", detail)
             else:
                 self.split[place] = target
 
-    def _may_hold_anomalies(self, split: str) -> bool:
-        tables = self.line.modality is Modality.TABLE
-        return split in {Split.VALIDATION, Split.TEST} or (split == Split.TRAIN and tables)
+    def _may_hold(self, anomaly: int, split: str) -> bool:
+        """Whether an anomalous sample may be in `split`; images are learned from where the source says so alone."""
+        learned = self.line.modality is Modality.TABLE or self.given[anomaly]
+        return split in {Split.VALIDATION, Split.TEST} or (split == Split.TRAIN and bool(learned))
 
     def _refuse(self, place: int, reason: str, detail: str) -> None:
         self.split[place], self.refused[place] = "", True

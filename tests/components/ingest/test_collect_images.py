@@ -102,10 +102,10 @@ def test_layouts(tmp_path: Path, files: list[str], expected: dict[str, tuple[str
 def test_labels_file(tmp_path: Path) -> None:
     csv = (
         "path,label,defect,group,split\na.png,good,,p1,\nb.png,1,dent,p2,test\nc.png,scratch,,,\nx/d.png,ok,,,calibration\n"
-        "gone.png,ok,,,\ne.png,ng,,,train\n"
+        "gone.png,ok,,,\ne.png,ng,,,train\nf.png,ng,,,calibration\n"
     )
     source = write(
-        tmp_path / "s", {"labels.csv": csv, **{f"{k}.png": png(ord(k[-1])) for k in ("a", "b", "c", "x/d", "e")}}
+        tmp_path / "s", {"labels.csv": csv, **{f"{k}.png": png(ord(k[-1])) for k in ("a", "b", "c", "x/d", "e", "f")}}
     )
     found = ingest(source, tmp_path / "st")
     assert table(found) == {
@@ -113,10 +113,12 @@ def test_labels_file(tmp_path: Path) -> None:
         "b.png": ("anomalous", "labels-file", "dent", "test"),
         "c.png": ("anomalous", "labels-file", "scratch", ""),
         "x/d.png": ("normal", "labels-file", "", "calibration"),
+        "e.png": ("anomalous", "labels-file", "", "train"),
     }
-    assert found.rows.set_index("path")["group"].to_dict() == {"a.png": "p1", "b.png": "p2", "c.png": "", "x/d.png": ""}
+    groups = found.rows.set_index("path")["group"].to_dict()
+    assert {path: group for path, group in groups.items() if group} == {"a.png": "p1", "b.png": "p2"}
     assert [(item.path, item.reason) for item in found.quarantined] == [
-        ("e.png", "unlabelled"),
+        ("f.png", "unlabelled"),
         ("gone.png", "missing-file"),
     ]
 

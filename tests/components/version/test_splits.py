@@ -62,10 +62,32 @@ def test_small_sets_have_every_split(n: int, least: int) -> None:
     assert found["train"] >= n // 4
 
 
-def test_anomalous_images_are_never_learned_from() -> None:
+def test_anomalous_images_are_learned_from_only_where_the_source_says_so() -> None:
     rows = pd.concat([images(50), images(20, label="anomalous", folder="crack")])
     found = counts(assign_splits(rows, previous=None, line=IMAGES)[0], "anomalous")
     assert found == {"validation": 8, "test": 12}
+    given = images(5, label="anomalous", folder="crack", batch="given", split="train")
+    found = counts(assign_splits(pd.concat([rows, given]), previous=None, line=IMAGES)[0], "anomalous")
+    assert found == {"train": 5, "validation": 8, "test": 12}
+    barred = images(1, label="anomalous", split="calibration")
+    refused = assign_splits(pd.concat([rows, barred]), previous=None, line=IMAGES)[1]
+    assert [item.reason for item in refused] == ["anomaly-of-normal-unit"]
+
+
+@pytest.mark.parametrize("label", ["normal", "anomalous"])
+def test_an_anomaly_does_not_follow_its_near_duplicate_into_train(label: str) -> None:
+    pictures = [picture(seed) for seed in range(41)]
+    elder = images(1, batch="elder", label=label, split="train")
+    old, _ = assign_splits(
+        with_pictures(pd.concat([images(40), elder], ignore_index=True), pictures), previous=None, line=IMAGES
+    )
+    twin = with_pictures(images(1, batch="twin", label="anomalous"), [near(pictures[-1])])
+    kept, refused = assign_splits(twin, previous=old, line=IMAGES, number=2)
+    assert [item.reason for item in refused] == ["anomaly-of-normal-unit"]
+    assert len(kept) == len(old)
+    kept, refused = assign_splits(twin.assign(split="train"), previous=old, line=IMAGES, number=2)
+    assert not refused
+    assert kept.set_index("path").loc["good/twin0.png", ["split", "label"]].tolist() == ["train", "anomalous"]
 
 
 def test_test_is_sealed_and_nothing_else() -> None:
