@@ -15,6 +15,10 @@ from components.explain.overlays import Scale, anchored_scale
 from components.explain.report import EACH, Explanations, chosen_samples, finished, known_label
 from components.explain.selection import Chosen
 
+_COLOURS = (
+    "Colours begin half-way from the usual value of normal maps to the threshold; above the threshold is outlined."
+)
+
 
 def explain_images(
     samples: Samples,
@@ -50,12 +54,7 @@ def explain_images(
         NotEnoughDataError: There is no sample.
     """
     chosen = chosen_samples(samples, scores, calibration, each)
-    images: list[Image] = []
-    maps = []
-    for number, item in enumerate(chosen):
-        images.append(np.asarray(samples.take([item.index])[0]))
-        maps.append(detector.explain([images[-1]])[0])
-        progress("explain", number + 1, len(chosen))
+    images, maps = _mapped(samples, detector, chosen, progress)
     titles = names or samples.ids
     scale = _scale(maps, chosen, calibration)
     directory.mkdir(parents=True, exist_ok=True)
@@ -82,10 +81,20 @@ def explain_images(
         progress=progress,
     )
     figures = {} if check.value is None else {check.name: check.value}
-    note = (
-        "Colours begin half-way from the usual value of normal maps to the threshold; above the threshold is outlined."
-    )
-    return finished(directory, figures=figures, checks=[check], notes=[note])
+    return finished(directory, figures=figures, checks=[check], notes=[_COLOURS])
+
+
+def _mapped(
+    samples: Samples, detector: Detector, chosen: Sequence[Chosen], progress: Progress
+) -> tuple[list[Image], list[NDArray[np.float32]]]:
+    """The chosen images, and the heat map of each."""
+    images: list[Image] = []
+    maps: list[NDArray[np.float32]] = []
+    for number, item in enumerate(chosen):
+        images.append(np.asarray(samples.take([item.index])[0]))
+        maps.append(detector.explain([images[-1]])[0])
+        progress("explain", number + 1, len(chosen))
+    return images, maps
 
 
 def _scale(maps: Sequence[NDArray[np.float32]], chosen: Sequence[Chosen], calibration: Calibration) -> Scale:

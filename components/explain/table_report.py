@@ -79,29 +79,52 @@ def explain_tables(
     usual = pick_background(background, seed=seed)
     explanation = explain_table(score, windows, usual, features, seed=seed, evaluations=allowed.evaluations)
     progress("explain", 1, 3)
-    # Others have less of a moment to find; `linewright explain` looks for it in any of them.
-    few = sum(item.reason == "anomalous" for item in chosen)
     timeline = None
     if windows.shape[1] > 1:
+        # Others have less of a moment to find; `linewright explain` looks for it in any of them.
+        few = sum(item.reason == "anomalous" for item in chosen)
         by_column, evaluations = explanation.values[:few], allowed.cell_evaluations
         timeline = explain_timeline(
             score, windows[:few], usual, features, by_column=by_column, seed=seed, evaluations=evaluations
         )
     progress("explain", 2, 3)
-    directory.mkdir(parents=True, exist_ok=True)
     ids = [samples.ids[index] for index in indices]
-    titles = [names[index] for index in indices] if names else ids
-    labels = [known_label(samples, item.index) for item in chosen]
+    written = _write(
+        explanation,
+        timeline,
+        chosen,
+        ids=ids,
+        titles=[names[index] for index in indices] if names else ids,
+        labels=[known_label(samples, item.index) for item in chosen],
+        directory=directory,
+        limit=allowed.max_error,
+    )
+    progress("explain", 3, 3)
+    return written
+
+
+def _write(
+    explanation: TableExplanation,
+    timeline: Timeline | None,
+    chosen: Sequence[Chosen],
+    *,
+    ids: Sequence[str],
+    titles: Sequence[str],
+    labels: Sequence[str],
+    directory: Path,
+    limit: float,
+) -> Explanations:
+    """All files of the folder; `ids` and `titles` are of every explained window, `labels` of the chosen ones."""
+    directory.mkdir(parents=True, exist_ok=True)
     entries = _draw(explanation, timeline, chosen, titles=titles, labels=labels, directory=directory)
-    summary_plot(explanation, title=f"What moves the score, {len(indices)} samples", path=directory / "summary.png")
-    figures, checks = _figures(explanation, timeline), _checks(explanation, timeline, limit=allowed.max_error)
+    summary_plot(explanation, title=f"What moves the score, {len(ids)} samples", path=directory / "summary.png")
+    figures, checks = _figures(explanation, timeline), _checks(explanation, timeline, limit=limit)
     notes = [*(f"{check.name}: {check.status}, {check.detail}." for check in checks), _ADDITIVITY]
     _write_values(explanation, samples=ids, directory=directory)
     if timeline is not None:
-        _write_timeline(timeline, samples=ids[:few], directory=directory)
+        _write_timeline(timeline, samples=ids[: len(timeline.blocks)], directory=directory)
     index = json.dumps({"checks": figures, "notes": notes, "samples": entries}, indent=1, ensure_ascii=False)
     (directory / "index.json").write_text(index + "\n", encoding="utf-8")
-    progress("explain", 3, 3)
     return finished(directory, figures=figures, checks=checks, notes=notes)
 
 
