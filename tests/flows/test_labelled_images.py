@@ -62,7 +62,6 @@ def test_trials_learn_from_them_and_are_not_scored_on_them(taught):
     given = set(taught.rows(Split.TRAIN, label=Label.ANOMALOUS)["sample"])
     assert given <= set(parts.training.ids)
     assert not given & set(parts.validation.ids)
-    assert not parts.synthetic
 
 
 def test_reference_learns_from_them_and_others_do_not(taught):
