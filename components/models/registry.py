@@ -180,7 +180,7 @@ def portfolio(detector: str, *, modality: Modality, labels: bool, synthetic: boo
             them that take `PRACTICAL_MINUTES` at most.
         modality: The line's.
         labels: Whether there are labelled anomalies to train on.
-        synthetic: Whether the anomalies that they are validated on are drawn.
+        synthetic: Whether drawn ones are among the anomalies that they are validated on.
     """
     if detector not in {"", EVERY}:
         return (detector,)

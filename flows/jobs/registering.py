@@ -6,7 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from components.core.contracts import Calibration, ManifestColumn, Modality, ModelVersion, SearchOutcome, Split, now
+from components.core.contracts import (
+    Calibration,
+    Label,
+    ManifestColumn,
+    Modality,
+    ModelVersion,
+    SearchOutcome,
+    Split,
+    now,
+)
 from components.core.hashing import canonical_json, sha256_file
 from components.models.bundle import read_header
 from components.register.package import build_package
@@ -79,8 +88,8 @@ def register(
 
 
 def example_of(data: LineData) -> pd.DataFrame:
-    """Raw input of one training sample: an encoded image, or a table's rows."""
-    row = data.rows(Split.TRAIN).iloc[0]
+    """Raw input of one normal training sample: an encoded image, or a table's rows."""
+    row = data.rows(Split.TRAIN, label=Label.NORMAL).iloc[0]
     content = data.read(row[ManifestColumn.FILE])
     if data.line.modality is Modality.IMAGE:
         return pd.DataFrame({"image": [content]})
