@@ -190,7 +190,9 @@ def main() -> None:
     """Print the table, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, nargs="+", required=True, help="folder, CSV, Parquet or .npz file")
-    parser.add_argument("--false-alarms", default=None, help="e.g. '1 per 50'; default: the fewest supported")
+    parser.add_argument(
+        "--false-alarms", default=None, help="e.g. '1 per 50'; default: 1 per 100, or the fewest supported"
+    )
     parser.add_argument("--window", type=int, default=20, help="rows of one sample of a table")
     parser.add_argument("--detector", default="", help="default: the modality's")
     parser.add_argument("--seed", type=int, default=0)

@@ -109,7 +109,7 @@ class LineConfig(_Section):
     false_alarms: Rate | None = Field(
         None,
         validation_alias=AliasChoices("false_alarms", "false_alarm_rate"),  # the second is the key of earlier releases
-        description="Normal samples above the threshold, as '1 per 1000', '0.1 %' or 0.001; none: fewest supported",
+        description="Normal samples above the threshold, as '1 per 1000', '0.1 %' or 0.001; none: 1 per 100",
     )
     costs: Costs = Costs()
     drift: DriftOptions = DriftOptions()

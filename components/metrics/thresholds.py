@@ -19,11 +19,24 @@ from ..core.seeds import generator
 from . import tails
 from .conformal import needed_samples, rank_of, reference, smallest_rate
 
+USUAL = 0.01
+"""What is allowed where nothing is declared: it stays as data grow, where the smallest rate would cost more and more
+recall with each sample."""
+
 RESAMPLES = 2000
 _BLOCK = 2_000_000
 
 Method = Literal["split", "cross"]
 Floats = NDArray[np.float64]
+
+
+def usual_rate(samples: int) -> float:
+    """The false-alarm rate where none is declared: `USUAL`, or the smallest that so few calibration samples support.
+
+    >>> usual_rate(49), usual_rate(4_999)
+    (0.02, 0.01)
+    """
+    return max(USUAL, smallest_rate(samples))
 
 
 def needed_for_tail(rate: float) -> int:
@@ -64,7 +77,7 @@ def calibrate(
 
     Args:
         scores: ``(n,)`` of normal samples that the model did not see; higher is more anomalous.
-        rate: Declared false-alarm rate in (0, 1); None: the smallest that n samples support conformally.
+        rate: Declared false-alarm rate in (0, 1); None: `usual_rate`.
         method: "split": one model; "cross": each sample scored by a model fitted without its fold.
         seed: Of the bootstraps.
         left_out: ``(M,)`` of training samples, by what a memory bank holds of the others, or None.
@@ -80,7 +93,7 @@ def calibrate(
             "are not finite.",
             hint="Add normal samples to the source.",
         )
-    chosen = smallest_rate(n) if rate is None else rate
+    chosen = usual_rate(n) if rate is None else rate
     tail = None
     if n >= needed_samples(chosen):
         rank = rank_of(chosen, samples=n)

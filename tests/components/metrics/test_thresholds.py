@@ -20,6 +20,13 @@ def test_the_order_statistic_by_hand():
     assert (found.threshold, found.false_alarm_rate, found.samples) == (99, 0.01, 99)
 
 
+@pytest.mark.parametrize(("count", "rate"), [(9, 0.1), (99, 0.01), (999, 0.01), (20_000, 0.01)])
+def test_where_no_rate_is_declared_more_data_do_not_make_it_stricter_than_one_in_a_hundred(count, rate):
+    found = run(np.arange(count))
+    assert found.false_alarm_rate == pytest.approx(rate)
+    assert (np.arange(count) > found.threshold).mean() == pytest.approx(rate, abs=1 / count)
+
+
 @given(st.integers(1, 3000))
 def test_the_smallest_rate_needs_exactly_n_samples(n):
     assert needed_samples(smallest_rate(n)) == n
