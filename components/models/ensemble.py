@@ -173,23 +173,17 @@ class Ensemble:
 
 
 def _bank_params(params: EnsembleParams) -> MemoryBankParams:
-    return MemoryBankParams(
-        image_size=params.bank_size,
-        stages=params.bank_stages,
-        top_fraction=params.bank_top,
-        tiles=params.tiles,
-        augment=params.augment,
-    )
+    size, stages, top = params.bank_size, params.bank_stages, params.bank_top
+    return MemoryBankParams(image_size=size, stages=stages, top_fraction=top, **_shared(params))
 
 
 def _dino_params(params: EnsembleParams) -> DinoMemoryParams:
-    return DinoMemoryParams(
-        image_size=params.dino_size,
-        blocks=params.dino_blocks,
-        top_fraction=params.dino_top,
-        tiles=params.tiles,
-        augment=params.augment,
-    )
+    size, blocks, top = params.dino_size, params.dino_blocks, params.dino_top
+    return DinoMemoryParams(image_size=size, blocks=blocks, top_fraction=top, **_shared(params))
+
+
+def _shared(params: EnsembleParams) -> dict[str, Any]:
+    return {"tiles": params.tiles, "augment": params.augment}
 
 
 def _of(member: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
