@@ -36,6 +36,8 @@ class Entry:
         flattered: Whether drawn anomalies judge it too well, so that they may not choose it: it is trained on drawn
             ones, or it knows what belongs in each place, and most drawn ones are cuts from another.
         minutes: Expected time of one fit on two cores, of 200 images of 256 px or 10,000 rows.
+        least: Normal training samples without which no search tries it: of fewer it does not learn its own scale well
+            enough for models of several folds to share a threshold.
         left_out: Training samples at most that it scores as if it had not seen them; see `LeftOut`.
         exportable: Whether it is `components.core.exportable.Exportable`.
     """
@@ -49,6 +51,7 @@ class Entry:
     for_labels: bool = False
     flattered: bool = False
     minutes: float = 0.0
+    least: int = 0
     left_out: int = 0
     exportable: bool = False
 
@@ -91,6 +94,7 @@ DETECTORS: Mapping[str, Entry] = {
         params=EnsembleParams,
         weights=("efficientnet-lite0", "dino-vits14"),
         minutes=0.8,
+        least=100,
         left_out=_LEFT_OUT,
     ),
     "reference": Entry(
@@ -172,7 +176,9 @@ EVERY = "all"
 """What a line writes as its detector to let the search try slow ones too."""
 
 
-def portfolio(detector: str, *, modality: Modality, labels: bool, synthetic: bool) -> tuple[str, ...]:
+def portfolio(
+    detector: str, *, modality: Modality, labels: bool, synthetic: bool, samples: float = math.inf
+) -> tuple[str, ...]:
     """Names of the detectors that a search may choose among, the default first, then those it always tries.
 
     Args:
@@ -181,6 +187,7 @@ def portfolio(detector: str, *, modality: Modality, labels: bool, synthetic: boo
         modality: The line's.
         labels: Whether there are labelled anomalies to train on.
         synthetic: Whether drawn ones are among the anomalies that they are validated on.
+        samples: Normal training samples.
     """
     if detector not in {"", EVERY}:
         return (detector,)
@@ -193,6 +200,7 @@ def portfolio(detector: str, *, modality: Modality, labels: bool, synthetic: boo
         if entry.modality is modality
         and name != default
         and entry.minutes <= longest
+        and entry.least <= samples
         and (labels or not entry.for_labels)
         and not (synthetic and entry.flattered)
         and not reasons[name]

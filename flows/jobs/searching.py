@@ -84,7 +84,8 @@ def searched_detectors(job: RetrainJob) -> tuple[str, ...]:
     pinned = modelling.detector_name(line) if line.params else line.detector
     labels = bool(len(job.data.rows(Split.TRAIN, label=Label.ANOMALOUS)))
     synthetic = are_few(job.data.groups(job.data.rows(Split.VALIDATION, label=Label.ANOMALOUS)))
-    return registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic)
+    normal = len(job.data.rows(Split.TRAIN, label=Label.NORMAL))
+    return registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic, samples=normal)
 
 
 @dataclass(frozen=True, kw_only=True)

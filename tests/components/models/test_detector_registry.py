@@ -72,6 +72,8 @@ def test_a_search_takes_the_default_first_and_only_what_this_machine_and_these_d
     assert portfolio("gaussian") == ("gaussian",)
     assert portfolio("") == ("memory-bank", "gaussian", "dino-memory", "ensemble", "reference", "padim")
     assert portfolio("", labels=False) == ("memory-bank", "gaussian", "dino-memory", "ensemble", "padim")
+    few = registry.portfolio("", modality=Modality.IMAGE, labels=False, synthetic=True, samples=99)
+    assert few == ("memory-bank", "gaussian", "dino-memory")
     monkeypatch.setattr(registry, "PRACTICAL_MINUTES", 0.5)
     assert portfolio("") == ("memory-bank", "gaussian", "padim")
     assert {"dino-memory", "dinomaly"} <= set(portfolio(registry.EVERY))
