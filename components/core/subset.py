@@ -37,3 +37,10 @@ def normal_only(samples: Samples) -> Samples:
     """The samples that are not labelled anomalous."""
     chosen = np.flatnonzero(samples.labels == 0)
     return samples if len(chosen) == len(samples) else Subset(samples, chosen)
+
+
+def evenly_spaced(samples: Samples, *, most: int) -> Samples:
+    """`samples`, or `most` of them evenly spaced: more would take longer, or not fit into memory."""
+    if len(samples) <= most:
+        return samples
+    return Subset(samples, np.linspace(0, len(samples) - 1, most).astype(np.intp))

@@ -20,7 +20,7 @@ from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
 from ..core.ports import Batch, Progress, Samples, silent
 from ..core.scoring import score_all
-from ..core.subset import Subset
+from ..core.subset import evenly_spaced
 from .bundle import read_bundle, write_bundle
 from .dino_memory import DinoMemory
 from .images import over_square
@@ -85,9 +85,9 @@ class Ensemble:
         for member in self._members:
             member.fit(samples, seed=seed, progress=progress)
         scales = tuple(_scale_of(member, samples) for member in self._members)
-        left_out = [member.left_out_scores for member in self._members]
-        if all(found is not None for found in left_out) and len({len(cast(Any, found)) for found in left_out}) == 1:
-            self._left_out = _mean(cast(list[NDArray[np.float64]], left_out), scales)
+        by_bank, by_dino = (member.left_out_scores for member in self._members)
+        if by_bank is not None and by_dino is not None and len(by_bank) == len(by_dino):
+            self._left_out = _mean([by_bank, by_dino], scales)
         self._scales = scales
         self.facts = {f"{member.name} {key}": fact for member in self._members for key, fact in member.facts.items()}
 
@@ -101,12 +101,11 @@ class Ensemble:
         maps = [cast(NDArray[np.float32], scores.maps) for scores in every]
         spreads = [cast(NDArray[np.float64], scores.uncertainty) for scores in every]
         side = max(found.shape[1] for found in maps)
-        same = [np.stack([over_square(one, side=side) for one in found]) if len(found) else found for found in maps]
-        blank = np.zeros((0, side, side), np.float32)
+        same = [np.array([over_square(one, side=side) for one in found]).reshape(-1, side, side) for found in maps]
         deviations = [spread / scale.deviation for spread, scale in zip(spreads, self._scales, strict=True)]
         return Scores(
             image=_mean([scores.image for scores in every], self._scales),
-            maps=_mean(same, self._scales).astype(np.float32) if len(batch) else blank,
+            maps=_mean(same, self._scales).astype(np.float32),
             uncertainty=np.sqrt(np.sum(np.square(deviations), axis=0)) / len(deviations),
         )
 
@@ -198,8 +197,7 @@ def _scale_of(member: MemoryBank | DinoMemory, samples: Samples) -> _Scale:
     """
     scores = member.left_out_scores
     if scores is None:
-        places = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), _IMAGES)).astype(np.intp))
-        scores = score_all(member, Subset(samples, places)).image
+        scores = score_all(member, evenly_spaced(samples, most=_IMAGES)).image
     mean, deviation = float(scores.mean()), float(scores.std())
     return _Scale(mean, next((found for found in (deviation, mean) if found > 0), 1.0))
 

@@ -114,13 +114,12 @@ class OnBackbone(ABC, Generic[P]):
 
     def save(self, directory: Path) -> None:
         """See `components.models.bundle`; the backbone's weights go with it, so that the folder needs nothing else."""
-        tensors = self.tensors()
         write_bundle(
             directory,
             name=self.name,
             params=self._params.model_dump(),
             state=self.state(),
-            tensors=tensors,
+            tensors=self.tensors(),
             calibration=self.calibration,
         )
 

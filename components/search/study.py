@@ -198,7 +198,7 @@ class Study:
 
     def reason(self, number: int) -> str:
         """Why the failed trial `number` could not be evaluated."""
-        return reason_of(next(trial for trial in self._all() if is_end_of(trial, number=number)))
+        return reason_of(self._end_of(number))
 
     def proposals(self) -> tuple[Proposal, ...]:
         """How every configuration came about, by number."""
@@ -207,13 +207,17 @@ class Study:
 
     def scores(self, number: int) -> NDArray[np.float64]:
         """Validation scores ``(N,)`` of the completed trial `number`."""
-        return unpack_scores(next(trial for trial in self._all() if is_end_of(trial, number=number)).user_attrs)
+        return unpack_scores(self._end_of(number).user_attrs)
 
     # -------------------------------------------------------------------------------------- internals
 
     def _all(self) -> list[FrozenTrial]:
         trials: list[FrozenTrial] = self._study.get_trials(deepcopy=False)
         return trials
+
+    def _end_of(self, number: int) -> FrozenTrial:
+        """The attempt that settled the configuration `number`, which one did."""
+        return next(trial for trial in self._all() if is_end_of(trial, number=number))
 
     def _start(self, number: int, params: Mapping[str, Any], *, note: Mapping[str, Any]) -> AskedTrial:
         token = uuid.uuid4().hex

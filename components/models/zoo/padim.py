@@ -18,13 +18,14 @@ from ...core.contracts import Scores
 from ...core.errors import ModelError
 from ...core.ports import Batch, Image, Progress, Samples, batches, silent
 from ...core.seeds import generator
+from ...core.subset import evenly_spaced
 from ..backbones import Backbone
 from ..on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
 from ..parallel import one_thread
 from ..params import base
 from ..params.zoo import PadimParams
 from .parts import MultiVariateGaussian, PadimMap
-from .reading import chosen_images, flat_refusal, is_flat, stacked
+from .reading import flat_refusal, is_flat, stacked
 
 
 class Padim(OnBackbone[PadimParams]):
@@ -50,7 +51,7 @@ class Padim(OnBackbone[PadimParams]):
         """
         if len(samples) < 2:
             raise ModelError(f"A {self.noun} cannot be fitted on {len(samples)} images.", hint="Add normal images.")
-        read = chosen_images(samples, most=self._params.max_images)
+        read = evenly_spaced(samples, most=self._params.max_images)
         channels = self.embed_size
         order = generator(seed, self.name).permutation(channels)[: self._params.features]
         self._kept = torch.from_numpy(np.sort(order))

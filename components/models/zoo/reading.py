@@ -1,4 +1,4 @@
-"""Which training images are read, that they hold something to learn, and their features as tensors."""
+"""That training images hold something to learn, and their features as tensors."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,8 @@ import torch
 from torch import Tensor
 
 from ...core.errors import ModelError
-from ...core.ports import Image, Samples
-from ...core.subset import Subset
+from ...core.ports import Image
 from ..inference import Floats
-
-
-def chosen_images(samples: Samples, *, most: int) -> Samples:
-    """`samples`, or `most` of them evenly spaced, so that what is kept of each fits into memory."""
-    if len(samples) <= most:
-        return samples
-    return Subset(samples, np.linspace(0, len(samples) - 1, most).astype(np.intp))
 
 
 def is_flat(images: Sequence[Image]) -> bool:

@@ -19,12 +19,13 @@ from ...core.contracts import Scores
 from ...core.errors import ModelError, UnavailableError
 from ...core.ports import Batch, Image, Progress, Samples, batches, silent
 from ...core.seeds import derive_seed
+from ...core.subset import evenly_spaced
 from ..backbones import Backbone
 from ..inference import lacks
 from ..on_backbone import IMAGES_AT_ONCE, BackboneParams, OnBackbone, in_parts
 from ..parallel import one_thread
 from ..params.base import Precision
-from .reading import chosen_images, flat_refusal, is_flat
+from .reading import flat_refusal, is_flat
 
 Seen = tuple[Tensor, ...]
 """What a network gets of N images: tensors ``(N, ...)``."""
@@ -95,7 +96,7 @@ class Trained(OnBackbone[P]):
         precision = self._precision()
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, self.name))
-            chosen = chosen_images(samples, most=self._params.max_images)
+            chosen = evenly_spaced(samples, most=self._params.max_images)
             seen = self._read(chosen, progress)
             network = self._build()
             network.prepare(seen)
