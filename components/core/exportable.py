@@ -12,14 +12,15 @@ SPREAD = "uncertainty"
 class WholeNetwork:
     """See the module.
 
-    The network takes one image ``(1, H, W, 3)`` of uint8 as `image`, or windows ``(N, W, D)`` of float32 as `window`,
-    and gives `score` ``(N,)``; for images `map` ``(1, G, G)``, on the scale of the score; `uncertainty` ``(N,)``, its
-    standard deviation, where the detector tells it.
+    The network takes one image as often as `preparation` names sizes, each ``(1, H, W, 3)`` of uint8, or windows
+    ``(N, W, D)`` of float32 as `window`. It gives `score` ``(N,)``; for images `map` ``(1, G, G)``, on the scale of the
+    score; `uncertainty` ``(N,)``, its standard deviation, where the detector tells it.
 
     Attributes:
         onnx: The network, serialized.
         outputs: Their names.
-        preparation: What makes the network's input of a sample, in words and numbers that JSON can hold.
+        preparation: What makes the network's inputs of a sample, in words and numbers that JSON can hold; `sizes` are
+            height and width by the name of an input.
     """
 
     onnx: bytes

@@ -23,11 +23,11 @@ from components.export.gate import Figures, Limits
 from components.metrics.verdicts import HIGH, MEDIUM
 
 DESCRIPTION = "linewright.json"
-FORMAT = 1
+FORMAT = 2
 
 _RUNNER = Path(__file__).parent / "runner"
-_INPUTS = {Modality.IMAGE: ("images", "image", "pillow"), Modality.TABLE: ("tables", "window", "")}
-"""Modality → module that reads samples, the network's input, and a package that reading needs."""
+_READING = {Modality.IMAGE: ("images", "pillow"), Modality.TABLE: ("tables", "")}
+"""Modality → module that reads samples, and a package that it needs."""
 
 _README = """Linewright export: {detector} of line {line}, version {version}, as {name}.
 
@@ -72,7 +72,7 @@ class Subject:
 def write_runner(folder: Path, subject: Subject, *, name: str, chosen: Format) -> None:
     """Write `run.py`, the `reading.py` and `detector.py` that it needs, and what goes with them."""
     modality = subject.line.modality
-    module, _, package = _INPUTS[modality]
+    module, package = _READING[modality]
     for file in ("run.py", "detector.py"):
         shutil.copyfile(_RUNNER / file, folder / file)
     shutil.copyfile(_RUNNER / f"{module}.py", folder / "reading.py")
@@ -111,7 +111,6 @@ def describe(
         "modality": subject.line.modality.value,
         "export": name,
         "model": chosen.file,
-        "input": _INPUTS[subject.line.modality][1],
         "outputs": list(outputs),
         "labels": list(get_args(Word)),
         "preparation": dict(preparation),
@@ -137,7 +136,7 @@ def judged(
 
 
 def preparation_of(subject: Subject, network: WholeNetwork) -> dict[str, Any]:
-    """How a file becomes the network's input: how it is read, then what the detector itself does."""
+    """How a file becomes the network's inputs: how it is read, then what the detector itself does."""
     if subject.schema is None:
         return {"white_level": subject.line.image.white_level or 65535, **network.preparation}
     schema = subject.schema

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
@@ -19,7 +19,7 @@ INPUTS = 64
 _HEAVY = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 
 
-def quantized(model: Any, *, inputs: Sequence[Any]) -> Any:
+def quantized(model: Any, *, inputs: Sequence[Mapping[str, NDArray[np.uint8]]]) -> Any:
     """`model` with its backbone in 8 bits, for what normal images and foreign things in them do to it.
 
     Ranges of normal `inputs` alone would cut off what makes an anomaly stand out, so each image is taken a second time
@@ -27,7 +27,7 @@ def quantized(model: Any, *, inputs: Sequence[Any]) -> Any:
 
     Args:
         model: Of OpenVINO.
-        inputs: Images ``(1, H, W, 3)`` of uint8, as the network takes them.
+        inputs: Of each image what the network takes, ``(1, H, W, 3)`` of uint8 by the name of an input.
 
     Raises:
         ModelError: It has no backbone.
@@ -53,10 +53,14 @@ def quantized(model: Any, *, inputs: Sequence[Any]) -> Any:
 
 
 def _in_head(op: Any) -> bool:
-    return bool(op.get_friendly_name().startswith(HEAD))
+    return HEAD in op.get_friendly_name()
 
 
-def _with_foreign(image: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
+def _with_foreign(sizes: Mapping[str, NDArray[np.uint8]], number: int) -> dict[str, NDArray[np.uint8]]:
+    return {name: _with_rectangle(image, number) for name, image in sizes.items()}
+
+
+def _with_rectangle(image: NDArray[np.uint8], number: int) -> NDArray[np.uint8]:
     rng, found = generator(number, "foreign"), image.copy()
     height, width = (side // 3 for side in image.shape[1:3])
     top, left = rng.integers(image.shape[1] - height), rng.integers(image.shape[2] - width)

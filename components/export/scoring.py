@@ -51,8 +51,8 @@ def score_export(
 
 def network_inputs(
     rows: pd.DataFrame, *, read: Callable[[str], bytes], preparation: dict[str, Any]
-) -> list[NDArray[np.uint8]]:
-    """The images that manifest rows name, as the network takes them.
+) -> list[dict[str, NDArray[np.uint8]]]:
+    """The images that manifest rows name, as the network takes them: by the names of its inputs.
 
     Raises:
         ModelError: The runner cannot read a stored file.

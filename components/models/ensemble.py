@@ -5,7 +5,9 @@ two suits a line is hard to tell from the few anomalies that a search validates 
 better one, and often above both. Averages of standardised scores are the plainest ensemble of outlier detectors
 (Aggarwal & Sathe, "Theoretical Foundations and Algorithms for Outlier Ensembles", SIGKDD Explorations 2015).
 
-Members are put on one scale by their scores of normal training images as if they had not seen these (`LeftOut`).
+Members are put on one scale by their scores of normal training images as if they had not seen these (`LeftOut`): by
+median and median absolute deviation. Mean and standard deviation would follow one unusual image, and models of folds
+with and without it could not share a threshold.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,16 +17,20 @@ from typing import Any, ClassVar, NamedTuple, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from scipy.stats import median_abs_deviation
 
 from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
+from ..core.exportable import SPREAD, WholeNetwork
 from ..core.ports import Batch, Progress, Samples, silent
 from ..core.scoring import score_all
 from ..core.subset import evenly_spaced
+from . import heads
 from .bundle import read_bundle, write_bundle
 from .dino_memory import DinoMemory
 from .images import over_square
 from .memory_bank import MemoryBank
+from .onnx_graph import OnnxGraph, Value
 from .params.features import DinoMemoryParams, EnsembleParams
 from .params.images import MemoryBankParams
 
@@ -33,14 +39,14 @@ _IMAGES = 50
 
 
 class _Scale(NamedTuple):
-    """Mean and standard deviation of a member's scores of normal images."""
+    """Of a member's scores of normal images the median, and how far they lie from it: a normal's standard deviation."""
 
-    mean: float
+    median: float
     deviation: float
 
 
 class Ensemble:
-    """See the module; a score is 0 for the usual normal image, in the members' standard deviations above it.
+    """See the module; a score is about 0 for the usual normal image, in the members' deviations above it.
 
     Attributes:
         facts: What the members' fits did, by their names; empty before.
@@ -142,7 +148,7 @@ class Ensemble:
         try:
             params = EnsembleParams.model_validate(found.header.params)
             of_bank, of_dino = state[MemoryBank.name], state[DinoMemory.name]
-            scales = tuple(_Scale(float(mean), float(deviation)) for mean, deviation in state["scales"])
+            scales = tuple(_Scale(float(median), float(deviation)) for median, deviation in state["scales"])
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             raise incomplete from error
         if len(scales) != 2 or not all(np.isfinite(scale).all() and scale.deviation > 0 for scale in scales):
@@ -165,6 +171,32 @@ class Ensemble:
         detector._scales, detector.facts = scales, state.get("facts", {})
         detector.calibration = found.header.calibration
         return detector
+
+    def as_network(self) -> WholeNetwork:
+        """See `components.core.exportable`; the network takes an image at the sizes of both members."""
+        self._fitted()
+        networks = {member.name: member.as_network() for member in self._members}
+        graph = OnnxGraph()
+        graph.head()
+        every = [graph.holding(network.onnx, under=name) for name, network in networks.items()]
+        side = max(found["map"].shape[1] for found in every)
+        maps = [
+            heads.repeated(graph, graph.reshape(found["map"], found["map"].shape[1:]), side=side) for found in every
+        ]
+        by_deviation = [_by(graph, found[SPREAD], scale) for found, scale in zip(every, self._scales, strict=True)]
+        spread = graph.length(graph.joined(by_deviation, axis=0), axis=0, keep=True)
+        graph.output("score", _drawn_mean(graph, [found["score"] for found in every], self._scales))
+        graph.output(SPREAD, graph.times(spread, np.array(1 / len(every))))
+        graph.output("map", graph.reshape(_drawn_mean(graph, maps, self._scales), (1, side, side)))
+        sizes = {
+            f"{name}/{given}": size
+            for name, network in networks.items()
+            for given, size in network.preparation["sizes"].items()
+        }
+        prepared = {key: value for network in networks.values() for key, value in network.preparation.items()}
+        return WholeNetwork(
+            onnx=graph.serialized(), outputs=("score", SPREAD, "map"), preparation={**prepared, "sizes": sizes}
+        )
 
     def _fitted(self) -> None:
         if not self._scales:
@@ -193,17 +225,30 @@ def _of(member: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[A
 def _scale_of(member: MemoryBank | DinoMemory, samples: Samples) -> _Scale:
     """On what scale a fitted member scores normal images.
 
-    Where there are too few to differ, the mean stands for the deviation, so that the member still counts.
+    Where half of them do not differ, the standard deviation stands for the median one, and where none do the median, so
+    that the member still counts.
     """
     scores = member.left_out_scores
     if scores is None:
         scores = score_all(member, evenly_spaced(samples, most=_IMAGES)).image
-    mean, deviation = float(scores.mean()), float(scores.std())
-    return _Scale(mean, next((found for found in (deviation, mean) if found > 0), 1.0))
+    median, deviation = float(np.median(scores)), float(median_abs_deviation(scores, scale="normal"))
+    return _Scale(median, next((found for found in (deviation, float(scores.std()), median) if found > 0), 1.0))
 
 
 def _mean(every: Sequence[NDArray[Any]], scales: Sequence[_Scale]) -> NDArray[np.float64]:
     """Mean of the members' standardised scores."""
-    standardised = [(found - scale.mean) / scale.deviation for found, scale in zip(every, scales, strict=True)]
+    standardised = [(found - scale.median) / scale.deviation for found, scale in zip(every, scales, strict=True)]
     mean: NDArray[np.float64] = np.mean(standardised, axis=0)
     return mean
+
+
+def _drawn_mean(graph: OnnxGraph, every: Sequence[Value], scales: Sequence[_Scale]) -> Value:
+    """`_mean` in an exported network."""
+    centred = [graph.minus(one, np.array(scale.median)) for one, scale in zip(every, scales, strict=True)]
+    first, second = (_by(graph, one, scale) for one, scale in zip(centred, scales, strict=True))
+    return graph.times(graph.add(first, second), np.array(0.5))
+
+
+def _by(graph: OnnxGraph, value: Value, scale: _Scale) -> Value:
+    """`value` in deviations of the scale."""
+    return graph.times(value, np.array(1 / scale.deviation))

@@ -9,7 +9,7 @@ from ..core.errors import ModelError
 from ..core.exportable import WholeNetwork
 from . import heads
 from .on_backbone import BackboneParams, OnBackbone
-from .onnx_graph import OnnxGraph, Value
+from .onnx_graph import IMAGE, OnnxGraph, Value
 
 P = TypeVar("P", bound=BackboneParams)
 
@@ -44,7 +44,7 @@ class ExportableOnBackbone(OnBackbone[P]):
         for name, value in outputs.items():
             graph.output(name, value)
         preparation: dict[str, Any] = {
-            "size": list(canvas),
+            "sizes": {IMAGE: list(canvas)},
             "resize": "bilinear, antialiased, both sides on their own",
         }
         if frame.resize == "fit":

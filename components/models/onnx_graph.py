@@ -17,7 +17,10 @@ OPSET, IR_VERSION = 17, 8
 PRODUCER = "linewright"
 
 HEAD = "head/"
-"""How the names of operations behind the backbone begin: distances, which 8 bits are too coarse for."""
+"""What the names of operations behind a backbone bear: distances, which 8 bits are too coarse for."""
+
+IMAGE = "image"
+"""The input of a network of images."""
 
 Ints = Sequence[int]
 
@@ -73,7 +76,7 @@ class OnnxGraph:
         """Input `image` ``(1, S, R, 3)`` of uint8 as ``(T, 3, H, W)``: channels of [0, 1], less mean, by deviation."""
         from onnx import TensorProto
 
-        pixels = self._input("image", (1, *self._canvas, 3), TensorProto.UINT8)
+        pixels = self._input(IMAGE, (1, *self._canvas, 3), TensorProto.UINT8)
         values = self.op("Cast", pixels, shape=pixels.shape, to=TensorProto.FLOAT)
         tiles = [self.part(values, (top, left), (self.height, self.width), axes=(1, 2)) for top, left in self._corners]
         scale = (1 / (255 * np.array(deviation))).astype(np.float32)
@@ -86,6 +89,18 @@ class OnnxGraph:
         from onnx import TensorProto
 
         return self._input("window", (-1, rows, columns), TensorProto.FLOAT)
+
+    def holding(self, network: bytes, *, under: str) -> dict[str, Value]:
+        """A whole network as a part of this one: its inputs and operations are named `under` it; its outputs."""
+        import onnx
+        from onnx import compose
+
+        graph = compose.add_prefix(onnx.load_from_string(network), prefix=f"{under}/").graph
+        self._nodes += graph.node
+        self._constants += graph.initializer
+        self._inputs += graph.input
+        shapes = {one.name: [size.dim_value or -1 for size in one.type.tensor_type.shape.dim] for one in graph.output}
+        return {name.removeprefix(f"{under}/"): Value(name, tuple(shape)) for name, shape in shapes.items()}
 
     def output(self, name: str, value: Value) -> None:
         """`value` as the network's output `name`."""

@@ -94,8 +94,8 @@ DETECTORS: Mapping[str, Entry] = {
         params=EnsembleParams,
         weights=("efficientnet-lite0", "dino-vits14"),
         minutes=0.8,
-        least=100,
         left_out=_LEFT_OUT,
+        exportable=True,
     ),
     "reference": Entry(
         modality=Modality.IMAGE,

@@ -14,20 +14,20 @@ NINETY_FIVE = NormalDist().inv_cdf(0.975)
 
 
 def opened(folder: Path) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]]]:
-    """What `linewright.json` says, and the network: its input → its outputs by name. Changed files are refused."""
+    """What `linewright.json` says, and the network: inputs by name → outputs by name. Changed files are refused."""
     spec = json.loads((folder / "linewright.json").read_text(encoding="utf-8"))
     for name, digest in spec["files"].items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
             sys.exit(f"{folder / name} is not the file that was exported; export it again.")
-    given, outputs, model = spec["input"], spec["outputs"], str(folder / spec["model"])
+    outputs, model = spec["outputs"], str(folder / spec["model"])
     if model.endswith(".onnx"):
         session = import_module("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
-        return spec, lambda values: dict(zip(outputs, session.run(outputs, {given: values}), strict=True))
+        return spec, lambda values: dict(zip(outputs, session.run(outputs, values), strict=True))
     # Without the hint a processor with AMX computes in 16 bits, and scores are others than those that were compared.
     network = import_module("openvino").Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
     def run(values: Any) -> dict[str, Any]:
-        found = network({given: values})
+        found = network(values)
         return {name: found[name] for name in outputs}
 
     return spec, run

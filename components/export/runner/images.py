@@ -9,12 +9,12 @@ from PIL import Image, ImageOps
 
 
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
-    """The one sample in an image file: no place in it, and the network's input ``(1, H, W, 3)``."""
+    """The one sample in an image file: no place in it, and the network's inputs."""
     yield [{}], pixels(data, spec)
 
 
-def pixels(data: bytes, spec: dict[str, Any]) -> Any:
-    """``(1, H, W, 3)`` of uint8: RGB, upright as EXIF says, 16 bits scaled by the white level, resized."""
+def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
+    """``(1, H, W, 3)`` of uint8 by input: RGB, upright as EXIF says, 16 bits scaled by the white level, resized."""
     opened, white = Image.open(io.BytesIO(data)), spec["preparation"]["white_level"]
     deep = any(";16" in str(tile[3]) for tile in opened.tile) and not opened.mode.startswith("I;16")
     if opened.mode in {"I", "F"} or (deep and white != 65535):
@@ -24,8 +24,8 @@ def pixels(data: bytes, spec: dict[str, Any]) -> Any:
         image = Image.fromarray(np.minimum(np.rint(np.asarray(image) * (255.0 / white)), 255).astype(np.uint8))
     if image.mode in {"P", "PA"}:
         image = image.convert("RGBA")
-    height, width = spec["preparation"]["size"]
     low, high = spec["preparation"].get("aspect", (0.0, float("inf")))
     if not low <= image.width / image.height <= high:
         raise ValueError(f"{image.width} x {image.height} pixels are not of the aspect {low:.2f} to {high:.2f} learned")
-    return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR))[None]
+    plain, sizes = image.convert("RGB"), spec["preparation"]["sizes"]
+    return {name: np.asarray(plain.resize((w, h), Image.Resampling.BILINEAR))[None] for name, (h, w) in sizes.items()}

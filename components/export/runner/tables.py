@@ -13,7 +13,7 @@ MISSING = {"", "?", "-", "--", "nan", "na", "n/a", "null", "none"}
 
 
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
-    """Rows of each window of a CSV file, and the network's input ``(N, W, D)``, some windows at a time."""
+    """Rows of each window of a CSV file, and the network's input, some windows at a time."""
     rows, window = rows_of(data), spec["preparation"]["window"]
     values, bounds = cells(rows, spec), list(window_bounds(rows, spec))
     for start in range(0, len(bounds), 4096):
@@ -47,11 +47,11 @@ def cut(values: Any, low: int, high: int, *, window: int) -> Any:
     return values[np.minimum(np.arange(low, low + window), high - 1)]
 
 
-def prepared(windows: Any, spec: dict[str, Any]) -> Any:
-    """Windows ``(N, W, D)`` as the network takes them: less the offset, by the unit, cut at the limit."""
+def prepared(windows: Any, spec: dict[str, Any]) -> dict[str, Any]:
+    """Windows ``(N, W, D)`` as the network's input: less the offset, by the unit, cut at the limit."""
     how = spec["preparation"]
     scaled = (windows - np.array(how["offset"])) / np.array(how["unit"])
-    return np.clip(scaled, -how["limit"], how["limit"]).astype(np.float32)
+    return {"window": np.clip(scaled, -how["limit"], how["limit"]).astype(np.float32)}
 
 
 def window_bounds(rows: list[dict[str, str]], spec: dict[str, Any]) -> Iterator[tuple[int, int]]:

@@ -85,9 +85,8 @@ def manifest(rows: list[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-@pytest.fixture(scope="session")
-def image_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
-    folder = tmp_path_factory.mktemp("images")
+def images_by(detector: Detector, folder: Path) -> Case:
+    """A line of images, and `detector` fitted and calibrated on it."""
     texture_line.write_batch(folder / "raw", batch=1, seed=0, size=64, train_images=24, test_good=6, test_bad=6)
     paths = sorted((folder / "raw" / "train").rglob("*.png"))
     test = sorted((folder / "raw" / "test").rglob("*.png"))
@@ -97,10 +96,21 @@ def image_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     rows = [{Col.SAMPLE: names[path], Col.FILE: names[path], Col.SPLIT: split.get(path, "test")} for path in names]
     line = LineConfig(name="stones", modality=Modality.IMAGE, source=str(folder))
     samples = ImageSamples(manifest(rows), read=stored.__getitem__, options=line.image)
-    detector = registry.create("memory-bank", {"image_size": 64, "coreset_ratio": 0.1}, schema=None)
     detector.fit(samples.subset(np.flatnonzero(samples.rows[Col.SPLIT] == "train")), seed=0)
     scores = calibrated(detector, samples)
     return Case(line, None, detector, material_of(samples, stored.__getitem__, scores), test, folder)
+
+
+@pytest.fixture(scope="session")
+def image_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    detector = registry.create("memory-bank", {"image_size": 64, "coreset_ratio": 0.1}, schema=None)
+    return images_by(detector, tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def ensemble_case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    detector = registry.create("ensemble", {"bank_size": 64, "dino_size": 112, "dino_blocks": "6"}, schema=None)
+    return images_by(detector, tmp_path_factory.mktemp("ensemble"))
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,9 @@ from components.core.scoring import score_all
 from components.export.folder import DESCRIPTION
 from components.export.formats import FORMATS, find_format
 from components.export.making import _recalibrated, network_of
+from components.export.quantize import quantized
 from components.metrics.verdicts import NINETY_FIVE, answers, severity_of
+from components.models.onnx_graph import OnnxGraph
 from components.samples.images import decode_image
 from components.samples.tables import cut, encode, read_table, window_starts
 
@@ -93,6 +95,51 @@ def test_the_gate_finds_them_equal(modality, name, exports, image_case, table_ca
     assert described["calibration"]["threshold"] == made.calibration.threshold
     assert described["files"] == {path: sha for path, sha in folder_hashes(folder).items() if path != DESCRIPTION}
     assert sha256_file(folder / DESCRIPTION) == made.digest
+
+
+def two_networks() -> OnnxGraph:
+    """Two convolutions of an image at two sizes, and the sum of their highest values."""
+    graph = OnnxGraph()
+    graph.head()
+    highest = []
+    for side in (8, 16):
+        part = OnnxGraph(height=side, width=side, canvas=(side, side))
+        seen = part.image(mean=[0.5] * 3, deviation=[0.5] * 3)
+        kernel = np.random.default_rng(side).normal(size=(4, 3, 3, 3)).astype(np.float32)
+        found = part.relu6(part.convolution(seen, kernel, stride=1))
+        part.head()
+        part.output("score", part.reduced("Max", found, axes=(0, 1, 2, 3)))
+        highest.append(graph.holding(part.serialized(), under=f"n{side}")["score"])
+    graph.output("score", graph.add(*highest))
+    return graph
+
+
+def test_a_network_of_two_inputs_computes_both_backbones_in_eight_bits():
+    from openvino import Core
+
+    model = Core().read_model(two_networks().serialized())
+    rng = np.random.default_rng(0)
+    images = [
+        {f"n{side}/image": rng.integers(0, 256, (1, side, side, 3), np.uint8) for side in (8, 16)} for _ in range(8)
+    ]
+    expected = Core().compile_model(model, "CPU")(images[0])["score"]
+    found = quantized(model, inputs=images)
+    kinds = [op.get_type_name() for op in found.get_ops()]
+    assert kinds.count("Convolution") == 2
+    assert kinds.count("FakeQuantize") >= 2
+    assert Core().compile_model(found, "CPU")(images[0])["score"] == pytest.approx(expected, rel=0.1)
+
+
+def test_an_ensemble_takes_each_image_at_the_sizes_of_its_members(ensemble_case, tmp_path):
+    folder, made = ensemble_case.export("openvino")
+    assert made.figures.flips == 0
+    described = json.loads((folder / DESCRIPTION).read_text())
+    assert described["preparation"]["sizes"] == {"memory-bank/image": [64, 64], "dino-memory/image": [112, 112]}
+    done = run(folder, *ensemble_case.files, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = np.array([json.loads(line)["score"] for line in done.stdout.splitlines()])
+    expected = native(ensemble_case)[1].image
+    assert found == pytest.approx(expected, abs=1e-5 * expected.max())
 
 
 def test_eight_bits_get_a_threshold_of_their_own_scores(exports, image_case):

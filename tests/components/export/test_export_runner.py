@@ -53,22 +53,30 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_images_are_the_same_bits(name, white):
     ours = scaled(decode_image(FILES[name], ImageOptions(white_level=white)), height=64, width=64)
-    spec = {"preparation": {"size": [64, 64], "white_level": white or 65535}}
-    found = images.pixels(FILES[name], spec)
+    spec = {"preparation": {"sizes": {"image": [64, 64]}, "white_level": white or 65535}}
+    found = images.pixels(FILES[name], spec)["image"]
     assert found.dtype == np.uint8
     assert np.array_equal(found[0], ours)
 
 
 def test_an_image_of_the_network_s_size_is_left_alone():
     data = encoded(Image.fromarray(COLOUR[:50, :50]))
-    assert np.array_equal(
-        images.pixels(data, {"preparation": {"size": [50, 50], "white_level": 65535}})[0], COLOUR[:50, :50]
-    )
+    found = images.pixels(data, {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
+    assert np.array_equal(found["image"][0], COLOUR[:50, :50])
+
+
+def test_a_network_of_two_inputs_gets_one_image_at_both_sizes():
+    sizes = {"one/image": [32, 48], "other/image": [28, 28]}
+    found = images.pixels(FILES["colour"], {"preparation": {"sizes": sizes, "white_level": 65535}})
+    assert {name: list(pixels.shape) for name, pixels in found.items()} == {
+        name: [1, *size, 3] for name, size in sizes.items()
+    }
+    assert np.array_equal(found["other/image"][0], scaled(COLOUR, height=28, width=28))
 
 
 def test_an_image_of_another_aspect_than_was_learned_is_refused():
-    spec = {"preparation": {"size": [64, 64], "white_level": 65535, "aspect": [0.9, 1.1]}}
-    assert images.pixels(encoded(Image.fromarray(COLOUR[:50, :52])), spec).shape == (1, 64, 64, 3)
+    spec = {"preparation": {"sizes": {"image": [64, 64]}, "white_level": 65535, "aspect": [0.9, 1.1]}}
+    assert images.pixels(encoded(Image.fromarray(COLOUR[:50, :52])), spec)["image"].shape == (1, 64, 64, 3)
     with pytest.raises(ValueError, match=r"52 x 40 pixels are not of the aspect 0\.90 to 1\.10 learned"):
         images.pixels(encoded(Image.fromarray(COLOUR[:40, :52])), spec)
 
@@ -108,7 +116,9 @@ def test_windows_are_the_same_values(delimiter, point, window):
     parts = list(tables.samples(data, spec))
     assert [place for places, _ in parts for place in places] == [{"start": a, "end": b} for a, b in bounds.tolist()]
     expected = (cut(values, bounds, window=window) - [1.0, 0.0, 0.0]) / [2.0, 1.0, 1.0]
-    assert np.array_equal(np.concatenate([one for _, one in parts]), expected.astype(np.float32), equal_nan=True)
+    assert np.array_equal(
+        np.concatenate([one["window"] for _, one in parts]), expected.astype(np.float32), equal_nan=True
+    )
 
 
 def test_a_category_never_seen_and_a_missing_column():
