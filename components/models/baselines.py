@@ -1,4 +1,4 @@
-"""Cheap detectors of tables, learned by PyOD: `ecod`, `isolation-forest`, `knn` and `lof`.
+"""Cheap detectors of tables, learned by PyOD: `ecod` and `isolation-forest`; those by neighbours are in `neighbours`.
 
 Each keeps what was learned as arrays and scores with them; `pyod_fit` says what they are. A sample's score depends on
 the training samples and on itself alone.
@@ -21,17 +21,14 @@ from . import pyod_fit
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
 from .on_table import occlusion, training_windows
-from .params.tables import BaselineParams, IsolationForestParams, LOFParams, NeighbourParams
+from .params.tables import BaselineParams, IsolationForestParams
 from .pyod_fit import Arrays, Rows
 
 P = TypeVar("P", bound=BaselineParams)
 
-_TINY = 1e-10
-"""Keeps densities of repeated rows finite, as scikit-learn does."""
-
 
 class Baseline(ABC, Generic[P]):
-    """What the four share; a subclass learns arrays from rows and scores rows with them."""
+    """What they share; a subclass learns arrays from rows and scores rows with them."""
 
     name: ClassVar[str]
     modality: ClassVar[Modality] = Modality.TABLE
@@ -175,45 +172,4 @@ class IsolationForest(Baseline[IsolationForestParams]):
         for _ in range(int(self._learned["depth"][0])):
             node = np.where(values[samples, feature[node]] <= limit[node], left[node], right[node])
         found: NDArray[np.float64] = 2.0 ** (-self._learned["path"][node].mean(axis=1) / usual)
-        return found
-
-
-class KNN(Baseline[NeighbourParams]):
-    """Distance to the k-th nearest training sample (Ramaswamy, Rastogi & Shim 2000)."""
-
-    name: ClassVar[str] = "knn"
-    parameters: ClassVar[type[BaselineParams]] = NeighbourParams
-    arrays: ClassVar[frozenset[str]] = frozenset({"rows"})
-
-    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
-        return pyod_fit.knn(rows, neighbours=self._neighbours(len(rows)))
-
-    def _prepare(self) -> None:
-        from sklearn.neighbors import BallTree
-
-        self._tree = BallTree(self._learned["rows"])
-
-    def _neighbours(self, rows: int) -> int:
-        return min(self._params.neighbours, rows - 1)
-
-    def _distances(self, rows: Rows) -> NDArray[np.float64]:
-        distances, _ = self._tree.query(rows, k=self._neighbours(len(self._learned["rows"])))
-        found: NDArray[np.float64] = distances[:, -1]
-        return found
-
-
-class LOF(KNN):
-    """How much sparser it is around a sample than around its neighbours (Breunig et al. 2000, definition 7)."""
-
-    name: ClassVar[str] = "lof"
-    parameters: ClassVar[type[BaselineParams]] = LOFParams
-    arrays: ClassVar[frozenset[str]] = frozenset({"rows", "reach", "density"})
-
-    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
-        return pyod_fit.lof(rows, neighbours=self._neighbours(len(rows)))
-
-    def _distances(self, rows: Rows) -> NDArray[np.float64]:
-        distances, near = self._tree.query(rows, k=self._neighbours(len(self._learned["rows"])))
-        reach = np.maximum(distances, self._learned["reach"][near])
-        found: NDArray[np.float64] = self._learned["density"][near].mean(axis=1) * (reach.mean(axis=1) + _TINY)
         return found

@@ -36,8 +36,8 @@ class Entry:
         flattered: Whether drawn anomalies judge it too well, so that they may not choose it: it is trained on drawn
             ones, or it knows what belongs in each place, and most drawn ones are cuts from another.
         minutes: Expected time of one fit on two cores, of 200 images of 256 px or 10,000 rows.
-        least: Normal training samples without which no search tries it: of fewer it does not learn its own scale well
-            enough for models of several folds to share a threshold.
+        least: Normal training samples without which no search tries it: of fewer it learns its own scale too
+            coarsely, and the threshold that its folds share lies higher than the others'.
         left_out: Training samples at most that it scores as if it had not seen them; see `LeftOut`.
         exportable: Whether it is `components.core.exportable.Exportable`.
     """
@@ -94,6 +94,7 @@ DETECTORS: Mapping[str, Entry] = {
         params=EnsembleParams,
         weights=("efficientnet-lite0", "dino-vits14"),
         minutes=0.8,
+        least=100,
         left_out=_LEFT_OUT,
         exportable=True,
     ),
@@ -162,8 +163,20 @@ DETECTORS: Mapping[str, Entry] = {
     "isolation-forest": Entry(
         modality=Modality.TABLE, module="baselines", cls="IsolationForest", params=IsolationForestParams, baseline=True
     ),
-    "knn": Entry(modality=Modality.TABLE, module="baselines", cls="KNN", params=NeighbourParams, baseline=True),
-    "lof": Entry(modality=Modality.TABLE, module="baselines", cls="LOF", params=LOFParams, baseline=True),
+    "knn": Entry(
+        modality=Modality.TABLE, module="neighbours", cls="KNN", params=NeighbourParams, baseline=True, exportable=True
+    ),
+    "lof": Entry(
+        modality=Modality.TABLE, module="neighbours", cls="LOF", params=LOFParams, baseline=True, exportable=True
+    ),
+    "mahalanobis": Entry(
+        modality=Modality.TABLE,
+        module="neighbours",
+        cls="Mahalanobis",
+        params=NeighbourParams,
+        baseline=True,
+        exportable=True,
+    ),
 }
 
 _DEFAULTS = {Modality.IMAGE: "memory-bank", Modality.TABLE: "deepsad"}

@@ -49,7 +49,7 @@ class IsolationForestParams(BaselineParams):
 
 
 class NeighbourParams(BaselineParams):
-    """Of `knn` and `lof`."""
+    """Of `knn` and `mahalanobis`, and what `lof` has too."""
 
     neighbours: int = Field(5, ge=1, le=500, description="Training samples that a sample is compared with")
 

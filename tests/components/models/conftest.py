@@ -36,11 +36,12 @@ QUICK: dict[str, dict[str, Any]] = {
     "isolation-forest": {"trees": 30, "subsample": 64},
     "knn": {},
     "lof": {},
+    "mahalanobis": {},
 }
 
 ZOO = ("padim", "stfpm", "supersimplenet", "draem", "dinomaly", "inp-former")
 IMAGES = ("memory-bank", "gaussian", "dino-memory", "ensemble", "reference", *ZOO)
-TABLES = ("deepsad", "ecod", "isolation-forest", "knn", "lof")
+TABLES = ("deepsad", "ecod", "isolation-forest", "knn", "lof", "mahalanobis")
 
 
 class Listed:

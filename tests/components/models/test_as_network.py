@@ -86,6 +86,11 @@ def check_images(found, expected, *, within):
     assert np.abs(maps - expected.maps).max() < 1e-4 * np.abs(expected.maps).max()
 
 
+def prepared(windows, how):
+    values = (windows - np.array(how["offset"])) / np.array(how["unit"])
+    return np.clip(values, -how["limit"], how["limit"]).astype(np.float32)
+
+
 @pytest.mark.parametrize(
     ("window", "features"),
     [(1, "spectral"), (7, "statistics"), (7, "level"), (3, "spectral"), (9, "spectral"), (7, "raw")],
@@ -100,14 +105,28 @@ def test_tables(window, features, cases, listed, make_rows):
     windows = make_rows(1, 40, window)
     windows[0, 0, 1], windows[1, 0, 2], windows[2, :, 2], windows[3, :, 0] = 1e30, -1, np.nan, np.nan
     network = detector.as_network()
-    how = network.preparation
-    values = (windows - np.array(how["offset"])) / np.array(how["unit"])
-    given = np.clip(values, -how["limit"], how["limit"]).astype(np.float32)
+    given = prepared(windows, network.preparation)
     expected = detector.score(windows)
     for run in runtimes(network):
         found = run({"window": given})
         assert found["score"] == pytest.approx(expected.image, rel=1e-5)
         assert found["uncertainty"] == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["knn", "lof", "mahalanobis"])
+@pytest.mark.parametrize("window", [1, 7])
+def test_tables_by_neighbours(name, window, cases, listed, make_rows):
+    schema = cases[name].schema.model_copy(update={"window": window})
+    detector = registry.create(name, {"neighbours": 3}, schema=schema)
+    detector.fit(listed(make_rows(0, 300, window)), seed=0)
+    windows = make_rows(1, 40, window)
+    windows[0, 0, 1], windows[1, :, 0] = 1e30, np.nan
+    network = detector.as_network()
+    expected = detector.score(windows).image
+    for run in runtimes(network):
+        found = run({"window": prepared(windows, network.preparation)})
+        assert set(found) == {"score"}
+        assert found["score"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
 def test_a_model_of_before_shapes_were_kept_is_exported_only_where_images_were_made_square(cases):

@@ -1,8 +1,9 @@
-"""PyOD's detectors: the arrays score as PyOD does, and what cannot be learned from is refused."""
+"""Cheap detectors: the arrays of PyOD's score as PyOD does, and what cannot be learned from is refused."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from components.core.contracts import Column, TableSchema
 from components.core.errors import ModelError
@@ -58,7 +59,57 @@ def test_ecod_by_hand(listed, cases):
     assert made.score(np.zeros((1, 1, 3))).image[0] == pytest.approx(-2 * np.log(0.6))
 
 
-@pytest.mark.parametrize("name", ["ecod", "isolation-forest", "knn", "lof", "deepsad"])
+def sensors(generator, count):
+    """Three sensors that follow one load, the last of them the others' sum but for its resolution."""
+    load = generator.normal(size=(count, 1))
+    pair = load * [1.0, 2.0] + 0.05 * generator.normal(size=(count, 2))
+    return np.concatenate([pair, pair.sum(axis=1, keepdims=True).round(2)], axis=1)[:, None]
+
+
+PLAIN = TableSchema(features=tuple(Column(name=name, kind="numeric") for name in "abc"), window=1)
+
+
+def test_mahalanobis_sees_what_breaks_a_relation_within_the_range_of_each_sensor(listed):
+    rng = np.random.default_rng(0)
+    normal, broken = sensors(rng, 200), sensors(rng, 20)
+    broken[:, 0, 1:] += 0.4  # of deviations of 2 and 3
+    found = {}
+    for name in ("knn", "mahalanobis"):
+        made = registry.create(name, {}, schema=PLAIN)
+        made.fit(listed(sensors(rng, 500)), seed=0)
+        scores = np.concatenate([made.score(normal).image, made.score(broken).image])
+        found[name] = roc_auc_score(np.repeat([0, 1], [200, 20]), scores)
+    assert found["mahalanobis"] > 0.95
+    assert found["knn"] < 0.9
+
+
+def test_mahalanobis_by_hand(listed):
+    """The k-th nearest by the covariance's inverse, which is scikit-learn's, where no component is without variance."""
+    from sklearn.covariance import ledoit_wolf
+
+    rng = np.random.default_rng(1)
+    windows, fresh = (rng.normal(size=(count, 1, 3)) @ rng.normal(size=(3, 3)) for count in (300, 5))
+    made = registry.create("mahalanobis", {"neighbours": 2}, schema=PLAIN)
+    made.fit(listed(windows), seed=0)
+    encoder = TableEncoder.fit(windows, PLAIN)
+    rows, new = encoder.encode(windows), encoder.encode(fresh)
+    inverse = np.linalg.inv(ledoit_wolf(rows)[0])
+    apart = new[:, None] - rows
+    squared = np.einsum("nmf,fg,nmg->nm", apart, inverse, apart)
+    assert made.score(fresh).image == pytest.approx(np.sqrt(np.sort(squared, axis=1)[:, 1]), rel=0.01)
+
+
+def test_a_sensor_that_only_repeats_another_does_not_magnify_rounding(listed):
+    rng = np.random.default_rng(2)
+    windows = np.repeat(rng.normal(size=(300, 1, 1)), 3, axis=2)
+    made = registry.create("mahalanobis", {}, schema=PLAIN)
+    made.fit(listed(windows), seed=0)
+    fresh = np.repeat(rng.normal(size=(50, 1, 1)), 3, axis=2)
+    rounded = fresh + np.array([0, 1e-7, -1e-7])
+    assert made.score(rounded).image == pytest.approx(made.score(fresh).image, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ecod", "isolation-forest", "knn", "lof", "mahalanobis", "deepsad"])
 @pytest.mark.parametrize("count", [1, 50])
 def test_one_row_and_equal_rows_are_refused_and_leave_nothing(name, count, cases, listed, tmp_path):
     made = cases[name].make()
@@ -79,14 +130,14 @@ def test_a_window_longer_than_the_data_is_one_window_and_is_refused(name, listed
         made.fit(listed(windows), seed=0)
 
 
-@pytest.mark.parametrize("name", ["knn", "lof"])
+@pytest.mark.parametrize("name", ["knn", "lof", "mahalanobis"])
 def test_more_neighbours_than_rows_means_all_rows(name, cases, listed, make_rows):
     made = cases[name].make(neighbours=100)
     made.fit(listed(make_rows(0, 20)), seed=0)
     assert np.isfinite(made.score(make_rows(1, 5)).image).all()
 
 
-@pytest.mark.parametrize("name", ["ecod", "isolation-forest", "knn", "lof"])
+@pytest.mark.parametrize("name", ["ecod", "isolation-forest", "knn", "lof", "mahalanobis"])
 def test_missing_infinite_and_unknown_values_score_finitely(name, fitted_once):
     strange = np.array([[[10.0, 20.0, -1.0]], [[np.nan, np.nan, np.nan]], [[np.inf, -np.inf, 0.0]]])
     assert np.isfinite(fitted_once(name).score(strange).image).all()
@@ -104,4 +155,4 @@ def test_a_search_over_tables_always_tries_them():
 
     names = registry.portfolio("", modality=Modality.TABLE, labels=False, synthetic=True)
     assert names[0] == "deepsad"
-    assert registry.baselines(names) == ("ecod", "isolation-forest", "knn", "lof")
+    assert registry.baselines(names) == ("ecod", "isolation-forest", "knn", "lof", "mahalanobis")

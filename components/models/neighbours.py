@@ -1,0 +1,124 @@
+"""Cheap detectors of tables that compare a sample with the training samples nearest to it: `knn`, `lof`, `mahalanobis`.
+
+The first two are learned by PyOD, see `pyod_fit`.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.exportable import WholeNetwork
+from . import pyod_fit, table_heads
+from .baselines import Baseline
+from .heads import DrawnBank
+from .nearest import Bank
+from .onnx_graph import OnnxGraph, Value
+from .params.tables import LOFParams, NeighbourParams
+from .pyod_fit import Arrays, Rows
+
+_TINY = 1e-10
+"""Keeps densities of repeated rows finite, as scikit-learn does."""
+
+_FLOOR = 1e-4
+"""Of the mean variance, added to that of each component before whitening: where training samples differ by less than a
+hundredth of the usual deviation, rounding decides."""
+
+
+class KNN(Baseline[NeighbourParams]):
+    """Distance to the k-th nearest training sample (Ramaswamy, Rastogi & Shim 2000)."""
+
+    name: ClassVar[str] = "knn"
+    parameters: ClassVar[type[NeighbourParams]] = NeighbourParams
+    arrays: ClassVar[frozenset[str]] = frozenset({"rows"})
+
+    def as_network(self) -> WholeNetwork:
+        """See `components.core.exportable`."""
+        encoder = self._fitted()
+        graph = OnnxGraph()
+        graph.head()
+        seen = self._drawn_rows(graph, table_heads.encoded(graph, encoder))
+        bank = DrawnBank(graph, Bank(self._learned["rows"].astype(np.float32)))
+        distances, places = bank.nearest(seen, neighbours=self._neighbours(len(bank.bank)))
+        graph.output("score", self._drawn_score(graph, distances, places))
+        return WholeNetwork(onnx=graph.serialized(), outputs=("score",), preparation=table_heads.preparation(encoder))
+
+    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+        return pyod_fit.knn(rows, neighbours=self._neighbours(len(rows)))
+
+    def _prepare(self) -> None:
+        from sklearn.neighbors import BallTree
+
+        self._tree = BallTree(self._learned["rows"])
+
+    def _neighbours(self, rows: int) -> int:
+        return min(self._params.neighbours, rows - 1)
+
+    def _distances(self, rows: Rows) -> NDArray[np.float64]:
+        distances, places = self._tree.query(self._seen(rows), k=self._neighbours(len(self._learned["rows"])))
+        return self._score(distances, places)
+
+    def _seen(self, rows: Rows) -> Rows:
+        """Rows ``(M, F)`` in the space of the training rows that are kept."""
+        return rows
+
+    def _score(self, distances: Rows, places: NDArray[np.intp]) -> NDArray[np.float64]:  # noqa: ARG002 - LOF asks where
+        """``(M,)`` of rising distances ``(M, K)`` to the training rows at `places`."""
+        return distances[:, -1]
+
+    def _drawn_rows(self, graph: OnnxGraph, rows: Value) -> Value:  # noqa: ARG002 - others are seen another way
+        """`_seen` in an exported network."""
+        return rows
+
+    def _drawn_score(self, graph: OnnxGraph, distances: Value, places: Value) -> Value:  # noqa: ARG002 - as `_score`
+        """`_score` in an exported network."""
+        last = graph.take(distances, np.array([distances.shape[1] - 1]), axis=1)
+        return graph.reshape(last, (-1,))
+
+
+class LOF(KNN):
+    """How much sparser it is around a sample than around its neighbours (Breunig et al. 2000, definition 7)."""
+
+    name: ClassVar[str] = "lof"
+    parameters: ClassVar[type[NeighbourParams]] = LOFParams
+    arrays: ClassVar[frozenset[str]] = frozenset({"rows", "reach", "density"})
+
+    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+        return pyod_fit.lof(rows, neighbours=self._neighbours(len(rows)))
+
+    def _score(self, distances: Rows, places: NDArray[np.intp]) -> NDArray[np.float64]:
+        reach = np.maximum(distances, self._learned["reach"][places])
+        found: NDArray[np.float64] = self._learned["density"][places].mean(axis=1) * (reach.mean(axis=1) + _TINY)
+        return found
+
+    def _drawn_score(self, graph: OnnxGraph, distances: Value, places: Value) -> Value:
+        reach, density = (graph.take(self._learned[kind], places, axis=0) for kind in ("reach", "density"))
+        farther = graph.op("Max", distances, reach, shape=distances.shape)
+        means = [graph.reduced("Mean", found, axes=(1,)) for found in (farther, density)]
+        return graph.times(graph.add(means[0], np.array(_TINY)), means[1])
+
+
+class Mahalanobis(KNN):
+    """Distance to the k-th nearest training sample where each principal component counts in its own deviation.
+
+    Sensors of one machine follow each other: what breaks their usual relation lies within each one's range, and along a
+    component of little variance (Mahalanobis 1936; Hotelling 1947 for the distance from the mean alone, which several
+    modes would blur). The covariance is shrunk as Ledoit & Wolf (2004) do.
+    """
+
+    name: ClassVar[str] = "mahalanobis"
+    arrays: ClassVar[frozenset[str]] = frozenset({"rows", "whitening"})
+
+    def _learn(self, rows: Rows, seed: int) -> Arrays:
+        from sklearn.covariance import ledoit_wolf
+
+        values, vectors = np.linalg.eigh(ledoit_wolf(rows)[0])
+        values = values.clip(min=0)
+        whitening = vectors / np.sqrt(values + _FLOOR * values.mean())
+        return {**super()._learn(rows @ whitening, seed), "whitening": whitening}
+
+    def _seen(self, rows: Rows) -> Rows:
+        return rows @ self._learned["whitening"]
+
+    def _drawn_rows(self, graph: OnnxGraph, rows: Value) -> Value:
+        return graph.product(rows, self._learned["whitening"])
