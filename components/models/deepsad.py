@@ -44,7 +44,7 @@ PASSES = 16
 PLAIN_ROWS = 4 * ROWS
 """Samples whose hidden units are held at once, for each processor: bounds memory."""
 
-_LATER = {"members.bias", "trust"}
+_LATER = {"members.bias", "trust", "view.sharpening"}
 """Tensors that earlier releases did not write."""
 
 _ALWAYS = {
@@ -127,7 +127,7 @@ class DeepSAD:
         held_apart = apart(held)
         usual = torch.stack([_usual(one) for one in held_apart])[:, None]
         mean = (apart(kept) / usual).mean(dim=0)
-        remembered = kept[mean <= torch.quantile(mean, REMEMBERED)][: self._params.memory]
+        remembered = view.memory(kept[mean <= torch.quantile(mean, REMEMBERED)][: self._params.memory])
         near = view.nearest(held, remembered, neighbours=self._params.neighbours)
         usual_near = torch.stack([_usual(one) for one in near.T])
         strange_near = view.nearest(strange, remembered, neighbours=self._params.neighbours)
@@ -217,7 +217,7 @@ class DeepSAD:
         try:
             encoder = TableEncoder.model_validate(bundle.header.state["encoder"])
             detector = cls(DeepSADParams.model_validate(bundle.header.params), schema=encoder.table)
-            view = View(tensors["view.mean"], tensors["view.whitening"], rows=encoder.rows)
+            view = View(*(tensors[f"view.{part}"] for part in ("mean", "whitening", "sharpening")), rows=encoder.rows)
             members, _ = detector._built(encoder, encoder.rows or sum(view.whitening.shape))
             scorer = Scorer(view, members.double(), parts=tensors, neighbours=detector._params.neighbours)
             scorer.load_state_dict(tensors)

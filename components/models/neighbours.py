@@ -17,13 +17,10 @@ from .nearest import Bank
 from .onnx_graph import OnnxGraph, Value
 from .params.tables import LOFParams, NeighbourParams
 from .pyod_fit import Arrays, Rows
+from .whitening import SHARP, whitening
 
 _TINY = 1e-10
 """Keeps densities of repeated rows finite, as scikit-learn does."""
-
-_FLOOR = 1e-4
-"""Of the mean variance, added to that of each component before whitening: where training samples differ by less than a
-hundredth of the usual deviation, rounding decides."""
 
 
 class KNN(Baseline[NeighbourParams]):
@@ -103,19 +100,15 @@ class Mahalanobis(KNN):
 
     Sensors of one machine follow each other: what breaks their usual relation lies within each one's range, and along a
     component of little variance (Mahalanobis 1936; Hotelling 1947 for the distance from the mean alone, which several
-    modes would blur). The covariance is shrunk as Ledoit & Wolf (2004) do.
+    modes would blur); see `whitening`.
     """
 
     name: ClassVar[str] = "mahalanobis"
     arrays: ClassVar[frozenset[str]] = frozenset({"rows", "whitening"})
 
     def _learn(self, rows: Rows, seed: int) -> Arrays:
-        from sklearn.covariance import ledoit_wolf
-
-        values, vectors = np.linalg.eigh(ledoit_wolf(rows)[0])
-        values = values.clip(min=0)
-        whitening = vectors / np.sqrt(values + _FLOOR * values.mean())
-        return {**super()._learn(rows @ whitening, seed), "whitening": whitening}
+        components = whitening(rows, floor=SHARP)
+        return {**super()._learn(rows @ components, seed), "whitening": components}
 
     def _seen(self, rows: Rows) -> Rows:
         return rows @ self._learned["whitening"]

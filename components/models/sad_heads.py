@@ -23,8 +23,8 @@ def scores(graph: OnnxGraph, scorer: Scorer, features: Value) -> Mapping[str, Va
     squashed = graph.op("Asinh", features, shape=features.shape)
     plain, curved = (graph.part(one, (0,), (known,), axes=(1,)) for one in (features, squashed))
     white = graph.product(graph.minus(curved, _of(scorer.view.mean)), _of(scorer.view.whitening))
-    ways = (plain, curved, white)
-    remembered = np.split(_of(scorer.remembered), np.cumsum([way.shape[1] for way in ways]), axis=1)[:3]
+    ways = (plain, graph.product(plain, _of(scorer.view.sharpening)), curved)
+    remembered = np.split(_of(scorer.remembered), np.cumsum(scorer.view.widths)[:2], axis=1)
     banks = [DrawnBank(graph, Bank(one.astype(np.float32))) for one in remembered]
     near = [
         graph.times(bank.distances(way, neighbours=scorer.neighbours), 1 / usual)

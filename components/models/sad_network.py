@@ -1,19 +1,19 @@
 """What DeepSAD computes, as torch modules: features in, score and its spread out; `sad_heads` says it in ONNX.
 
-Shapes: N samples, F features, K whitened ones, U = F + K inputs, S networks side by side, H hidden units, L latent
+Shapes: N samples, F features, K components of them, U = F + K inputs, S networks side by side, H hidden units, L latent
 ones, M remembered samples, T masks; `trust` is w in [0, 1].
 """
 
 import torch
 from torch import Tensor, nn
 
+from .whitening import SHARP, whitening
+
 LEAK = 0.1
 """Slope of the activation below 0."""
 
 FLOOR = 0.1
-"""Of the mean variance, added to each component's before whitening: directions without any must not drown others."""
-
-MOST_COMPONENTS = 512
+"""Of `whitening` for the networks, which directions of little variance would keep from learning of the others."""
 
 KERNEL = 5
 """Rows that a unit of the first convolution sees."""
@@ -23,10 +23,11 @@ ROWS = 256
 
 
 class View(nn.Module):
-    """Standardised features ``(N, F)`` seen in three ways, ``(N, 2 F + K)``: plain, squashed by arcsinh, and whitened.
+    """Standardised features ``(N, F)`` seen in four ways, ``(N, 2 F + 2 K)``: plain, sharp, squashed and whitened.
 
-    The plain ones tell how far off a column is, the squashed ones keep one broken column from drowning the others, the
-    whitened ones show what breaks the usual relations between columns. The networks take the last two, `inputs`.
+    The plain ones tell how far off a column is, the sharp ones, whitened, what breaks the usual relations between
+    columns; the squashed ones, by arcsinh, keep one broken column from drowning the others. Samples are remembered in
+    these three ways; the networks take the squashed ones and these whitened, `inputs`.
 
     Where the last `rows` features are a window's own values, they are squashed alone and come last; the networks take
     them instead.
@@ -34,41 +35,50 @@ class View(nn.Module):
 
     mean: Tensor
     whitening: Tensor
+    sharpening: Tensor
 
-    def __init__(self, mean: Tensor, whitening: Tensor, *, rows: int = 0) -> None:
+    def __init__(self, mean: Tensor, whitening: Tensor, sharpening: Tensor, *, rows: int = 0) -> None:
         super().__init__()
         self.rows = rows
         self.register_buffer("mean", mean)
         self.register_buffer("whitening", whitening)
+        self.register_buffer("sharpening", sharpening)
 
     @classmethod
     def of(cls, features: Tensor, *, rows: int = 0) -> "View":
-        """Learn mean and components from ``(N, F)``; covariance shrunk as Ledoit & Wolf (2004) do."""
-        from sklearn.covariance import ledoit_wolf
+        """Learn mean and components from ``(N, F)``."""
+        plain = features[:, : features.shape[1] - rows]
+        squashed = torch.asinh(plain)
+        whitened, sharp = (
+            torch.from_numpy(whitening(way.numpy(), floor=floor)) for way, floor in ((squashed, FLOOR), (plain, SHARP))
+        )
+        return cls(squashed.mean(dim=0), whitened, sharp, rows=rows)
 
-        squashed = torch.asinh(features[:, : features.shape[1] - rows])
-        mean = squashed.mean(dim=0)
-        covariance = torch.from_numpy(ledoit_wolf((squashed - mean).numpy(), assume_centered=True)[0])
-        values, vectors = torch.linalg.eigh(covariance)
-        values, vectors = values[-MOST_COMPONENTS:].clamp(min=0), vectors[:, -MOST_COMPONENTS:]
-        return cls(mean, vectors / (values + FLOOR * values.mean()).sqrt(), rows=rows)
+    @property
+    def widths(self) -> tuple[int, int, int]:
+        """Columns of the three ways in which samples are remembered."""
+        count, components = self.sharpening.shape
+        return count, components, count
 
     def forward(self, features: Tensor) -> Tensor:
         """See the class."""
         count = len(self.mean)
-        squashed = torch.asinh(features)
-        whitened = (squashed[:, :count] - self.mean) @ self.whitening
-        return torch.cat([features[:, :count], squashed[:, :count], whitened, squashed[:, count:]], dim=1)
+        plain, squashed = features[:, :count], torch.asinh(features)
+        known = squashed[:, :count]
+        whitened = (known - self.mean) @ self.whitening
+        return torch.cat([plain, plain @ self.sharpening, known, whitened, squashed[:, count:]], dim=1)
 
     def inputs(self, seen: Tensor) -> Tensor:
-        """``(N, U)`` of ``(N, 2 F + K)``: what the networks take."""
-        return seen[:, -self.rows :] if self.rows else seen[:, len(self.mean) :]
+        """``(N, U)`` of ``(N, 2 F + 2 K)``: what the networks take."""
+        return seen[:, -self.rows :] if self.rows else seen[:, sum(self.widths[:2]) :]
+
+    def memory(self, seen: Tensor) -> Tensor:
+        """``(N, 2 F + K)`` of ``(N, 2 F + 2 K)``: what is remembered."""
+        return seen[:, : sum(self.widths)]
 
     def nearest(self, seen: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:
-        """``(N, 3)``: each way of seeing, the mean distance of ``(N, 2 F + K)`` to the nearest of ``(M, 2 F + K)``."""
-        count, components = self.whitening.shape
-        cuts = [count, 2 * count, 2 * count + components]
-        pairs = zip(seen.tensor_split(cuts, dim=1)[:3], remembered.tensor_split(cuts, dim=1)[:3], strict=True)
+        """``(N, 3)``: each way, the mean distance of ``(N, 2 F + 2 K)`` to the nearest of ``(M, 2 F + K)``."""
+        pairs = zip(self.memory(seen).split(self.widths, dim=1), remembered.split(self.widths, dim=1), strict=True)
         return torch.stack([_nearest(one, others, neighbours=neighbours) for one, others in pairs], dim=1)
 
 

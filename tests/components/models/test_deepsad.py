@@ -103,7 +103,7 @@ def test_the_spread_is_that_of_the_passes_by_hand():
     members = Members(members=1, inputs=2, hidden=1, latent=1).double()
     members.first.data = torch.tensor([[[1.0], [0.0]]]).double()
     members.second.data = torch.ones(1, 1, 1).double()
-    view = View(torch.zeros(1).double(), torch.zeros(1, 1).double())
+    view = View(torch.zeros(1).double(), torch.zeros(1, 1).double(), torch.zeros(1, 1).double())
     parts = {
         "centre": torch.zeros(1, 1, 1),
         "usual_distance": torch.ones(1),
@@ -114,7 +114,7 @@ def test_the_spread_is_that_of_the_passes_by_hand():
     }
     scorer = Scorer(view, members, parts={name: part.double() for name, part in parts.items()}, neighbours=1)
     scores, spread = scorer(torch.sinh(torch.ones(1, 1)).double())
-    # The centre is 1 away, and the remembered zero is sinh(1), 1 and, since nothing is whitened, 0 away.
+    # The centre is 1 away, and the remembered zero is sinh(1), 0, since nothing is sharpened, and 1 away.
     assert scores.item() == pytest.approx((1 + np.sinh(1) + 1 + 0) / 4)
     assert spread.item() == pytest.approx(1 / 4)
 
@@ -165,6 +165,7 @@ def test_single_rows_are_seen_the_same_way_whatever_the_features(cases, listed, 
     ("lost", "found", "hint"),
     [
         (("trust",), "made by an earlier release", "Retrain the line."),
+        (("view.sharpening",), "made by an earlier release", "Retrain the line."),
         (("trust", "members.bias"), "made by an earlier release", "Retrain the line."),
         (("trust", "centre"), "does not hold a whole deepsad model", "Restore it."),
         (("masks",), "does not hold a whole deepsad model", "Restore it."),
