@@ -168,7 +168,7 @@ def main() -> None:
     """Print the table, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder with valve1, valve2 and other")
-    parser.add_argument("--detectors", nargs="+", default=["deepsad", "knn", "ecod"])
+    parser.add_argument("--detectors", nargs="+", default=["deepsad", "knn", "mahalanobis", "ecod"])
     parser.add_argument("--features", nargs="+", default=["level", "statistics"], help="how a window is seen")
     parser.add_argument("--window", type=int, default=60, help="rows around the one that is judged")
     parser.add_argument("--false-alarms", type=float, default=0.02, help="declared share of normal windows")
