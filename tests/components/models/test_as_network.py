@@ -71,8 +71,9 @@ def test_images(name, first, params, cases, listed):
     expected = detector.score(images)
     for run in runtimes(network):
         found = [run(inputs_of(image, sizes)) for image in images]
-        # Components of little variance magnify what two runtimes round apart; how much depends on the processor.
-        check_images(found, expected, within=1e-4 if name == "gaussian" else 1e-5)
+        # Components of little variance magnify what two runtimes round apart, and so does a member's small deviation;
+        # how much depends on the processor.
+        check_images(found, expected, within=1e-4 if name in {"gaussian", "ensemble"} else 1e-5)
 
 
 def check_images(found, expected, *, within):
@@ -81,7 +82,7 @@ def check_images(found, expected, *, within):
     assert scores == pytest.approx(expected.image, rel=within, abs=within * largest)
     if expected.uncertainty is not None:
         spreads = [float(one["uncertainty"][0]) for one in found]
-        assert spreads == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-5 * largest)
+        assert spreads == pytest.approx(expected.uncertainty, rel=1e-3, abs=within * largest)
     maps = np.concatenate([one["map"] for one in found])
     assert np.abs(maps - expected.maps).max() < 1e-4 * np.abs(expected.maps).max()
 
