@@ -130,16 +130,12 @@ def test_a_network_of_two_inputs_computes_both_backbones_in_eight_bits():
     assert Core().compile_model(found, "CPU")(images[0])["score"] == pytest.approx(expected, rel=0.1)
 
 
-def test_an_ensemble_takes_each_image_at_the_sizes_of_its_members(ensemble_case, tmp_path):
-    folder, made = ensemble_case.export("openvino")
-    assert made.figures.flips == 0
+def test_an_ensemble_takes_each_image_at_the_sizes_of_its_members(ensemble_case):
+    folder, made = ensemble_case.export("openvino")  # whose gate scores by the runner
     described = json.loads((folder / DESCRIPTION).read_text())
     assert described["preparation"]["sizes"] == {"memory-bank/image": [64, 64], "dino-memory/image": [112, 112]}
-    done = run(folder, *ensemble_case.files, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    found = np.array([json.loads(line)["score"] for line in done.stdout.splitlines()])
-    expected = native(ensemble_case)[1].image
-    assert found == pytest.approx(expected, abs=1e-4 * expected.max())
+    assert made.figures.flips == 0
+    assert made.figures.pearson > 0.999999  # scores lie around 0, so that a relative difference says nothing
 
 
 def test_eight_bits_get_a_threshold_of_their_own_scores(exports, image_case):
