@@ -1,7 +1,8 @@
 """Cheap detectors of tables that compare a sample with the training samples nearest to it: `knn`, `lof`, `mahalanobis`.
 
-The first two are learned by PyOD, see `pyod_fit`. Neighbours are found by `nearest.Bank`, in single precision: a ball
-tree looks at every row, too, once there are tens of columns, and takes ten times as long.
+What `lof` learns beside the rows comes from PyOD, see `pyod_fit`; `knn` scores as PyOD's does. Neighbours are found by
+`nearest.Bank`, in single precision: a ball tree looks at every row, too, once there are tens of columns, and takes ten
+times as long.
 """
 
 from typing import ClassVar
@@ -43,7 +44,7 @@ class KNN(Baseline[NeighbourParams]):
         return WholeNetwork(onnx=graph.serialized(), outputs=("score",), preparation=table_heads.preparation(encoder))
 
     def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
-        return pyod_fit.knn(rows, neighbours=self._neighbours(len(rows)))
+        return {"rows": rows}
 
     def _prepare(self) -> None:
         self._bank = Bank(self._learned["rows"].astype(np.float32))
@@ -106,9 +107,9 @@ class Mahalanobis(KNN):
     name: ClassVar[str] = "mahalanobis"
     arrays: ClassVar[frozenset[str]] = frozenset({"rows", "whitening"})
 
-    def _learn(self, rows: Rows, seed: int) -> Arrays:
+    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
         components = whitening(rows, floor=SHARP)
-        return {**super()._learn(rows @ components, seed), "whitening": components}
+        return {"rows": rows @ components, "whitening": components}
 
     def _seen(self, rows: Rows) -> Rows:
         return rows @ self._learned["whitening"]

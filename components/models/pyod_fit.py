@@ -1,7 +1,7 @@
 """What PyOD's detectors learn, as plain arrays; the only importer of pyod.
 
-Scoring is in `baselines`: arrays need no pickle, stay readable when PyOD or scikit-learn move on, and make a sample's
-score its own (PyOD's ECOD scores a sample by the ones that come with it).
+Scoring is in `baselines` and `neighbours`: arrays need no pickle, stay readable when PyOD or scikit-learn move on, and
+make a sample's score its own (PyOD's ECOD scores a sample by the ones that come with it).
 """
 
 import math
@@ -45,14 +45,6 @@ def isolation_forest(rows: Rows, *, trees: int, subsample: int, seed: int) -> Ar
     depth = max(tree.tree_.max_depth for tree in forest.estimators_)
     usual = np.array([_expected(size)])
     return {**joined, "root": starts.astype(np.float64), "usual": usual, "depth": np.array([float(depth)])}
-
-
-def knn(rows: Rows, *, neighbours: int) -> Arrays:
-    """``(N, F)`` the rows a sample is compared with (Ramaswamy, Rastogi & Shim 2000)."""
-    from pyod.models.knn import KNN
-
-    model = KNN(n_neighbors=neighbours, algorithm="ball_tree").fit(rows)
-    return {"rows": np.asarray(model.tree_.data).copy()}
 
 
 def lof(rows: Rows, *, neighbours: int) -> Arrays:

@@ -44,6 +44,7 @@ def test_it_says_what_it_would_have_made_of_unseen_training_images(cases, fitted
     left_out = fitted_once("ensemble").left_out_scores
     assert left_out == pytest.approx(standardised(members, [m.left_out_scores for m in members]), rel=1e-9)
     assert len(left_out) == len(cases["ensemble"].normal)
+    assert abs(np.median(left_out)) < 1
 
 
 def test_the_map_is_on_the_scale_of_the_score_and_hot_where_the_defect_is(cases, fitted_once):
