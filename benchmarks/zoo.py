@@ -35,6 +35,7 @@ from components.core.seeds import derive_seed, generator
 from components.metrics.bootstrap import interval
 from components.metrics.ranking import auroc
 from components.models import registry
+from components.models.catalogue import DETECTORS
 from components.search.objective import better_beyond_error, objective
 from components.search.synthetic import drawn_on, with_synthetic
 
@@ -107,7 +108,7 @@ def choose(
     Those that drawn anomalies flatter are tried for their figures alone, as a search would leave them out.
     """
     default, *rest = found
-    others = [name for name in rest if not (name in registry.DETECTORS and registry.DETECTORS[name].flattered)]
+    others = [name for name in rest if not (name in DETECTORS and DETECTORS[name].flattered)]
     scores = [found[name].scores for name in others]
     beats = better_beyond_error(scores, found[default].scores, labels, seed=seed, groups=groups)
     better = [name for name, beyond in zip(others, beats, strict=True) if beyond]
@@ -156,7 +157,7 @@ def our_names() -> tuple[str, ...]:
 
 
 def _minutes(name: str) -> float:
-    return registry.DETECTORS[name].minutes if name in registry.DETECTORS else _PATCHCORE
+    return DETECTORS[name].minutes if name in DETECTORS else _PATCHCORE
 
 
 def measure(root: Path, *, given: argparse.Namespace) -> dict[str, Any]:

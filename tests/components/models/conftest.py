@@ -10,6 +10,7 @@ import pytest
 from components.core.contracts import Column, TableSchema
 from components.core.ports import Batch, Detector
 from components.models import registry
+from components.models.catalogue import DETECTORS
 
 SCHEMA = TableSchema(
     features=(
@@ -149,7 +150,7 @@ def cases() -> dict[str, Case]:
     return {name: Case(name, params=QUICK[name], **data) for name, data in given.items()}
 
 
-@pytest.fixture(params=list(registry.DETECTORS))
+@pytest.fixture(params=list(DETECTORS))
 def case(request: pytest.FixtureRequest, cases: dict[str, Case]) -> Case:
     return cases[request.param]
 

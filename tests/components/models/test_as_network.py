@@ -9,6 +9,7 @@ from components.core.errors import ModelError
 from components.core.exportable import Exportable, WholeNetwork
 from components.export.runner import tables
 from components.models import registry
+from components.models.catalogue import DETECTORS
 from components.models.images import scaled
 from components.models.onnx_graph import OnnxGraph
 
@@ -51,9 +52,7 @@ def inputs_of(image, sizes):
 
 
 def test_the_registry_knows_which_can_be_exported(case):
-    assert issubclass(registry._class(registry.DETECTORS[case.name]), Exportable) == (
-        case.name in registry.exportable()
-    )
+    assert issubclass(registry._class(DETECTORS[case.name]), Exportable) == (case.name in registry.exportable())
 
 
 @pytest.mark.parametrize(("name", "first", "params"), PARAMS)

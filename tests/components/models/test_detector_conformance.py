@@ -19,6 +19,7 @@ from components.core.scoring import plain_scores
 from components.metrics.thresholds import calibrate
 from components.metrics.verdicts import verdict_of
 from components.models import registry
+from components.models.catalogue import DETECTORS
 
 ROOT = Path(__file__).parents[3]
 MEMORIES = {"memory-bank", "dino-memory", "reference", "ensemble"}
@@ -26,7 +27,7 @@ MEMORIES = {"memory-bank", "dino-memory", "reference", "ensemble"}
 
 ALIKE = ("supersimplenet", "draem", "dinomaly", "inp-former")
 """Saved and loaded by the code that `stfpm` is, and much larger."""
-ONE_A_WAY = [name for name in registry.DETECTORS if name not in ALIKE]
+ONE_A_WAY = [name for name in DETECTORS if name not in ALIKE]
 
 
 def equal(one, other):
@@ -42,13 +43,13 @@ def threshold_of(cases, fitted_once) -> Callable[[str], Calibration]:
 
 
 def test_every_detector_has_a_case(cases):
-    assert set(cases) == set(registry.DETECTORS)
+    assert set(cases) == set(DETECTORS)
 
 
 def test_satisfies_the_protocol(case, detector):
     assert isinstance(detector, Detector)
     assert detector.name == case.name
-    assert detector.modality is registry.DETECTORS[case.name].modality
+    assert detector.modality is DETECTORS[case.name].modality
     assert dict(detector.params).items() >= case.params.items()
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from components.core.ports import LeftOut
 from components.models import registry
+from components.models.catalogue import DETECTORS
 from components.models.left_out import IMAGES, distances_to_others, left_out_scores
 from components.models.nearest import Bank
 from components.models.sampling import Sampled
@@ -59,6 +60,6 @@ def test_one_image_and_weighed_scores_have_none(cases, listed):
 
 
 def test_the_registry_says_how_many_there_are():
-    assert registry.DETECTORS["memory-bank"].left_out == IMAGES
+    assert DETECTORS["memory-bank"].left_out == IMAGES
     assert registry.scored_left_out("memory-bank", samples=7) == 7
     assert registry.scored_left_out("gaussian", samples=7) == 0
