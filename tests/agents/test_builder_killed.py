@@ -6,11 +6,13 @@ A configuration that is interrupted `ATTEMPTS` times counts as failed, so the sa
 import importlib
 import json
 import multiprocessing
+import os
 import random
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,8 +51,13 @@ def start() -> Iterator[Start]:
     """Each search is a process of its own, forked from one that has imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["searcher"])
-    sys.path.insert(0, str(Path(__file__).parent))
+    here = Path(__file__).parent
+    sys.path.insert(0, str(here))
     search = importlib.import_module("searcher").search
+    with pytest.MonkeyPatch.context() as patch:
+        # The fork server itself looks for modules in its environment's path only.
+        patch.setenv("PYTHONPATH", f"{here.parents[1]}{os.pathsep}{here}")
+        forkserver.ensure_running()
 
     def start(url: str, calls: Path, *, pause: float) -> Search:
         target = calls.with_suffix(".json")
@@ -59,7 +66,7 @@ def start() -> Iterator[Start]:
         return Search(process, target)
 
     yield start
-    sys.path.remove(str(Path(__file__).parent))
+    sys.path.remove(str(here))
 
 
 def evaluations(calls: Path) -> list[list[str]]:
