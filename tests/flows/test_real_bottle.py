@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,18 @@ pytestmark = [
 ]
 
 
-def test_bottle_from_files_to_verdicts(tmp_path):
+@pytest.fixture
+def source(tmp_path):
+    """A third of the photographs and masks, evenly chosen: every step takes as much less time."""
+    for path in sorted(path for path in BOTTLE.rglob("*") if path.is_file()):
+        target = tmp_path / "bottle" / path.relative_to(BOTTLE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if int(path.stem.partition("_")[0]) % 3 == 0:
+            shutil.copy(path, target)
+    return tmp_path / "bottle"
+
+
+def test_bottle_from_files_to_verdicts(tmp_path, source):
     environment = {**os.environ, "LINEWRIGHT_HOME": str(tmp_path / "workspace")}
 
     def run(*arguments: str) -> str:
@@ -31,9 +43,9 @@ def test_bottle_from_files_to_verdicts(tmp_path):
         return done.stdout
 
     run("init")
-    run("line", "add", "bottle", "--modality", "image", "--source", str(BOTTLE))
+    run("line", "add", "bottle", "--modality", "image", "--source", str(source))
     counts = json.loads(run("ingest", "bottle", "--json"))["version"]["counts"]
-    assert counts["test"] == {"normal": 20, "anomalous": 63}
+    assert counts["test"] == {"normal": 7, "anomalous": 22}
     assert json.loads(run("retrain", "bottle", "--budget", "1", "--json"))["changed"]
     shown = json.loads(run("show", "bottle", "1", "--json"))
     assert shown["metrics"]["image_auroc"]["value"] >= 0.99
@@ -42,8 +54,8 @@ def test_bottle_from_files_to_verdicts(tmp_path):
     run("approve", "bottle", "1", "--reason", "it finds them all", "--accept-unmeasured")
     broken = [
         json.loads(line)
-        for line in run("score", "bottle", str(BOTTLE / "test" / "broken_large"), "--json").splitlines()
+        for line in run("score", "bottle", str(source / "test" / "broken_large"), "--json").splitlines()
     ]
     assert {verdict["verdict"] for verdict in broken} <= {"NG", "unsure"}
     assert all((tmp_path / "workspace" / verdict["overlay"]).is_file() for verdict in broken)
-    assert {path.name for path in tmp_path.iterdir()} == {"workspace"}
+    assert {path.name for path in tmp_path.iterdir()} == {"bottle", "workspace"}
