@@ -27,6 +27,11 @@ def new_figure(width: float, height: float) -> "Figure":
 
 def save_figure(figure: "Figure", path: Path) -> Path:
     """Write `figure` to the PNG file at `path`; the same figure gives the same bytes."""
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        # Once here: `savefig` draws everything once more where there is a layout, for its sake alone.
+        layout.execute(figure)
+        figure.set_layout_engine(None)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     path.write_bytes(stream.getvalue())
