@@ -21,8 +21,11 @@ from flows.wiring import Linewright
 from flows.workspace import write_atomically
 
 ROOT = Path(__file__).parents[2]
-QUICK = {"params": {"seeds": 1}, "explain": {"evaluations": 64, "cell_evaluations": 64}}
-"""For time: how good Shapley values are is tested where they are computed, as is the mean of several networks."""
+QUICK = {
+    "params": {"seeds": 1, "epochs": 5, "pretrain_epochs": 3},
+    "explain": {"evaluations": 64, "cell_evaluations": 64},
+}
+"""For time: how good networks and Shapley values are is tested where they are computed, as is a mean of networks."""
 PUMP = ["--modality", "table", "--window", "10", "--label", "anomaly", "--timestamp", "time"]
 
 
