@@ -1,8 +1,8 @@
 """DeepSAD for tables: normal samples are drawn to a centre, labelled anomalies pushed away from it.
 
 Source: Ruff et al. 2020, "Deep semi-supervised anomaly detection", equation 7. Without labels it is Deep SVDD (Ruff et
-al. 2018). The paper's score is the distance to the centre; ours is a mean of it and of the distances to remembered
-normal samples in the network's input, which know what a centre cannot: that normal samples lie in several places.
+al. 2018). The paper's score is the distance to the centre; ours is a mean of it and of the distance to remembered
+normal samples, which know what a centre cannot: that normal samples lie in several places.
 `sad_network` says what is computed, `sad_training` how it is trained and how that departs from the paper, `sad_trust`
 how much the centre counts.
 """
@@ -27,7 +27,17 @@ from .on_table import occlusion, training_windows
 from .onnx_graph import OnnxGraph
 from .parallel import each, one_thread, processors
 from .params.tables import DeepSADParams
-from .sad_network import ROWS, ConvolutionalMembers, Decoder, Members, Networks, Scorer, View
+from .sad_network import (
+    ROWS,
+    ConvolutionalMembers,
+    Decoder,
+    Members,
+    Networks,
+    Scorer,
+    View,
+    sharpness_of,
+    stands_out,
+)
 from .sad_training import draw_masks, pretrain, train
 from .sad_trust import Folds, trusted
 
@@ -44,7 +54,7 @@ PASSES = 16
 PLAIN_ROWS = 4 * ROWS
 """Samples whose hidden units are held at once, for each processor: bounds memory."""
 
-_LATER = {"members.bias", "trust", "view.sharpening"}
+_LATER = {"members.bias", "trust", "view.sharpening", "sharpness"}
 """Tensors that earlier releases did not write."""
 
 _ALWAYS = {
@@ -130,10 +140,11 @@ class DeepSAD:
         remembered = view.memory(kept[mean <= torch.quantile(mean, REMEMBERED)][: self._params.memory])
         near = view.nearest(held, remembered, neighbours=self._params.neighbours)
         usual_near = torch.stack([_usual(one) for one in near.T])
+        sharpness = sharpness_of(remembered.split(view.widths, dim=1))
         strange_near = view.nearest(strange, remembered, neighbours=self._params.neighbours)
         trust = trusted(
-            normal=(held_apart / usual, (near / usual_near).mean(dim=1)),
-            strange=(apart(strange) / usual, (strange_near / usual_near).mean(dim=1)),
+            normal=(held_apart / usual, stands_out(near / usual_near, sharpness)),
+            strange=(apart(strange) / usual, stands_out(strange_near / usual_near, sharpness)),
             folds=folds,
         )
         return {
@@ -141,6 +152,7 @@ class DeepSAD:
             "usual_distance": usual[:, 0],
             "remembered": remembered,
             "usual_near": usual_near,
+            "sharpness": sharpness,
             "trust": torch.tensor(trust, dtype=torch.double),
         }
 

@@ -27,15 +27,16 @@ def scores(graph: OnnxGraph, scorer: Scorer, features: Value) -> Mapping[str, Va
     remembered = np.split(_of(scorer.remembered), np.cumsum(scorer.view.widths)[:2], axis=1)
     banks = [DrawnBank(graph, Bank(one.astype(np.float32))) for one in remembered]
     near = [
-        graph.times(bank.distances(way, neighbours=scorer.neighbours), 1 / usual)
-        for way, bank, usual in zip(ways, banks, _of(scorer.usual_near), strict=True)
+        graph.reshape(bank.distances(way, neighbours=scorer.neighbours), (-1, 1))
+        for way, bank in zip(ways, banks, strict=True)
     ]
+    above = graph.minus(graph.times(graph.joined(near, axis=1), 1 / _of(scorer.usual_near)), np.array(1.0))
+    highest = graph.reduced("Max", graph.times(above, _of(scorer.sharpness)), axes=(1,))
     rows = graph.part(squashed, (known,), (count - known,), axes=(1,))
     hidden = _hidden(graph, scorer.members, rows if count > known else graph.joined([curved, white], axis=1))
-    parts = [graph.reshape(part, (-1, 1)) for part in (_distance(graph, scorer, hidden), *near)]
     trust = float(scorer.trust)
-    shares = np.array([trust, *[(1 - trust) / len(near)] * len(near)])
-    score = graph.reduced("Sum", graph.times(graph.joined(parts, axis=1), shares), axes=(1,))
+    apart = graph.times(_distance(graph, scorer, hidden), np.array(trust))
+    score = graph.add(apart, graph.times(graph.add(highest, np.array(1.0)), np.array(1 - trust)))
     if not len(scorer.masks):
         return {"score": score}
     masks = np.moveaxis(_of(scorer.masks), 1, 0)[:, :, None]

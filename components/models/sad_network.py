@@ -4,6 +4,8 @@ Shapes: N samples, F features, K components of them, U = F + K inputs, S network
 ones, M remembered samples, T masks; `trust` is w in [0, 1].
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -162,23 +164,25 @@ class Decoder(nn.Module):
 class Scorer(nn.Module):
     """Features ``(N, F)`` become scores ``(N,)`` and their standard deviations ``(N,)``, 0 without masks.
 
-    score = w * mean over members of |phi(u) - c| / usual_distance + (1 - w) * mean over three ways of seeing of the
-    mean distance to the nearest remembered samples / usual_near: each part is divided by what it is for a usual sample,
-    so that 1 is usual. The deviation is that of T passes, each under masks of its own that are stored:
-    Monte Carlo dropout (Gal & Ghahramani 2016) whose answer does not change from call to call.
+    score = w * mean over members of |phi(u) - c| / usual_distance + (1 - w) * the highest over three ways of seeing of
+    1 + sharpness * (mean distance to the nearest remembered samples / usual_near - 1): each part is divided by what it
+    is for a usual sample, so that 1 is usual. What breaks the relation of many columns stands out in one way alone, and
+    little, where distances hardly vary: a mean would drown it. The deviation is that of T passes, each under masks of
+    its own that are stored: Monte Carlo dropout (Gal & Ghahramani 2016) whose answer does not change from call to call.
     """
 
     centre: Tensor
     usual_distance: Tensor
     remembered: Tensor
     usual_near: Tensor
+    sharpness: Tensor
     masks: Tensor
     trust: Tensor
 
     def __init__(self, view: View, members: Networks, *, parts: dict[str, Tensor], neighbours: int) -> None:
         super().__init__()
         self.view, self.members, self.neighbours = view, members, neighbours
-        for name in ("centre", "usual_distance", "remembered", "usual_near", "masks", "trust"):
+        for name in ("centre", "usual_distance", "remembered", "usual_near", "sharpness", "masks", "trust"):
             self.register_buffer(name, parts[name])
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,7 +204,7 @@ class Scorer(nn.Module):
         hidden = self.members.hidden(self.view.inputs(seen))
         near = self.view.nearest(seen, self.remembered, neighbours=self.neighbours) / self.usual_near
         distance = self._distance(hidden, self.members.second[:, :, None])[:, 0]
-        return hidden, self.trust * distance + (1 - self.trust) * near.mean(dim=1)
+        return hidden, self.trust * distance + (1 - self.trust) * stands_out(near, self.sharpness)
 
     def _distance(self, hidden: Tensor, second: Tensor) -> Tensor:
         """``(N, T)`` of ``(S, N, H)`` and T sets of weights ``(S, H, T, L)``."""
@@ -208,6 +212,30 @@ class Scorer(nn.Module):
         distance = (latent - self.centre[:, :, None]).square().sum(dim=3).sqrt()
         found: Tensor = (distance / self.usual_distance[:, None, None]).mean(dim=0)
         return found
+
+
+def sharpness_of(ways: Sequence[Tensor]) -> Tensor:
+    """How much a distance above the usual one tells in each way of seeing, from samples ``(M, D)`` in each; mean 1.
+
+    Distances between Gaussian samples in K dimensions deviate by 1 / sqrt(2 K) of their size, K the effective number
+    (tr C)^2 / tr C^2 of their covariance's dimensions. Columns have heavier tails than that, and a deviation estimated
+    from few held-out samples would differ from fold to fold, which share a threshold: sharpness rises with K^(1/4).
+    """
+    found = torch.stack([_dimensions(way) for way in ways]).sqrt().sqrt()
+    return found / found.mean()
+
+
+def stands_out(near: Tensor, sharpness: Tensor) -> Tensor:
+    """``(N,)`` of distances ``(N, 3)`` in three ways of seeing, 1 usual: that in which most stands out, 1 usual."""
+    return 1 + ((near - 1) * sharpness).amax(dim=1)
+
+
+def _dimensions(rows: Tensor) -> Tensor:
+    """Effective dimensions of ``(M, D)``; of rows that do not differ 1."""
+    away = rows - rows.mean(dim=0)
+    products = away.T @ away if len(away) > away.shape[1] else away @ away.T
+    squares = products.square().sum()
+    return products.trace().square() / squares if squares > 0 else torch.ones_like(squares)
 
 
 def _nearest(inputs: Tensor, remembered: Tensor, *, neighbours: int) -> Tensor:

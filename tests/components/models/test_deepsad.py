@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 from components.core.errors import ModelError
 from components.core.scoring import plain_scores
 from components.models import deepsad, registry
-from components.models.sad_network import Members, Scorer, View
+from components.models.sad_network import Members, Scorer, View, sharpness_of, stands_out
 
 
 def test_labelled_anomalies_are_pushed_away(cases, listed, make_rows):
@@ -109,14 +109,29 @@ def test_the_spread_is_that_of_the_passes_by_hand():
         "usual_distance": torch.ones(1),
         "remembered": torch.zeros(1, 3),
         "usual_near": torch.ones(3),
+        "sharpness": torch.tensor([1.5, 1.0, 0.5]),
         "masks": torch.tensor([[[2.0]], [[0.0]]]),
         "trust": torch.tensor(0.25),
     }
     scorer = Scorer(view, members, parts={name: part.double() for name, part in parts.items()}, neighbours=1)
     scores, spread = scorer(torch.sinh(torch.ones(1, 1)).double())
-    # The centre is 1 away, and the remembered zero is sinh(1), 0, since nothing is sharpened, and 1 away.
-    assert scores.item() == pytest.approx((1 + np.sinh(1) + 1 + 0) / 4)
+    # The centre is 1 away; the remembered zero sinh(1), 0, since nothing is sharpened, and 1.
+    assert scores.item() == pytest.approx(0.25 * 1 + 0.75 * (1 + 1.5 * (np.sinh(1) - 1)))
     assert spread.item() == pytest.approx(1 / 4)
+
+
+def test_a_way_of_more_dimensions_is_sharper():
+    rows = torch.randn(4000, 16, generator=torch.Generator().manual_seed(0), dtype=torch.double)
+    repeated = rows[:, :1].expand(-1, 16)
+    sharpness = sharpness_of([rows, repeated, torch.zeros(5, 16).double()])
+    assert sharpness.mean().item() == pytest.approx(1)
+    assert (sharpness[0] / sharpness[1]).item() == pytest.approx(2, rel=0.01)  # the fourth root of 16 dimensions and 1
+    assert sharpness[2] == sharpness[1]
+    assert sharpness_of([rows[:9], repeated]).isfinite().all()
+    assert stands_out(torch.tensor([[1.0, 1.0, 1.0], [2.0, 1.5, 0.0]]), torch.tensor([0.5, 2.0, 0.5])).tolist() == [
+        1,
+        2,
+    ]
 
 
 def test_without_dropout_the_uncertainty_is_unknown(cases, listed, make_rows):
