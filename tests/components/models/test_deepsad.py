@@ -128,10 +128,8 @@ def test_a_way_of_more_dimensions_is_sharper():
     assert (sharpness[0] / sharpness[1]).item() == pytest.approx(2, rel=0.01)  # the fourth root of 16 dimensions and 1
     assert sharpness[2] == sharpness[1]
     assert sharpness_of([rows[:9], repeated]).isfinite().all()
-    assert stands_out(torch.tensor([[1.0, 1.0, 1.0], [2.0, 1.5, 0.0]]), torch.tensor([0.5, 2.0, 0.5])).tolist() == [
-        1,
-        2,
-    ]
+    near, weights = torch.tensor([[1.0, 1.0, 1.0], [2.0, 1.5, 0.0]]), torch.tensor([0.5, 2.0, 0.5])
+    assert stands_out(near, weights).tolist() == [1, 2]
 
 
 def test_without_dropout_the_uncertainty_is_unknown(cases, listed, make_rows):
