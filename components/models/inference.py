@@ -71,7 +71,7 @@ class Graph:
         """`weight` ``(O, I, k, k)``, zeros around as TensorFlow's "SAME" does; `grouped`: a channel by itself."""
         kernel = weight[:, :, None] if grouped else weight
         name = self._ops.group_convolution if grouped else self._ops.convolution
-        return name(x, _constant(kernel), [stride, stride], [0, 0], [0, 0], [1, 1], "same_upper")
+        return name(x, self._constant(kernel), [stride, stride], [0, 0], [0, 0], [1, 1], "same_upper")
 
     def relu6(self, x: Node) -> Node:
         """Values limited to [0, 6]."""
@@ -83,15 +83,15 @@ class Graph:
 
     def add(self, x: Node, y: Node | Floats) -> Node:
         """Sum; what has one row is added to all."""
-        return self._ops.add(x, _constant(y))
+        return self._ops.add(x, self._constant(y))
 
     def times(self, x: Node, y: Node | Floats) -> Node:
         """Product by elements."""
-        return self._ops.multiply(x, _constant(y))
+        return self._ops.multiply(x, self._constant(y))
 
     def linear(self, x: Node, weight: Floats, bias: Floats) -> Node:
         """`x` ``(..., I)`` by `weight` ``(O, I)``, plus `bias`."""
-        return self.add(self._ops.matmul(x, _constant(weight), False, True), bias)
+        return self.add(self._ops.matmul(x, self._constant(weight), False, True), bias)
 
     def layer_norm(self, x: Node, weight: Floats, bias: Floats, *, epsilon: float) -> Node:
         """Each row of the last axis to mean 0 and deviation 1, scaled."""
@@ -113,7 +113,7 @@ class Graph:
 
     def before(self, x: Node, first: Floats) -> Node:
         """`x` ``(1, T, C)`` with the tokens `first` ``(1, t, C)`` before it."""
-        return self._ops.concat([_constant(first), x], 1)
+        return self._ops.concat([self._constant(first), x], 1)
 
     def grid(self, x: Node, *, skip: int, stride: int) -> Node:
         """Tokens ``(1, skip + h w, C)`` but the first as ``(1, C, h, w)``, h and w the image's sides by the stride."""
@@ -128,6 +128,10 @@ class Graph:
         from openvino import Model
 
         return Model([self._ops.result(node) for node in outputs], self._inputs, "backbone")
+
+    def _constant(self, values: Node | Floats) -> Node:
+        """A node as it is; weights as a constant, of which OpenVINO itself would make a list of numbers."""
+        return self._ops.constant(values) if isinstance(values, np.ndarray) else values
 
 
 class Network:
@@ -181,13 +185,6 @@ def _core() -> "openvino.Core":
     from openvino import Core
 
     return Core()
-
-
-def _constant(values: Node | Floats) -> Node:
-    """An operation's output as it is; weights as a constant, of which OpenVINO itself would make a list of numbers."""
-    from openvino import op
-
-    return op.Constant(values) if isinstance(values, np.ndarray) else values
 
 
 def _across(values: Floats) -> Floats:

@@ -8,11 +8,9 @@ import json
 import multiprocessing
 import os
 import random
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,21 +50,19 @@ def start() -> Iterator[Start]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["searcher"])
     here = Path(__file__).parent
-    sys.path.insert(0, str(here))
-    search = importlib.import_module("searcher").search
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(here)
         # The fork server itself looks for modules in its environment's path only.
         patch.setenv("PYTHONPATH", f"{here.parents[1]}{os.pathsep}{here}")
-        forkserver.ensure_running()
+        search = importlib.import_module("searcher").search
 
-    def start(url: str, calls: Path, *, pause: float) -> Search:
-        target = calls.with_suffix(".json")
-        process = context.Process(target=search, args=(url, calls, pause, target))
-        process.start()
-        return Search(process, target)
+        def start(url: str, calls: Path, *, pause: float) -> Search:
+            target = calls.with_suffix(".json")
+            process = context.Process(target=search, args=(url, calls, pause, target))
+            process.start()
+            return Search(process, target)
 
-    yield start
-    sys.path.remove(str(here))
+        yield start
 
 
 def evaluations(calls: Path) -> list[list[str]]:
