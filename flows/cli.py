@@ -1,6 +1,5 @@
 """The command line. It loads nothing heavy before a command runs, and turns every named error into one line."""
 
-import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from components.core.errors import LinewrightError
 from flows.commands import audit, exports, lines, loop, promotion, verdicts, workspace
 from flows.commands.common import tell, use_home
+from flows.runtime import garbage
 
 app = typer.Typer(
     name="linewright",
@@ -33,13 +33,9 @@ for group in (workspace, lines, loop, verdicts, promotion, exports, audit):
     group.register(app)
 
 
-_YOUNG = 50_000
-"""New objects between two looks for garbage; at Python's 700 the libraries' imports take a third longer."""
-
-
 def main() -> None:
     """Entry point of `linewright`."""
-    gc.set_threshold(_YOUNG)
+    garbage.look_rarely()
     try:
         app()
     except LinewrightError as error:
@@ -48,4 +44,4 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
-        gc.freeze()  # else the interpreter looks through all that the libraries made before it ends: 2 to 3 s
+        garbage.look_no_more()

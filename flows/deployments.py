@@ -20,6 +20,7 @@ import httpx
 from components.core.errors import ConfigError
 from components.core.lines import LineConfig, read_line
 from components.settings import Settings, load_settings
+from flows.runtime import garbage
 from flows.runtime.crashes import TAG, line_tag, mark_abandoned
 from flows.runtime.events import automation_name, drift_automation
 from flows.runtime.server import use_api, wait_for_up
@@ -262,6 +263,7 @@ def _parameters(line: str, *, settings: Settings) -> dict[str, Any]:
 
 def main() -> None:
     """Serve the workspace's deployments on the server of `up`, or on the real one that the settings name."""
+    garbage.look_rarely()
     parser = argparse.ArgumentParser()
     parser.add_argument("--home", type=Path, required=True)
     settings = load_settings(parser.parse_args().home)

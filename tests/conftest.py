@@ -6,6 +6,10 @@ from pathlib import Path
 
 from xdist.scheduler import LoadFileScheduling
 
+from flows.runtime import garbage
+
+garbage.look_rarely()
+
 SPINE = {
     f"tests/flows/test_{name}.py"
     for name in ("bad_input", "cli", "export", "killed_retrain", "loop", "repro", "workspace")
@@ -57,6 +61,10 @@ def pytest_collection_modifyitems(items):
         return first.index(file) if file in first else len(first)
 
     items.sort(key=place)
+
+
+def pytest_unconfigure():
+    garbage.look_no_more()
 
 
 def pytest_xdist_make_scheduler(config, log):

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.runtime import garbage
 from flows.runtime.locks import FileLock
 from flows.runtime.notes import IDENTITY_PATH, Places, identity, users_lock, write_note
 
@@ -151,6 +152,7 @@ class Host:
 
 def main() -> None:
     """Become the server unless there is one."""
+    garbage.look_rarely()
     parser = argparse.ArgumentParser()
     parser.add_argument("home", type=Path)
     parser.add_argument("kind", choices=["on-demand", "up"])

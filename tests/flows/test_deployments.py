@@ -23,6 +23,9 @@ from flows.runtime.server import host_environment, prefect_api, up_is_running
 
 ROOT = Path(__file__).parents[2]
 
+ASKED = 2.0
+"""Seconds between two questions to the server: each takes it and this process a tenth of a second."""
+
 TINY_FLOWS = """
 import time
 from pathlib import Path
@@ -165,11 +168,12 @@ class Plant:
             emit_drift(line, check=check, detail="Brightness fell.")
 
     @staticmethod
-    def until(condition, *, seconds):
+    def until(condition, *, seconds, every=0.2):
+        """What `condition` says once it is true; `every` so many seconds it is asked."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, "too late"
-            time.sleep(0.2)
+            time.sleep(every)
         return found
 
 
@@ -210,13 +214,13 @@ class TestRunningPlant:
 
     def test_lines_that_come_and_go_are_followed(self, plant):
         plant.add_line("lathe")
-        plant.until(lambda: len(plant.deployments()) == 4, seconds=20)
-        plant.until(lambda: automation_name("lathe") in plant.automations(), seconds=20)
+        plant.until(lambda: len(plant.deployments()) == 4, seconds=20, every=ASKED)
+        plant.until(lambda: automation_name("lathe") in plant.automations(), seconds=20, every=ASKED)
         (plant.settings.lines / "lathe.yaml").write_text("name: [")
         time.sleep(6)
         assert len(plant.deployments()) == 4
         (plant.settings.lines / "lathe.yaml").unlink()
-        plant.until(lambda: len(plant.deployments()) == 2, seconds=20)
+        plant.until(lambda: len(plant.deployments()) == 2, seconds=20, every=ASKED)
         assert list(plant.automations()) == [automation_name("press")]
 
     def test_dead_retrains_are_marked_and_live_ones_are_not(self, plant):
@@ -259,7 +263,7 @@ class TestRunningPlant:
             runs = plant.runs("kind:ingest", "line:press")
             return [run for run in runs if run.state.type.value == "COMPLETED" and run.auto_scheduled]
 
-        run = plant.until(completed, seconds=100)[0]
+        run = plant.until(completed, seconds=100, every=ASKED)[0]
         assert run.expected_start_time.second == 0
         assert abs((run.start_time - run.expected_start_time).total_seconds()) < 30
         assert "ingest press" in plant.done()
