@@ -24,7 +24,8 @@ def read_yaml(path: Path, *, into: TypeAdapter[_T], restore: str = "Restore it f
         ConfigError: It cannot be read, is no YAML, or says what is unknown or impossible; the message names the first.
     """
     try:
-        return into.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        # The loader of libyaml, which PyYAML's wheels hold: eight times as fast, as safe.
+        return into.validate_python(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader) or {})
     except FileNotFoundError as error:
         raise ConfigError(f"{path} is missing.", hint=restore) from error
     except OSError as error:
