@@ -12,14 +12,13 @@ garbage.look_rarely()
 
 SPINE = {
     f"tests/flows/test_{name}.py"
-    for name in ("bad_input", "cli", "export", "killed_retrain", "loop", "repro", "workspace")
+    for name in ("bad_input", "cli", "export", "killed_retrain", "loop", "real_bottle", "repro", "workspace")
 }
 """Files that use the session's one workspace and Prefect server, which take half a minute to make."""
 
 LONG = (
     "flows/runtime/test_up",
     "flows/test_bad_input",
-    "flows/test_real_bottle",
     "flows/test_deployments",
     "components/models/test_detector_conformance",
     "flows/runtime/test_server",

@@ -1,15 +1,11 @@
-"""Real photographs, from files to verdicts, through the installed command."""
+"""Real photographs, from files to verdicts."""
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(sys.executable).with_name("linewright")
 DATA = Path(os.environ.get("LINEWRIGHT_REAL_DATA") or Path(__file__).parents[3] / "shared" / "data")
 BOTTLE = DATA / "images" / "bottle"
 
@@ -32,30 +28,19 @@ def source(tmp_path):
     return tmp_path / "bottle"
 
 
-def test_bottle_from_files_to_verdicts(tmp_path, source):
-    environment = {**os.environ, "LINEWRIGHT_HOME": str(tmp_path / "workspace")}
-
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [SCRIPT, *arguments], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    run("init")
+def test_bottle_from_files_to_verdicts(linewright, source):
+    run = linewright.good
     run("line", "add", "bottle", "--modality", "image", "--source", str(source))
-    counts = json.loads(run("ingest", "bottle", "--json"))["version"]["counts"]
-    assert counts["test"] == {"normal": 7, "anomalous": 22}
-    assert json.loads(run("retrain", "bottle", "--budget", "1", "--json"))["changed"]
-    shown = json.loads(run("show", "bottle", "1", "--json"))
+    (ingested,) = run("ingest", "bottle", "--json").json
+    assert ingested["version"]["counts"]["test"] == {"normal": 7, "anomalous": 22}
+    (retrained,) = run("retrain", "bottle", "--budget", "1", "--json").json
+    assert retrained["changed"]
+    (shown,) = run("show", "bottle", "1", "--json").json
     assert shown["metrics"]["image_auroc"]["value"] >= 0.99
     assert shown["metrics"]["aupro"]["value"] > 0.9
     assert shown["facts"]["images_read"] > 0
     run("approve", "bottle", "1", "--reason", "it finds them all", "--accept-unmeasured")
-    broken = [
-        json.loads(line)
-        for line in run("score", "bottle", str(source / "test" / "broken_large"), "--json").splitlines()
-    ]
+    broken = run("score", "bottle", str(source / "test" / "broken_large"), "--json").json
     assert {verdict["verdict"] for verdict in broken} <= {"NG", "unsure"}
-    assert all((tmp_path / "workspace" / verdict["overlay"]).is_file() for verdict in broken)
-    assert {path.name for path in tmp_path.iterdir()} == {"bottle", "workspace"}
+    assert all((linewright.home / verdict["overlay"]).is_file() for verdict in broken)
+    assert list(linewright.cwd.iterdir()) == []
