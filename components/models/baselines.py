@@ -50,10 +50,12 @@ class Baseline(ABC, Generic[P]):
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """See `Detector.fit`."""
-        windows, labels = training_windows(samples, limit=self._params.max_samples, seed=seed)
+        limit = self._params.max_samples
+        windows, labels, overlap = training_windows(samples, schema=self._schema, limit=limit, seed=seed)
         self._encoder = TableEncoder.fit(windows[labels == 0], self._schema, features=self._params.features)
         progress("fitting", 0, 1)
-        self._learned = self._learn(self._encoder.encode(windows[labels == 0]), derive_seed(seed, self.name))
+        normal = self._encoder.encode(windows[labels == 0])
+        self._learned = self._learn(normal, derive_seed(seed, self.name), overlap)
         self._prepare()
         progress("fitting", 1, 1)
 
@@ -102,8 +104,8 @@ class Baseline(ABC, Generic[P]):
         return detector
 
     @abstractmethod
-    def _learn(self, rows: Rows, seed: int) -> Arrays:
-        """The arrays named in `arrays` from training `rows` ``(N, F)``, N at least 2."""
+    def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:
+        """The arrays named in `arrays` from training `rows` ``(N, F)``, N at least 2; `overlap` as in `Training`."""
 
     @abstractmethod
     def _distances(self, rows: Rows) -> NDArray[np.float64]:
@@ -129,7 +131,7 @@ class ECOD(Baseline[BaselineParams]):
     parameters: ClassVar[type[BaselineParams]] = BaselineParams
     arrays: ClassVar[frozenset[str]] = frozenset({"sorted", "skewness"})
 
-    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+    def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing drawn or estimated
         return pyod_fit.ecod(rows)
 
     def _distances(self, rows: Rows) -> NDArray[np.float64]:
@@ -154,7 +156,7 @@ class IsolationForest(Baseline[IsolationForestParams]):
         {"root", "left", "right", "feature", "limit", "path", "usual", "depth"}
     )
 
-    def _learn(self, rows: Rows, seed: int) -> Arrays:
+    def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing estimated
         chosen = self._params
         return pyod_fit.isolation_forest(rows, trees=chosen.trees, subsample=chosen.subsample, seed=seed)
 

@@ -84,17 +84,20 @@ class DeepSAD:
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """See `Detector.fit`; labelled anomalies among `samples` are learned from."""
-        windows, labels = training_windows(samples, limit=self._params.max_samples, seed=seed)
+        limit = self._params.max_samples
+        windows, labels, overlap = training_windows(samples, schema=self._schema, limit=limit, seed=seed)
         self._encoder = TableEncoder.fit(windows[labels == 0], self._schema, features=self._params.features)
         features = torch.from_numpy(self._encoder.encode(windows))
         anomalous = torch.from_numpy(labels == 1)
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, "deepsad"))
-            self._scorer = self._trained(self._encoder, features[~anomalous], features[anomalous], progress)
+            view = View.of(features[~anomalous], rows=self._encoder.rows, overlap=overlap)
+            self._scorer = self._trained(self._encoder, view, features[~anomalous], features[anomalous], progress)
 
-    def _trained(self, encoder: TableEncoder, normal: Tensor, anomalous: Tensor, progress: Progress) -> Scorer:
+    def _trained(
+        self, encoder: TableEncoder, view: View, normal: Tensor, anomalous: Tensor, progress: Progress
+    ) -> Scorer:
         params = self._params
-        view = View.of(normal, rows=encoder.rows)
         seen = view(normal)[torch.randperm(len(normal))]
         size = max(1, round(HELD_OUT * len(seen)))
         held, kept = view.inputs(seen[:size]), view.inputs(seen[size:])

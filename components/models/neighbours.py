@@ -43,7 +43,7 @@ class KNN(Baseline[NeighbourParams]):
         graph.output("score", self._drawn_score(graph, distances, places))
         return WholeNetwork(onnx=graph.serialized(), outputs=("score",), preparation=table_heads.preparation(encoder))
 
-    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+    def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing drawn or estimated
         return {"rows": rows}
 
     def _prepare(self) -> None:
@@ -81,7 +81,7 @@ class LOF(KNN):
     parameters: ClassVar[type[NeighbourParams]] = LOFParams
     arrays: ClassVar[frozenset[str]] = frozenset({"rows", "reach", "density"})
 
-    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
+    def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing drawn or estimated
         return pyod_fit.lof(rows, neighbours=self._neighbours(len(rows)))
 
     def _score(self, distances: Rows, places: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -107,8 +107,8 @@ class Mahalanobis(KNN):
     name: ClassVar[str] = "mahalanobis"
     arrays: ClassVar[frozenset[str]] = frozenset({"rows", "whitening"})
 
-    def _learn(self, rows: Rows, seed: int) -> Arrays:  # noqa: ARG002 - nothing drawn
-        components = whitening(rows, floor=SHARP)
+    def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing drawn
+        components = whitening(rows, floor=SHARP, overlap=overlap)
         return {"rows": rows @ components, "whitening": components}
 
     def _seen(self, rows: Rows) -> Rows:

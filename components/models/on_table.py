@@ -1,17 +1,27 @@
 """What the detectors of tables share: which training windows they take, and where a score comes from."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.contracts import TableSchema
 from ..core.errors import ModelError
 from ..core.ports import Samples, Windows
 from ..core.seeds import generator
 
 
-def training_windows(samples: Samples, *, limit: int, seed: int) -> tuple[Windows, NDArray[np.int8]]:
-    """``(N, W, D)`` windows and their labels ``(N,)``; where there are more than `limit`, drawn evenly by `seed`.
+class Training(NamedTuple):
+    """Windows ``(N, W, D)``, their labels ``(N,)``, and how many of them hold one row: see `TableSchema.overlap`."""
+
+    windows: Windows
+    labels: NDArray[np.int8]
+    overlap: float
+
+
+def training_windows(samples: Samples, *, schema: TableSchema, limit: int, seed: int) -> Training:
+    """What a detector learns from; where there are more samples than `limit`, drawn evenly by `seed`.
 
     Raises:
         ModelError: There is no normal sample, or a single one.
@@ -26,7 +36,7 @@ def training_windows(samples: Samples, *, limit: int, seed: int) -> tuple[Window
         chosen = np.sort(generator(seed, "sample").choice(chosen, limit, replace=False))
     windows = samples.take([int(index) for index in chosen])
     assert isinstance(windows, np.ndarray)
-    return windows, labels[chosen]
+    return Training(windows, labels[chosen], overlap=max(1.0, schema.overlap * len(chosen) / len(labels)))
 
 
 def occlusion(

@@ -12,18 +12,21 @@ SHARP = 1e-4
 Doubles = NDArray[np.float64]
 
 
-def whitening(rows: Doubles, *, floor: float) -> Doubles:
+def whitening(rows: Doubles, *, floor: float, overlap: float = 1.0) -> Doubles:
     """``(F, K)`` that features ``(N, F)`` like `rows`, less their mean, are multiplied with.
 
-    The covariance is shrunk as Ledoit & Wolf (2004) do.
+    The covariance is shrunk as Ledoit & Wolf (2004) do, who take samples to be independent and shrink in proportion to
+    the squared error that so many leave. Windows of which `overlap` hold one row leave as much as fewer by that factor.
 
     Args:
         rows: Of normal samples.
         floor: Of the mean variance, added to each component's, so that directions without any do not drown others.
+        overlap: How many samples tell what one would that is independent of the others, at least 1.
     """
-    from sklearn.covariance import ledoit_wolf
+    from sklearn.covariance import empirical_covariance, ledoit_wolf_shrinkage, shrunk_covariance
 
-    values, vectors = np.linalg.eigh(ledoit_wolf(rows)[0])
+    shrinkage = min(1.0, overlap * ledoit_wolf_shrinkage(rows))
+    values, vectors = np.linalg.eigh(shrunk_covariance(empirical_covariance(rows), shrinkage))
     values, vectors = values[-MOST:].clip(min=0), vectors[:, -MOST:]
     found: Doubles = vectors / np.sqrt(values + floor * values.mean())
     return found
