@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from components.drift.distances import jensen_shannon, normed_wasserstein, rate_difference
-from components.drift.evidently_report import distances
+from components.drift.evidently_report import _run, distances
 
 
 def _halves(old: int, new: int) -> np.ndarray:
@@ -57,6 +57,9 @@ def test_equal_to_evidently(seed: int) -> None:
     assert theirs.keys() == ours.keys()
     for name, value in theirs.items():
         assert value == pytest.approx(ours[name], rel=1e-9, abs=1e-9), name
+    if seed == 0:
+        reported = _run(frame[:old], frame[old:], kinds, thresholds={}).dict()["metrics"]
+        assert theirs == {entry["config"]["column"]: entry["value"] for entry in reported}
 
 
 def test_many_divisions_equal_one_at_a_time() -> None:
