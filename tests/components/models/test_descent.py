@@ -1,13 +1,8 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from components.models.descent import PATIENCE, descend
 
-ROOT = Path(__file__).parents[3]
 EPOCHS, STEPS = 5, 7
 
 torch.manual_seed(0)
@@ -68,29 +63,3 @@ def test_few_epochs(epochs):
     weights = torch.ones(4, requires_grad=True)
     descended(weights, torch.zeros(1), judge=lambda: torch.tensor(0.0), epochs=epochs)
     assert torch.equal(weights.detach(), torch.ones(4)) == (epochs == 0)
-
-
-ALONE = """
-import sys
-import numpy as np
-from components.core.contracts import Column, TableSchema
-from components.models import registry
-
-class Noise:
-    labels, ids = np.zeros(20, np.int8), [str(number) for number in range(20)]
-    def __len__(self):
-        return 20
-    def take(self, indices):
-        return np.random.default_rng(0).normal(size=(20, 1, 2))[list(indices)]
-
-schema = TableSchema(features=tuple(Column(name=name, kind="numeric") for name in "ab"))
-detector = registry.create("deepsad", {"epochs": 2, "pretrain_epochs": 2}, schema=schema)
-detector.fit(Noise(), seed=0)
-assert "torch._dynamo" not in sys.modules
-"""
-
-
-def test_networks_for_tables_never_load_torchs_compiler():
-    """Its import takes longer than a small table's fit."""
-    done = subprocess.run([sys.executable, "-c", ALONE], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")

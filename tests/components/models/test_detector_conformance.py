@@ -2,19 +2,21 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from components.core.contracts import Calibration
+from components.core.contracts import Calibration, Scores
 from components.core.errors import ModelError
-from components.core.ports import Detector
+from components.core.ports import Batch, Detector
 from components.core.scoring import plain_scores
 from components.metrics.thresholds import calibrate
 from components.metrics.verdicts import verdict_of
@@ -42,6 +44,29 @@ def threshold_of(cases, fitted_once) -> Callable[[str], Calibration]:
     )
 
 
+@pytest.fixture(scope="module")
+def fresh_once(cases, fitted_once) -> Callable[[str], Scores]:
+    """By a detector's name its scores of the case's fresh samples."""
+    return cache(lambda name: fitted_once(name).score(cases[name].fresh))
+
+
+@pytest.fixture
+def scores(case, fresh_once) -> Scores:
+    return fresh_once(case.name)
+
+
+@pytest.fixture(scope="module")
+def whole_once(cases, fitted_once) -> Callable[[str], tuple[Batch, Scores]]:
+    """By a detector's name the case's fresh and anomalous samples in one batch, and their scores."""
+
+    def scored(name: str) -> tuple[Batch, Scores]:
+        samples = [*cases[name].fresh, *cases[name].anomalous]
+        batch = np.stack(samples) if isinstance(cases[name].fresh, np.ndarray) else samples
+        return batch, fitted_once(name).score(batch)
+
+    return cache(scored)
+
+
 def test_every_detector_has_a_case(cases):
     assert set(cases) == set(DETECTORS)
 
@@ -60,15 +85,14 @@ def test_input_is_not_changed(case, detector):
     assert equal(before, case.fresh)
 
 
-def test_scores_are_finite_one_a_sample(case, detector):
-    scores = detector.score(case.fresh)
+def test_scores_are_finite_one_a_sample(case, scores):
     assert scores.image.shape == (len(case.fresh),)
     assert scores.image.dtype == np.float64
     assert np.isfinite(scores.image).all()
 
 
-def test_uncertainty_is_a_deviation_a_sample(case, detector):
-    spread = detector.score(case.fresh).uncertainty
+def test_uncertainty_is_a_deviation_a_sample(case, scores):
+    spread = scores.uncertainty
     if spread is None:
         assert case.name not in MEMORIES
         return
@@ -77,13 +101,12 @@ def test_uncertainty_is_a_deviation_a_sample(case, detector):
     assert (spread >= 0).all()
 
 
-def test_scores_without_their_uncertainty_are_the_same(case, detector):
-    assert np.array_equal(plain_scores(detector, case.fresh), detector.score(case.fresh).image)
+def test_scores_without_their_uncertainty_are_the_same(case, detector, scores):
+    assert np.array_equal(plain_scores(detector, case.fresh), scores.image)
 
 
-def test_anomalies_score_higher(case, detector):
-    normal, anomalous = detector.score(case.fresh).image, detector.score(case.anomalous).image
-    assert anomalous.min() > normal.max()
+def test_anomalies_score_higher(case, detector, scores):
+    assert detector.score(case.anomalous).image.min() > scores.image.max()
 
 
 @pytest.mark.parametrize("name", ["stfpm", *ALIKE])
@@ -93,7 +116,7 @@ def test_the_map_is_hot_where_the_defect_is(cases, fitted_once, name):
     assert (np.abs((np.array([row, column]) + 0.5) / len(heat) * 96 - 32) < 24).all()
 
 
-def test_same_seed_same_scores_and_no_trace_in_samples_or_global_random_state(case, detector):
+def test_same_seed_same_scores_and_no_trace_in_samples_or_global_random_state(case, scores):
     import torch
 
     normal = copy.deepcopy(case.normal)
@@ -106,27 +129,26 @@ def test_same_seed_same_scores_and_no_trace_in_samples_or_global_random_state(ca
     assert torch.get_num_threads() == threads
     assert equal(normal, case.normal)
     torch.manual_seed(6)
-    one, other = again.score(case.fresh), detector.score(case.fresh)
+    one, other = again.score(case.fresh), scores
     assert np.array_equal(one.image, other.image)
     assert (one.uncertainty is None) == (other.uncertainty is None)
     assert one.uncertainty is None or np.array_equal(one.uncertainty, other.uncertainty)
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_batch_size_changes_scores_within_tolerance_and_flips_no_verdict(case, detector, threshold_of, size):
-    samples = [*case.fresh, *case.anomalous]
-    batch = np.stack(samples) if isinstance(case.fresh, np.ndarray) else samples
-    whole = detector.score(batch)
+def test_batch_size_changes_scores_within_tolerance_and_flips_no_verdict(
+    case, detector, threshold_of, whole_once, size
+):
+    batch, whole = whole_once(case.name)
     parts = np.concatenate([detector.score(batch[i : i + size]).image for i in range(0, len(batch), size)])
     assert np.abs(parts - whole.image).max() <= detector.batch_tolerance * np.abs(whole.image).max()
     threshold = threshold_of(case.name)
     assert [verdict_of(s, threshold) for s in parts] == [verdict_of(s, threshold) for s in whole.image]
 
 
-def test_order_of_a_batch_does_not_matter(case, detector):
-    assert np.allclose(
-        detector.score(case.fresh[::-1]).image[::-1], detector.score(case.fresh).image, rtol=detector.batch_tolerance
-    )
+def test_order_of_a_batch_does_not_matter(case, detector, scores):
+    backwards = detector.score(case.fresh[::-1]).image[::-1]
+    assert np.allclose(backwards, scores.image, rtol=detector.batch_tolerance)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +166,9 @@ def saved(fitted_once, threshold_of, tmp_path_factory) -> Callable[[str], Path]:
     return folder
 
 
-def test_round_trip_is_exact_and_needs_the_folder_alone(case, detector, saved, threshold_of, tmp_path, monkeypatch):
+def test_round_trip_is_exact_and_needs_the_folder_alone(
+    case, detector, scores, saved, threshold_of, tmp_path, monkeypatch
+):
     monkeypatch.setenv("LINEWRIGHT_BACKBONE_WEIGHTS", str(tmp_path / "no-such-weights.pth"))
     monkeypatch.setenv("LINEWRIGHT_DINO_WEIGHTS", str(tmp_path / "no-such-weights.onnx"))
     folder = saved(case.name)
@@ -153,7 +177,7 @@ def test_round_trip_is_exact_and_needs_the_folder_alone(case, detector, saved, t
     assert type(loaded) is type(detector)
     assert loaded.calibration == threshold_of(case.name)
     assert loaded.params == detector.params
-    ours, theirs = detector.score(case.fresh), loaded.score(case.fresh)
+    ours, theirs = scores, loaded.score(case.fresh)
     assert np.array_equal(ours.image, theirs.image)
     assert (ours.uncertainty is None) == (theirs.uncertainty is None)
     assert ours.uncertainty is None or np.array_equal(ours.uncertainty, theirs.uncertainty)
@@ -166,27 +190,32 @@ def test_round_trip_is_exact_and_needs_the_folder_alone(case, detector, saved, t
 
 
 @pytest.fixture(scope="module")
-def scored_elsewhere(cases, saved, tmp_path_factory) -> dict[str, float]:
-    """Of each of `ONE_A_WAY` the score of its first fresh sample, by one other process."""
-    folder = tmp_path_factory.mktemp("elsewhere")
+def elsewhere(cases, saved, tmp_path_factory) -> dict[str, Any]:
+    """What one other process says: of each of `ONE_A_WAY` the score of its first fresh sample, and what it loaded."""
+    folder, made = tmp_path_factory.mktemp("samples"), tmp_path_factory.mktemp("made")
     for name in ONE_A_WAY:
         fresh = cases[name].fresh
         np.save(folder / f"{name}.npy", fresh[0] if isinstance(fresh, list) else fresh[:1])
-    code = (
-        "import json, sys, numpy as np; from pathlib import Path; from components.models import registry;"
-        "folders = [Path(name) for name in sys.argv[2:]];"
-        "read = lambda path: (registry.load(path), np.load(Path(sys.argv[1], path.name + '.npy')));"
-        "score = lambda d, x: float(d.score([x] if d.modality == 'image' else x).image[0]);"
-        "print(json.dumps({path.name: score(*read(path)) for path in folders}))"
-    )
-    arguments = [sys.executable, "-c", code, str(folder), *(str(saved(name)) for name in ONE_A_WAY)]
-    printed = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return json.loads(printed)
+    script = Path(__file__).with_name("elsewhere.py")
+    arguments = [sys.executable, str(script), str(folder), str(made), *(str(saved(name)) for name in ONE_A_WAY)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("name", ONE_A_WAY)
-def test_another_process_gives_the_same_scores(name, cases, fitted_once, scored_elsewhere):
-    assert scored_elsewhere[name] == fitted_once(name).score(cases[name].fresh[:1]).image[0]
+def test_another_process_gives_the_same_scores(name, cases, fitted_once, elsewhere):
+    assert elsewhere["scores"][name] == fitted_once(name).score(cases[name].fresh[:1]).image[0]
+
+
+def test_memories_and_gaussians_never_load_torch_with_its_half_gigabyte(elsewhere):
+    assert not elsewhere["torch"]
+
+
+def test_networks_for_tables_never_load_torchs_compiler(elsewhere):
+    """Its import takes longer than a small table's fit."""
+    assert not elsewhere["compiler"]
 
 
 def test_saving_over_a_model_is_refused(detector, tmp_path):

@@ -1,7 +1,3 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -30,7 +26,7 @@ def test_maps_have_one_shape_whatever_the_aspect(fitted_once):
 def test_embeddings_are_one_row_an_image(cases, fitted_once):
     detector, images = fitted_once("memory-bank"), cases["memory-bank"].fresh
     found = detector.embed(images)
-    assert found.shape == (len(images), detector.embed_size) == (9, 112 + 320)
+    assert found.shape == (len(images), detector.embed_size) == (6, 112 + 320)
     assert detector.embed([]).shape == (0, 432)
 
 
@@ -58,31 +54,3 @@ def test_every_image_becomes_the_models_square():
         assert (found == 7).all()
         assert found.flags.writeable
         assert not np.shares_memory(found, image)
-
-
-ALONE = """
-import sys
-from pathlib import Path
-import numpy as np
-from components.models import registry
-
-class Noise:
-    labels, ids = np.zeros(4, np.int8), ["a", "b", "c", "d"]
-    def __len__(self):
-        return 4
-    def take(self, indices):
-        return [np.random.default_rng(index).integers(0, 255, (64, 64, 3)).astype(np.uint8) for index in indices]
-
-for name, size in (("memory-bank", 64), ("gaussian", 64), ("dino-memory", 112)):
-    detector = registry.create(name, {"image_size": size}, schema=None)
-    detector.fit(Noise(), seed=0)
-    detector.save(Path(sys.argv[1], name))
-    registry.load(Path(sys.argv[1], name)).score(Noise().take([0, 1]))
-assert "torch" not in sys.modules
-"""
-
-
-def test_memories_and_gaussians_never_load_torch_with_its_half_gigabyte(tmp_path):
-    arguments = [sys.executable, "-c", ALONE, str(tmp_path)]
-    done = subprocess.run(arguments, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
