@@ -1,5 +1,6 @@
 """A small search: a space, data facts, labels, scores that one parameter makes better, and what runs them."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from agents.checkpoints import open_saver
 from agents.graphs.limits import BuilderLimits
 from agents.knowledge.heuristics import DataFacts
 from components.core.contracts import Modality
 from components.core.errors import UnavailableError
 from components.search.lease import Owner
 from components.search.space import Parameter, SearchSpace
+from components.search.storage import open_storage
 from components.search.study import Study
 from components.testing.databases import KINDS, empty_database
 
@@ -29,9 +32,20 @@ def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the tables of studies and checkpoints and nothing in them; to make them takes a while."""
+    path = tmp_path_factory.mktemp("tables") / "empty.db"
+    url = f"sqlite:///{path}"
+    open_storage(url).engine.dispose()
+    with open_saver(url):
+        pass
+    return path
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
+def url(tables: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(tables, tmp_path / 'test.db')}"
 
 
 @pytest.fixture
