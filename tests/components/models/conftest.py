@@ -29,7 +29,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "padim": {"image_size": 64, "features": 40},
     "stfpm": {"image_size": 64, "steps": 20},
     "supersimplenet": {"image_size": 128, "steps": 20, "batch_size": 2, "noise": 1.0, "learning_rate": 3e-3},
-    "draem": {"image_size": 128, "steps": 20, "copies": 8, "batch_size": 4, "training": "f32"},
+    "draem": {"image_size": 128, "steps": 10, "copies": 8, "batch_size": 4, "training": "f32"},
     "dinomaly": {"image_size": 112, "steps": 3, "learning_rate": 5e-3},
     "inp-former": {"image_size": 112, "steps": 3, "learning_rate": 5e-3},
     "deepsad": {"epochs": 10, "pretrain_epochs": 5, "seeds": 2},

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,7 +120,7 @@ def test_what_is_remembered_cannot_be_changed(network):
 
 @pytest.mark.parametrize("name", ["memory-bank", "gaussian", "dino-memory"])
 def test_detectors_give_the_same_bits_from_remembered_features(name, cases, monkeypatch):
-    case = cases[name]
+    case = replace(cases[name], normal=cases[name].normal[:6])
     seen, run = [], Backbone.features
     monkeypatch.setattr(Backbone, "features", lambda one, images: seen.extend(images) or run(one, images))
     without = case.fitted().score(case.normal)

@@ -44,5 +44,5 @@ def test_one_image_is_too_few(cases, listed):
 
 def test_embeddings_are_one_row_an_image(cases, fitted_once):
     detector = fitted_once("gaussian")
-    assert detector.embed(cases["gaussian"].fresh).shape == (9, detector.embed_size) == (9, 40 + 112 + 320)
+    assert detector.embed(cases["gaussian"].fresh).shape == (6, detector.embed_size) == (6, 40 + 112 + 320)
     assert detector.embed([]).shape == (0, 472)

@@ -97,14 +97,17 @@ def test_labelled_anomalies_raise_their_like_and_leave_normal_ones(cases, fitted
     assert np.array_equal(registry.load(tmp_path / "model").score(case.anomalous[2:]).image, after)
 
 
-def test_weight_scales_what_labels_add(cases, listed, fitted_once):
+def test_weight_scales_what_labels_add(cases, listed):
     case = cases["reference"]
-    labelled = listed([*case.normal, case.anomalous[0]], [0] * len(case.normal) + [1])
+    normal = case.normal[:4]
+    labelled = listed([*normal, case.anomalous[0]], [0] * len(normal) + [1])
     image, maps = case.anomalous[:1], {}
     for weight in (0.0, 1.0, 3.0):
         detector = case.make(weight=weight)
         detector.fit(labelled, seed=0)
         maps[weight] = detector.score(image).maps
-    base = fitted_once("reference").score(image).maps
+    plain = case.make()
+    plain.fit(listed(normal), seed=0)
+    base = plain.score(image).maps
     for weight in (0.0, 3.0):
         assert np.allclose(maps[weight] - base, weight * (maps[1.0] - base), atol=1e-6)
