@@ -1,4 +1,4 @@
-"""How the tests are shared out among processes: a file's tests stay together, and so do those of one workspace."""
+"""How tests are shared out among processes: those of a file stay together, and so do files that share what is dear."""
 
 import shutil
 import tempfile
@@ -16,6 +16,11 @@ SPINE = {
 }
 """Files that use the session's one workspace and Prefect server, which take half a minute to make."""
 
+ZOO = {
+    f"tests/components/models/{name}.py" for name in ("test_detector_conformance", "zoo/test_padim", "zoo/test_trained")
+}
+"""Files that use anomalib, which takes ten seconds to import."""
+
 LONG = (
     "flows/runtime/test_up",
     "flows/test_bad_input",
@@ -30,11 +35,11 @@ LONG = (
 
 
 class ByWorkspace(LoadFileScheduling):
-    """By file, except that the files of `SPINE` are as one."""
+    """By file, except that the files of `SPINE` are as one, and those of `ZOO`."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return "spine" if file in SPINE else file
+        return "spine" if file in SPINE else "zoo" if file in ZOO else file
 
 
 IN_MEMORY = Path("/dev/shm")
