@@ -117,8 +117,9 @@ def _differences(
     ours, theirs = [Ranked.of(scores) for scores in candidates], Ranked.of(champion)
 
     def differences(weights: Counts) -> NDArray[np.float64]:
-        base = _measure(metric, theirs, weights, labels)
-        return np.stack([_measure(metric, one, weights, labels) - base for one in ours], axis=1)
+        pos, neg = weights * (labels == 1), weights * (labels != 1)
+        base, *measured = (metric(one.counts(pos), one.counts(neg), one.values) for one in (theirs, *ours))
+        return np.stack([one - base for one in measured], axis=1)
 
     drawn = [differences(weights) for weights in _resamples(labels, groups, seed=seed)]
     return differences(np.ones((1, len(labels))))[0], np.concatenate(drawn)

@@ -39,8 +39,9 @@ class Ranked:
 
     def counts(self, weights: Counts) -> Counts:
         """``(R, K)`` sums of the sample weights ``(R, N)`` at each distinct score."""
-        summed: Counts = np.add.reduceat(weights[:, self.order], self.starts, axis=1)
-        return summed
+        ranked: Counts = np.take(weights, self.order, axis=1)
+        # Without ties there is nothing to add up, which would take longer than all else.
+        return ranked if len(self.starts) == len(self.order) else np.add.reduceat(ranked, self.starts, axis=1)
 
 
 def auroc(pos: Counts, neg: Counts, _values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -51,7 +52,9 @@ def auroc(pos: Counts, neg: Counts, _values: NDArray[np.float64]) -> NDArray[np.
     array([1.])
     """
     normal = neg.sum(axis=1, keepdims=True)
-    below = normal - neg.cumsum(axis=1) + neg / 2
+    below = neg.cumsum(axis=1)
+    np.subtract(normal, below, out=below)
+    below += neg / 2
     area: NDArray[np.float64] = (pos * below).sum(axis=1) / (pos.sum(axis=1) * normal[:, 0])
     return area
 
