@@ -1,5 +1,6 @@
 """The three databases, a small space, and how a study is opened by this process or by one that is gone."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pydantic import TypeAdapter
 from components.core.errors import UnavailableError
 from components.search.lease import Owner
 from components.search.space import Parameter, SearchSpace
+from components.search.storage import open_storage
 from components.search.study import Study
 from components.testing.databases import KINDS, empty_database
 
@@ -23,9 +25,17 @@ def any_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the tables of studies and nothing in them; to make them takes a while."""
+    path = tmp_path_factory.mktemp("tables") / "empty.db"
+    open_storage(f"sqlite:///{path}").engine.dispose()
+    return path
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
+def url(tables: Path, tmp_path: Path) -> str:
+    return f"sqlite:///{shutil.copy(tables, tmp_path / 'study.db')}"
 
 
 @pytest.fixture

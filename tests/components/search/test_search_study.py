@@ -61,10 +61,8 @@ def test_what_is_told_is_read_back_by_another_process(any_url: str, open_study: 
     assert open_study(any_url).proposals()[2].money == 0.5
 
 
-def test_a_resumed_search_proposes_what_an_uninterrupted_one_would(
-    any_url: str, open_study: Opener, tmp_path: Any
-) -> None:
-    whole = open_study(f"sqlite:///{tmp_path / 'whole.db'}")
+def test_a_resumed_search_proposes_what_an_uninterrupted_one_would(any_url: str, url: str, open_study: Opener) -> None:
+    whole = open_study(url)
     for _ in range(6):
         step(whole)
     study = open_study(any_url, holder="dead")

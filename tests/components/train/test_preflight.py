@@ -53,7 +53,7 @@ class Blank:
 
 
 def test_the_estimate_is_near_the_peak_of_a_process():
-    params = json.dumps({"image_size": 384, "stages": "2-3", "coreset_ratio": 0.002})
+    params = json.dumps({"image_size": 384, "stages": "2-3", "coreset_ratio": 0.0005})
     arguments = [sys.executable, "-c", _PEAK, params]
     printed = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     needed, peak = json.loads(printed)
