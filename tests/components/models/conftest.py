@@ -176,7 +176,7 @@ def detector(case: Case, fitted_once: Callable[[str], Detector]) -> Detector:
     return fitted_once(case.name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def listed() -> type[Listed]:
     return Listed
 

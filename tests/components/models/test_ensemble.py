@@ -10,7 +10,7 @@ from components.models import ensemble, registry
 from components.models.memory_bank import MemoryBank
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def members(cases, listed):
     """The two members by themselves, fitted on what the ensemble is."""
     given = cases["ensemble"].params

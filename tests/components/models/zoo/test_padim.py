@@ -5,7 +5,7 @@ import torch
 from components.core.errors import ModelError
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def detector(cases, listed):
     case = cases["padim"]
     made = case.make(features=6)
