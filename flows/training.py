@@ -62,8 +62,8 @@ def carry_out(plan: RetrainPlan) -> ModelVersion:
         with remembering(spare_memory()):
             outcome = stage(searching.search)(job)
             calibration = stage(stages.train)(job, outcome)
-        judged = stage(stages.judge)(job)
-        explained = stage(explaining.explain)(job)
+            judged = stage(stages.judge)(job)
+            explained = stage(explaining.explain)(job)
         model = stage(registering.register)(
             job, outcome=outcome, calibration=calibration, judged=judged, explained=explained
         )

@@ -1,6 +1,7 @@
-"""Features of images that were seen before: trials of a search, folds and the model that is kept see the same ones.
+"""Features of images that were seen before: trials, folds and the model that is kept see the same ones.
 
-A network gives an image the same bits whatever came with it, so what is remembered is what would be computed again.
+So do candidate, champion and explanation. A network gives an image the same bits whatever came with it, so what is
+remembered is what would be computed again.
 """
 
 import hashlib
@@ -78,6 +79,16 @@ def remembering(limit: float) -> Iterator[None]:
     outer = _Process.memo
     if not has_cuda() and (outer is None or outer.limit == 0):
         _Process.memo = Memo(limit)
+    try:
+        yield
+    finally:
+        _Process.memo = outer
+
+
+@contextmanager
+def forgetting() -> Iterator[None]:
+    """Use nothing that is remembered while the block runs, and take nothing: for what is timed."""
+    outer, _Process.memo = _Process.memo, None
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import pytest
 from components.core.contracts import Calibration, Scores
 from components.evaluate.evaluation import LATENCY_SAMPLES, Scored, difference, evaluate, image_metrics, latency
 from components.evaluate.pixels import pixel_metrics
+from components.models.feature_memo import features_of, remembering
 
 CALIBRATION = Calibration(
     threshold=0.5, low=0.4, high=0.6, false_alarm_rate=0.1, samples=9, method="split", guarantee=""
@@ -91,6 +92,19 @@ def test_a_detector_without_a_threshold_is_not_evaluated():
     detector.calibration = None
     with pytest.raises(ValueError, match="echo must be calibrated"):
         evaluate(detector, Pictures(VALUES, LABELS), masks=[], dataset="press/v3", looks=1, seed=0)
+
+
+def test_latency_is_of_what_nothing_remembers():
+    class Deep(Echo):
+        def score(self, batch):
+            features_of("deep", batch, lambda images: [self.calls.append(len(images)) or [] for _ in images])
+            return super().score(batch)
+
+    detector, samples = Deep(), Pictures([0.1, 0.2], [0, 0])
+    with remembering(1e6):
+        latency(detector, samples)
+        latency(detector, samples)
+    assert detector.calls == [1, 1] * 2 * (1 + len(samples))
 
 
 def test_latency_is_of_single_samples():

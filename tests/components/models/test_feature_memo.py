@@ -5,7 +5,7 @@ import pytest
 
 from components.models import feature_memo
 from components.models.backbones import Backbone
-from components.models.feature_memo import Memo, features_of, remembered, remembering
+from components.models.feature_memo import Memo, features_of, forgetting, remembered, remembering
 
 IMAGES = [np.full((4, 4, 3), value, np.uint8) for value in range(6)]
 SIZE = 4 * 16
@@ -47,6 +47,16 @@ def test_what_was_seen_is_not_computed_again_and_keeps_its_place(network):
         assert network.asked == [3, 1, 0, 2, 0]
     features_of("n", IMAGES[:1], network)
     assert network.asked[5:] == [0]
+
+
+def test_what_is_timed_neither_uses_nor_leaves_anything(network):
+    with remembering(1e6):
+        features_of("n", IMAGES[:1], network)
+        with forgetting():
+            features_of("n", IMAGES[:2], network)
+        assert remembered().held == SIZE
+        features_of("n", IMAGES[:1], network)
+    assert network.asked == [0, 0, 1]
 
 
 def test_images_of_another_shape_are_others(network):
