@@ -16,7 +16,7 @@ from components.drift.window import DriftWindow
 Kind = Literal["numeric", "categorical"]
 
 METHODS: dict[Kind, str] = {"numeric": "wasserstein", "categorical": "jensenshannon"}
-"""How Evidently calls the distances of `distances`."""
+"""How Evidently calls its distances."""
 HTML_COLUMNS = 12
 HTML_ROWS = 500
 
@@ -34,17 +34,14 @@ def distances(
     """
     if not columns:
         return {}
-    from evidently.legacy.calculations.stattests import jensenshannon_stat_test, wasserstein_stat_test
+    from evidently.legacy.calculations.stattests import get_stattest
     from evidently.legacy.core import ColumnType
 
-    tests = {
-        "numeric": (wasserstein_stat_test, ColumnType.Numerical),
-        "categorical": (jensenshannon_stat_test, ColumnType.Categorical),
-    }
     found = {}
     for name in columns:
-        test, kind = tests[kinds[name]]
         old, new = (side[name].replace([-np.inf, np.inf], np.nan).dropna() for side in (reference, current))
+        kind = ColumnType.Numerical if kinds[name] == "numeric" else ColumnType.Categorical
+        test = get_stattest(old, new, kind, METHODS[kinds[name]])
         found[name] = float(test(old, new, kind, threshold=None).drift_score)
     return found
 

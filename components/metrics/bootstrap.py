@@ -44,11 +44,11 @@ def interval(
     """
     if not _both(labels):
         return Metric(value=None, n=len(labels), note=ONE_CLASS)
-    ranked = Ranked.of(scores)
-    value = float(_measure(metric, ranked, np.ones((1, len(scores))), labels)[0])
-    drawn = [_measure(metric, ranked, weights, labels) for weights in _resamples(labels, groups, seed=seed)]
+    ranked = [Ranked.of(scores)]
+    ((value,),) = _measured(metric, ranked, np.ones((1, len(scores))), labels)
+    drawn = [_measured(metric, ranked, weights, labels)[0] for weights in _resamples(labels, groups, seed=seed)]
     low, high = np.quantile(np.concatenate(drawn), [LEVEL / 2, 1 - LEVEL / 2])
-    return Metric(value=value, low=float(low), high=float(high), n=len(labels))
+    return Metric(value=float(value), low=float(low), high=float(high), n=len(labels))
 
 
 def paired_difference(
@@ -117,8 +117,7 @@ def _differences(
     ours, theirs = [Ranked.of(scores) for scores in candidates], Ranked.of(champion)
 
     def differences(weights: Counts) -> NDArray[np.float64]:
-        pos, neg = weights * (labels == 1), weights * (labels != 1)
-        base, *measured = (metric(one.counts(pos), one.counts(neg), one.values) for one in (theirs, *ours))
+        base, *measured = _measured(metric, [theirs, *ours], weights, labels)
         return np.stack([one - base for one in measured], axis=1)
 
     drawn = [differences(weights) for weights in _resamples(labels, groups, seed=seed)]
@@ -142,8 +141,12 @@ def _both(labels: NDArray[np.int8]) -> bool:
     return bool((labels == 1).any() and (labels != 1).any())
 
 
-def _measure(metric: RankMetric, ranked: Ranked, weights: Counts, labels: NDArray[np.int8]) -> NDArray[np.float64]:
-    return metric(ranked.counts(weights * (labels == 1)), ranked.counts(weights * (labels != 1)), ranked.values)
+def _measured(
+    metric: RankMetric, ranked: Sequence[Ranked], weights: Counts, labels: NDArray[np.int8]
+) -> list[NDArray[np.float64]]:
+    """Of each of `ranked` the metric ``(R,)`` under weights ``(R, N)``, whose classes are told apart once for all."""
+    pos, neg = weights * (labels == 1), weights * (labels != 1)
+    return [metric(one.counts(pos), one.counts(neg), one.values) for one in ranked]
 
 
 def _resamples(labels: NDArray[np.int8], groups: NDArray[np.str_] | None = None, *, seed: int) -> Iterator[Counts]:

@@ -52,9 +52,7 @@ def auroc(pos: Counts, neg: Counts, _values: NDArray[np.float64]) -> NDArray[np.
     array([1.])
     """
     normal = neg.sum(axis=1, keepdims=True)
-    below = neg.cumsum(axis=1)
-    np.subtract(normal, below, out=below)
-    below += neg / 2
+    below = normal - neg.cumsum(axis=1) + neg / 2
     area: NDArray[np.float64] = (pos * below).sum(axis=1) / (pos.sum(axis=1) * normal[:, 0])
     return area
 

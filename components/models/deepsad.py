@@ -88,11 +88,11 @@ class DeepSAD:
         windows, labels, overlap = training_windows(samples, schema=self._schema, limit=limit, seed=seed)
         self._encoder = TableEncoder.fit(windows[labels == 0], self._schema, features=self._params.features)
         features = torch.from_numpy(self._encoder.encode(windows))
-        anomalous = torch.from_numpy(labels == 1)
+        normal, anomalous = (features[torch.from_numpy(chosen)] for chosen in (labels != 1, labels == 1))
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, "deepsad"))
-            view = View.of(features[~anomalous], rows=self._encoder.rows, overlap=overlap)
-            self._scorer = self._trained(self._encoder, view, features[~anomalous], features[anomalous], progress)
+            view = View.of(normal, rows=self._encoder.rows, overlap=overlap)
+            self._scorer = self._trained(self._encoder, view, normal, anomalous, progress)
 
     def _trained(
         self, encoder: TableEncoder, view: View, normal: Tensor, anomalous: Tensor, progress: Progress

@@ -13,7 +13,10 @@ from ..core.seeds import generator
 
 
 class Training(NamedTuple):
-    """Windows ``(N, W, D)``, their labels ``(N,)``, and how many of them hold one row: see `TableSchema.overlap`."""
+    """Windows ``(N, W, D)``, their labels ``(N,)``, and how many of them hold one row, at least 1.
+
+    Where windows overlap, so many of them tell little more than one.
+    """
 
     windows: Windows
     labels: NDArray[np.int8]
@@ -36,7 +39,8 @@ def training_windows(samples: Samples, *, schema: TableSchema, limit: int, seed:
         chosen = np.sort(generator(seed, "sample").choice(chosen, limit, replace=False))
     windows = samples.take([int(index) for index in chosen])
     assert isinstance(windows, np.ndarray)
-    return Training(windows, labels[chosen], overlap=max(1.0, schema.overlap * len(chosen) / len(labels)))
+    overlap = schema.window / schema.stride * len(chosen) / len(labels)
+    return Training(windows, labels[chosen], overlap=max(1.0, overlap))
 
 
 def occlusion(

@@ -47,7 +47,7 @@ class View(nn.Module):
         self.register_buffer("sharpening", sharpening)
 
     @classmethod
-    def of(cls, features: Tensor, *, rows: int = 0, overlap: float = 1.0) -> "View":
+    def of(cls, features: Tensor, *, rows: int = 0, overlap: float) -> "View":
         """Learn mean and components from ``(N, F)``; `overlap` as in `whitening`."""
         plain = features[:, : features.shape[1] - rows]
         squashed = torch.asinh(plain)

@@ -12,7 +12,7 @@ SHARP = 1e-4
 Doubles = NDArray[np.float64]
 
 
-def whitening(rows: Doubles, *, floor: float, overlap: float = 1.0) -> Doubles:
+def whitening(rows: Doubles, *, floor: float, overlap: float) -> Doubles:
     """``(F, K)`` that features ``(N, F)`` like `rows`, less their mean, are multiplied with.
 
     The covariance is shrunk as Ledoit & Wolf (2004) do, who take samples to be independent and shrink in proportion to

@@ -15,9 +15,9 @@ def rows():
     return random.normal(size=(40, 2)) @ random.normal(size=(2, 6)) + 0.3 * random.normal(size=(40, 6))
 
 
-def covariance(rows, **given):
+def covariance(rows, overlap=1.0):
     """``(F, F)`` that the components are those of."""
-    found = np.linalg.inv(whitening(rows, floor=0.0, **given))
+    found = np.linalg.inv(whitening(rows, floor=0.0, overlap=overlap))
     return found.T @ found
 
 
