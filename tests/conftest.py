@@ -17,7 +17,8 @@ SPINE = {
 """Files that use the session's one workspace and Prefect server, which take half a minute to make."""
 
 ZOO = {
-    f"tests/components/models/{name}.py" for name in ("test_detector_conformance", "zoo/test_padim", "zoo/test_trained")
+    f"tests/components/models/{name}.py"
+    for name in ("test_detector_conformance", "zoo/test_padim", "zoo/test_traced", "zoo/test_trained")
 }
 """Files that use anomalib, which takes ten seconds to import."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contracts import Calibration, Modality, Params, Scores
+from .network import WholeNetwork
 
 Image = NDArray[np.uint8]
 """``(H, W, 3)`` RGB; grey images have three equal channels."""
@@ -88,6 +89,14 @@ class Detector(Protocol):
 
     def explain(self, batch: Batch) -> NDArray[np.float32]:
         """Where the score comes from: maps ``(N, H, W)`` at the model's resolution, or shares ``(N, W, D)``."""
+        ...
+
+    def as_network(self) -> WholeNetwork:
+        """Everything between a sample and its score as one network, which gives the same scores.
+
+        Raises:
+            ModelError: It is not fitted, or too large for one.
+        """
         ...
 
     def save(self, directory: Path) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from components.core.contracts import Calibration, Modality, TableSchema, Word
-from components.core.exportable import WholeNetwork
 from components.core.hashing import folder_hashes, sha256_file
 from components.core.lines import LineConfig
+from components.core.network import WholeNetwork
 from components.export.formats import Format
 from components.export.gate import Figures, Limits
 from components.metrics.verdicts import HIGH, MEDIUM

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import ConfigError, UnavailableError
-from components.core.exportable import WholeNetwork
+from components.core.network import WholeNetwork
 from components.export.quantize import quantized
 
 XML, ONNX = "model.xml", "model.onnx"

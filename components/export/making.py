@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from components.core.contracts import Calibration, ManifestColumn, Scores, Split
 from components.core.errors import ModelError, NotEnoughDataError
-from components.core.exportable import Exportable, WholeNetwork
+from components.core.network import WholeNetwork
 from components.core.ports import Detector, Progress, Samples, silent
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
@@ -55,17 +55,6 @@ class Made:
     digest: str
     figures: Figures
     calibration: Calibration
-
-
-def network_of(detector: Detector, *, able: tuple[str, ...]) -> WholeNetwork:
-    """The detector as one network.
-
-    Raises:
-        ModelError: It cannot be exported; the message names the detectors that can, `able`.
-    """
-    if not isinstance(detector, Exportable):
-        raise ModelError(f"Detector {detector.name!r} cannot be exported.", hint=f"These can: {', '.join(able)}.")
-    return detector.as_network()
 
 
 def make_export(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from components.core.contracts import Calibration, ManifestColumn, Modality, Scores, Word
 from components.core.errors import ModelError
-from components.core.exportable import SPREAD
+from components.core.network import SPREAD
 from components.core.ports import Progress, silent
 from components.export.runner import detector, images, tables
 from components.metrics.verdicts import verdict_of

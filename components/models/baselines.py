@@ -15,16 +15,22 @@ from pydantic import ValidationError
 from ..core.contracts import Calibration, Modality, Scores, TableSchema
 from ..core.contracts import Params as Values
 from ..core.errors import ModelError
+from ..core.network import WholeNetwork
 from ..core.ports import Batch, Progress, Samples, silent
 from ..core.seeds import derive_seed
-from . import pyod_fit
+from . import pyod_fit, table_heads
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
 from .on_table import occlusion, training_windows
+from .onnx_graph import OnnxGraph, Value
 from .params.tables import BaselineParams, IsolationForestParams
 from .pyod_fit import Arrays, Rows
 
 P = TypeVar("P", bound=BaselineParams)
+
+_SAME = 1e-5
+"""Scaled features as near as this are one value to `ecod`: sums of the same numbers in another order, and those that an
+exported network computes in 32 bits, differ in their last digits."""
 
 
 class Baseline(ABC, Generic[P]):
@@ -72,6 +78,14 @@ class Baseline(ABC, Generic[P]):
         assert isinstance(batch, np.ndarray)
         return occlusion(lambda windows: self.score(windows).image, batch, usual=self._fitted().medians)
 
+    def as_network(self) -> WholeNetwork:
+        """See `components.core.ports.Detector`."""
+        encoder = self._fitted()
+        graph = OnnxGraph()
+        graph.head()
+        graph.output("score", self._drawn(graph, table_heads.encoded(graph, encoder)))
+        return WholeNetwork(onnx=graph.serialized(), outputs=("score",), preparation=table_heads.preparation(encoder))
+
     def save(self, directory: Path) -> None:
         """See `Detector.save`."""
         encoder = self._fitted()
@@ -111,6 +125,10 @@ class Baseline(ABC, Generic[P]):
     def _distances(self, rows: Rows) -> NDArray[np.float64]:
         """Scores ``(M,)`` of `rows` ``(M, F)``, M at least 1."""
 
+    @abstractmethod
+    def _drawn(self, graph: OnnxGraph, rows: Value) -> Value:
+        """`_distances` in an exported network."""
+
     def _prepare(self) -> None:
         """What is derived from the arrays once for many scores; nothing here."""
 
@@ -139,12 +157,27 @@ class ECOD(Baseline[BaselineParams]):
         count = len(columns)
         left, right = np.empty(rows.shape), np.empty(rows.shape)
         for place in range(rows.shape[1]):
-            left[:, place] = np.searchsorted(columns[:, place], rows[:, place], side="right") + 1
-            right[:, place] = count - np.searchsorted(columns[:, place], rows[:, place], side="left") + 1
+            left[:, place] = np.searchsorted(columns[:, place], rows[:, place] + _SAME, side="right") + 1
+            right[:, place] = count - np.searchsorted(columns[:, place], rows[:, place] - _SAME, side="left") + 1
         left, right = -np.log(left / (count + 1)), -np.log(right / (count + 1))
         skewed = np.where(skewness < 0, left, np.where(skewness > 0, right, left + right))
         total: NDArray[np.float64] = np.maximum(np.maximum(left, right), skewed).sum(axis=1)
         return total
+
+    def _drawn(self, graph: OnnxGraph, rows: Value) -> Value:
+        columns, skewness = self._learned["sorted"], self._learned["skewness"]
+        count = len(columns)
+        below, up_to = (_counted(graph, columns + step, rows) for step in (_SAME, -_SAME))
+        reached = (
+            graph.add(up_to, np.array(1.0)),
+            graph.add(graph.times(below, np.array(-1.0)), np.array(count + 1.0)),
+        )
+        left, right = (
+            graph.times(graph.log(graph.times(n, np.array(1 / (count + 1)))), np.array(-1.0)) for n in reached
+        )
+        skewed = graph.add(graph.times(left, 1.0 * (skewness <= 0)), graph.times(right, 1.0 * (skewness >= 0)))
+        farthest = graph.op("Max", left, right, skewed, shape=left.shape)
+        return graph.reduced("Sum", farthest, axes=(1,))
 
 
 class IsolationForest(Baseline[IsolationForestParams]):
@@ -175,3 +208,36 @@ class IsolationForest(Baseline[IsolationForestParams]):
             node = np.where(values[samples, feature[node]] <= limit[node], left[node], right[node])
         found: NDArray[np.float64] = 2.0 ** (-self._learned["path"][node].mean(axis=1) / usual)
         return found
+
+    def _drawn(self, graph: OnnxGraph, rows: Value) -> Value:
+        left, right, feature = (graph.constant(self._whole[key]) for key in ("left", "right", "feature"))
+        limit, usual = graph.constant(self._learned["limit"]), float(self._learned["usual"][0])
+        none = graph.whole(graph.times(graph.part(rows, (0,), (1,), axes=(1,)), np.array(0.0)))
+        node = graph.add(none, self._whole["root"])
+        for _ in range(int(self._learned["depth"][0])):
+            asked = graph.take(feature, node, axis=0)
+            value = graph.op("GatherElements", rows, asked, shape=node.shape, axis=1)
+            goes_left = graph.op("LessOrEqual", value, graph.take(limit, node, axis=0), shape=node.shape)
+            ways = (graph.take(way, node, axis=0) for way in (left, right))
+            node = graph.op("Where", goes_left, *ways, shape=node.shape)
+        path = graph.reduced("Mean", graph.take(self._learned["path"], node, axis=0), axes=(1,))
+        return graph.op("Exp", graph.times(path, np.array(-np.log(2) / usual)), shape=path.shape)
+
+
+def _counted(graph: OnnxGraph, columns: Rows, rows: Value) -> Value:
+    """``(N, F)`` how many values of each of `columns` ``(M, F)``, which rise, are at most those of `rows` ``(N, F)``.
+
+    Found by halves, as `np.searchsorted` does it, which no operation of ONNX is.
+    """
+    halvings = len(columns).bit_length()
+    padded = np.full((2**halvings, columns.shape[1]), np.finfo(np.float32).max)
+    padded[: len(columns)] = columns
+    values = graph.constant(padded.T.ravel())
+    before = np.arange(columns.shape[1]) * len(padded) - 1
+    place = graph.constant(before)
+    for step in (2**halving for halving in reversed(range(halvings))):
+        ahead = graph.add(place, np.array(step))
+        value = graph.take(values, ahead, axis=0)
+        reached = graph.op("LessOrEqual", value, rows, shape=rows.shape)
+        place = graph.op("Where", reached, ahead, place, shape=rows.shape)
+    return graph.floats(graph.minus(place, before))

@@ -28,7 +28,6 @@ class Entry:
         least: Normal training samples without which no search tries it: of fewer it learns its own scale too
             coarsely, and the threshold that its folds share lies higher than the others'.
         left_out: Training samples at most that it scores as if it had not seen them; see `LeftOut`.
-        exportable: Whether it is `components.core.exportable.Exportable`.
     """
 
     modality: Modality
@@ -42,7 +41,6 @@ class Entry:
     minutes: float = 0.0
     least: int = 0
     left_out: int = 0
-    exportable: bool = False
 
 
 _LEFT_OUT = 200
@@ -56,7 +54,6 @@ DETECTORS: Mapping[str, Entry] = {
         params=MemoryBankParams,
         weights=("efficientnet-lite0",),
         left_out=_LEFT_OUT,
-        exportable=True,
     ),
     "gaussian": Entry(
         modality=Modality.IMAGE,
@@ -64,7 +61,6 @@ DETECTORS: Mapping[str, Entry] = {
         cls="Gaussian",
         params=GaussianParams,
         weights=("efficientnet-lite0",),
-        exportable=True,
     ),
     "dino-memory": Entry(
         modality=Modality.IMAGE,
@@ -74,7 +70,6 @@ DETECTORS: Mapping[str, Entry] = {
         weights=("dino-vits14",),
         minutes=0.7,
         left_out=_LEFT_OUT,
-        exportable=True,
     ),
     "ensemble": Entry(
         modality=Modality.IMAGE,
@@ -85,7 +80,6 @@ DETECTORS: Mapping[str, Entry] = {
         minutes=0.8,
         least=100,
         left_out=_LEFT_OUT,
-        exportable=True,
     ),
     "reference": Entry(
         modality=Modality.IMAGE,
@@ -95,7 +89,6 @@ DETECTORS: Mapping[str, Entry] = {
         weights=("dino-vits14",),
         for_labels=True,
         minutes=0.7,
-        exportable=True,
     ),
     "padim": Entry(
         modality=Modality.IMAGE,
@@ -147,23 +140,18 @@ DETECTORS: Mapping[str, Entry] = {
         weights=("dino-vits14",),
         minutes=4.9,
     ),
-    "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", exportable=True, params=DeepSADParams),
+    "deepsad": Entry(modality=Modality.TABLE, module="deepsad", cls="DeepSAD", params=DeepSADParams),
     "ecod": Entry(modality=Modality.TABLE, module="baselines", cls="ECOD", params=BaselineParams, baseline=True),
     "isolation-forest": Entry(
         modality=Modality.TABLE, module="baselines", cls="IsolationForest", params=IsolationForestParams, baseline=True
     ),
-    "knn": Entry(
-        modality=Modality.TABLE, module="neighbours", cls="KNN", params=NeighbourParams, baseline=True, exportable=True
-    ),
-    "lof": Entry(
-        modality=Modality.TABLE, module="neighbours", cls="LOF", params=LOFParams, baseline=True, exportable=True
-    ),
+    "knn": Entry(modality=Modality.TABLE, module="neighbours", cls="KNN", params=NeighbourParams, baseline=True),
+    "lof": Entry(modality=Modality.TABLE, module="neighbours", cls="LOF", params=LOFParams, baseline=True),
     "mahalanobis": Entry(
         modality=Modality.TABLE,
         module="neighbours",
         cls="Mahalanobis",
         params=NeighbourParams,
         baseline=True,
-        exportable=True,
     ),
 }

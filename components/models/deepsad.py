@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..core.contracts import Calibration, Modality, Scores, TableSchema
 from ..core.errors import ModelError
-from ..core.exportable import WholeNetwork
+from ..core.network import WholeNetwork
 from ..core.ports import Batch, Progress, Samples, Windows, silent
 from ..core.seeds import derive_seed
 from . import sad_heads, table_heads
@@ -202,7 +202,7 @@ class DeepSAD:
         return occlusion(self.plain_scores, batch, usual=encoder.medians)
 
     def as_network(self) -> WholeNetwork:
-        """See `components.core.exportable`."""
+        """See `components.core.ports.Detector`."""
         encoder, scorer = self._fitted()
         graph = OnnxGraph()
         graph.head()

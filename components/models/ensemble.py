@@ -21,7 +21,7 @@ from scipy.stats import median_abs_deviation
 
 from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
-from ..core.exportable import SPREAD, WholeNetwork
+from ..core.network import SPREAD, WholeNetwork
 from ..core.ports import Batch, Progress, Samples, silent
 from ..core.scoring import score_all
 from ..core.subset import evenly_spaced
@@ -173,12 +173,12 @@ class Ensemble:
         return detector
 
     def as_network(self) -> WholeNetwork:
-        """See `components.core.exportable`; the network takes an image at the sizes of both members."""
+        """See `components.core.ports.Detector`; the network takes an image at the sizes of both members."""
         self._fitted()
         networks = {member.name: member.as_network() for member in self._members}
         graph = OnnxGraph()
         graph.head()
-        every = [graph.holding(network.onnx, under=name) for name, network in networks.items()]
+        every = [graph.holding(network.onnx, under=f"{name}/") for name, network in networks.items()]
         side = max(found["map"].shape[1] for found in every)
         maps = [
             heads.repeated(graph, graph.reshape(found["map"], found["map"].shape[1:]), side=side) for found in every

@@ -14,15 +14,14 @@ from typing import ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.contracts import Scores
+from ..core.contracts import Params, Scores
 from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, batches, silent
 from . import heads
 from .backbones import Backbone
-from .exported import ExportableOnBackbone
 from .images import over_square
 from .inference import Floats
-from .on_backbone import IMAGES_AT_ONCE, in_parts, numbers
+from .on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
 from .onnx_graph import OnnxGraph, Value
 from .params import base
 from .params.features import GaussianParams
@@ -58,13 +57,14 @@ class Normal:
         return graph.length(graph.product(graph.minus(rows, self.mean), self.whitening))
 
 
-class Gaussian(ExportableOnBackbone[GaussianParams]):
+class Gaussian(OnBackbone[GaussianParams]):
     """See the module. Maps have one cell a patch of the finest stage, spread over the whole image."""
 
     name: ClassVar[str] = "gaussian"
     backbone_name: ClassVar[str] = "efficientnet-lite0"
     parameters: ClassVar[type[base.Params]] = GaussianParams
     noun: ClassVar[str] = "Gaussian"
+    _before: ClassVar[Params] = {"resize": "stretch"}
 
     def __init__(self, params: GaussianParams, *, backbone: Backbone | None = None) -> None:
         super().__init__(params, backbone=backbone)

@@ -59,7 +59,7 @@ def by_half(graph: OnnxGraph, bank: DrawnBank, patches: Value, *, halves: Halves
     inside = graph.take(halves.masks.astype(np.float32), places, axis=1)
     rank = graph.product(inside, np.triu(np.ones((1, nearest, nearest), np.float32)))
     early = graph.op("LessOrEqual", rank, _number(neighbours), shape=rank.shape)
-    first = graph.times(inside, graph.op("Cast", early, shape=rank.shape, to=1))
+    first = graph.times(inside, graph.floats(early))
     missing = graph.minus(graph.reduced("Sum", first, axes=(2,)), _number(neighbours))
     last = graph.reshape(graph.take(distances, np.array([nearest - 1]), axis=1), (count,))
     whole = graph.minus(graph.reduced("Sum", graph.times(first, distances), axes=(2,)), graph.times(missing, last))

@@ -10,8 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.exportable import WholeNetwork
-from . import pyod_fit, table_heads
+from . import pyod_fit
 from .baselines import Baseline
 from .heads import DrawnBank
 from .nearest import Bank
@@ -31,17 +30,6 @@ class KNN(Baseline[NeighbourParams]):
     parameters: ClassVar[type[NeighbourParams]] = NeighbourParams
     arrays: ClassVar[frozenset[str]] = frozenset({"rows"})
     batch_tolerance: ClassVar[float] = 1e-6
-
-    def as_network(self) -> WholeNetwork:
-        """See `components.core.exportable`."""
-        encoder = self._fitted()
-        graph = OnnxGraph()
-        graph.head()
-        seen = self._drawn_rows(graph, table_heads.encoded(graph, encoder))
-        bank = DrawnBank(graph, self._bank)
-        distances, places = bank.nearest(seen, neighbours=self._neighbours(len(self._bank)))
-        graph.output("score", self._drawn_score(graph, distances, places))
-        return WholeNetwork(onnx=graph.serialized(), outputs=("score",), preparation=table_heads.preparation(encoder))
 
     def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing drawn or estimated
         return {"rows": rows}
@@ -63,6 +51,11 @@ class KNN(Baseline[NeighbourParams]):
     def _score(self, distances: Rows, places: NDArray[np.intp]) -> NDArray[np.float64]:  # noqa: ARG002 - LOF asks where
         """``(M,)`` of rising distances ``(M, K)`` to the training rows at `places`."""
         return distances[:, -1]
+
+    def _drawn(self, graph: OnnxGraph, rows: Value) -> Value:
+        bank = DrawnBank(graph, self._bank)
+        found = bank.nearest(self._drawn_rows(graph, rows), neighbours=self._neighbours(len(self._bank)))
+        return self._drawn_score(graph, *found)
 
     def _drawn_rows(self, graph: OnnxGraph, rows: Value) -> Value:  # noqa: ARG002 - others are seen another way
         """`_seen` in an exported network."""

@@ -11,13 +11,16 @@ from pydantic import ValidationError
 
 from ..core.contracts import Calibration, Modality, Params, Scores
 from ..core.errors import ModelError
+from ..core.network import WholeNetwork
 from ..core.ports import Batch, Image, Progress, Samples, silent
 from ..core.scoring import score_all
 from .backbones import Backbone
 from .bundle import read_bundle, write_bundle
+from .exported import over_backbone
 from .feature_memo import features_of
 from .images import check_image, scaled
 from .inference import Floats
+from .onnx_graph import OnnxGraph, Value
 from .parallel import each
 from .params import base
 from .params.base import Precision, Resize
@@ -111,6 +114,15 @@ class OnBackbone(ABC, Generic[P]):
         maps = self.score(batch).maps
         assert maps is not None
         return maps
+
+    def as_network(self) -> WholeNetwork:
+        """See `components.core.ports.Detector`.
+
+        Raises:
+            ModelError: It is not fitted, keeps the aspect of images and does not know it, or is too large.
+        """
+        self._learned()
+        return over_backbone(self._backbone, self._frame, shape=self._learned_shape(), outputs=self._outputs)
 
     def save(self, directory: Path) -> None:
         """See `components.models.bundle`; the backbone's weights go with it, so that the folder needs nothing else."""
@@ -212,6 +224,20 @@ class OnBackbone(ABC, Generic[P]):
         Raises:
             KeyError: A part is missing.
         """
+
+    @abstractmethod
+    def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:
+        """Outputs of an exported network by name, of its backbone's `stages`; see `WholeNetwork`."""
+
+    def _learned_shape(self) -> tuple[int, int]:
+        """Height and width of the first training image: an exported network takes one shape."""
+        if self._frame.resize == "stretch":
+            return 1, 1  # whatever it was
+        if not {"height", "width"} <= self.facts.keys():
+            raise ModelError(
+                f"This {self.noun} does not know the aspect of its training images.", hint="Retrain, then export."
+            )
+        return int(self.facts["height"]), int(self.facts["width"])
 
     def _not_fitted(self) -> ModelError:
         return ModelError(f"This {self.noun} is not fitted yet.", hint="Call fit or load first.")

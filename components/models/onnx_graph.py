@@ -1,10 +1,10 @@
 """A detector written down as one ONNX network: the operations of `inference.Graph`, and those of what follows it.
 
-Put together node by node, so that the network on an edge device has the structure of the one that scores here: nothing
-is traced, and nothing of torch is in it. Opset 17 and floats of 32 bits: old runtimes read it, small ones compute it.
+Put together node by node, so that the network on an edge device has the structure of the one that scores here; only the
+heads of the zoo, which are torch's, are traced (`zoo.traced`). Floats of 32 bits, which small runtimes compute.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .inference import ByShape, Floats
 
-OPSET, IR_VERSION = 17, 8
+OPSET, IR_VERSION = 18, 8
 PRODUCER = "linewright"
 
 HEAD = "head/"
@@ -48,7 +48,12 @@ class OnnxGraph:
         height, width: Of what a backbone sees: the image, or each of its T tiles.
         canvas: Height and width of the input, for a network of images.
         corners: Row and column of the tiles' first pixels.
+
+    Attributes:
+        pixels: ``(T, 3, H, W)`` of [0, 255], what a backbone sees before it is scaled, once there is `image`.
     """
+
+    pixels: Value
 
     def __init__(
         self,
@@ -77,12 +82,12 @@ class OnnxGraph:
         from onnx import TensorProto
 
         pixels = self._input(IMAGE, (1, *self._canvas, 3), TensorProto.UINT8)
-        values = self.op("Cast", pixels, shape=pixels.shape, to=TensorProto.FLOAT)
+        values = self.floats(pixels)
         tiles = [self.part(values, (top, left), (self.height, self.width), axes=(1, 2)) for top, left in self._corners]
         scale = (1 / (255 * np.array(deviation))).astype(np.float32)
         shift = (-np.array(mean) / np.array(deviation)).astype(np.float32)
-        planes = self.transpose(self.joined(tiles, axis=0), (0, 3, 1, 2))
-        return self.add(self.times(planes, scale.reshape(1, -1, 1, 1)), shift.reshape(1, -1, 1, 1))
+        self.pixels = self.transpose(self.joined(tiles, axis=0), (0, 3, 1, 2))
+        return self.add(self.times(self.pixels, scale.reshape(1, -1, 1, 1)), shift.reshape(1, -1, 1, 1))
 
     def windows(self, *, rows: int, columns: int) -> Value:
         """Input `window` ``(N, W, D)`` of floats."""
@@ -90,17 +95,30 @@ class OnnxGraph:
 
         return self._input("window", (-1, rows, columns), TensorProto.FLOAT)
 
-    def holding(self, network: bytes, *, under: str) -> dict[str, Value]:
-        """A whole network as a part of this one: its inputs and operations are named `under` it; its outputs."""
-        import onnx
-        from onnx import compose
+    def holding(self, network: bytes, *, under: str, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
+        """A whole network as a part of this one, its operations named `under` it; its outputs.
 
-        graph = compose.add_prefix(onnx.load_from_string(network), prefix=f"{under}/").graph
+        Args:
+            network: Of this opset, serialized.
+            under: What names begin with.
+            given: What it takes, by its inputs; those that are not there become inputs of this network.
+        """
+        import onnx
+        from onnx import compose, helper
+
+        graph = compose.add_prefix(onnx.load_from_string(network), prefix=under).graph
+        for one in graph.input:
+            name = one.name.removeprefix(under)
+            if given and name in given:
+                self._nodes.append(helper.make_node("Identity", [given[name].name], [one.name], name=one.name))
+            else:
+                self._inputs.append(one)
+        for node in graph.node:
+            del node.metadata_props[:]  # where in the source it was written
         self._nodes += graph.node
         self._constants += graph.initializer
-        self._inputs += graph.input
         shapes = {one.name: [size.dim_value or -1 for size in one.type.tensor_type.shape.dim] for one in graph.output}
-        return {name.removeprefix(f"{under}/"): Value(name, tuple(shape)) for name, shape in shapes.items()}
+        return {name.removeprefix(under): Value(name, tuple(shape)) for name, shape in shapes.items()}
 
     def output(self, name: str, value: Value) -> None:
         """`value` as the network's output `name`."""
@@ -210,6 +228,22 @@ class OnnxGraph:
         """Values limited to [`low`, `high`]."""
         return self.op("Clip", x, _number(low), _number(high), shape=x.shape)
 
+    def log(self, x: Value) -> Value:
+        """Natural logarithm."""
+        return self.op("Log", x, shape=x.shape)
+
+    def floats(self, x: Value) -> Value:
+        """Truth values or whole numbers as floats."""
+        from onnx import TensorProto
+
+        return self.op("Cast", x, shape=x.shape, to=TensorProto.FLOAT)
+
+    def whole(self, x: Value) -> Value:
+        """Floats as whole numbers, which places are."""
+        from onnx import TensorProto
+
+        return self.op("Cast", x, shape=x.shape, to=TensorProto.INT64)
+
     def root(self, x: Value) -> Value:
         """Square root."""
         return self.op("Sqrt", x, shape=x.shape)
@@ -252,9 +286,7 @@ class OnnxGraph:
         gone = {axis % len(x.shape) for axis in axes}
         sizes = enumerate(x.shape)
         shape = tuple(1 if axis in gone else size for axis, size in sizes if keep or axis not in gone)
-        if kind == "Sum":  # whose axes became an input in opset 13, those of the others in 18
-            return self.op("ReduceSum", x, np.array(sorted(gone), np.int64), shape=shape, keepdims=int(keep))
-        return self.op(f"Reduce{kind}", x, shape=shape, axes=sorted(gone), keepdims=int(keep))
+        return self.op(f"Reduce{kind}", x, np.array(sorted(gone), np.int64), shape=shape, keepdims=int(keep))
 
     def length(self, x: Value, *, axis: int = -1, keep: bool = False) -> Value:
         """Euclidean length along an axis."""

@@ -11,21 +11,20 @@ from typing import ClassVar, Protocol, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.contracts import Scores
+from ..core.contracts import Params, Scores
 from ..core.errors import ModelError
-from ..core.exportable import SPREAD
+from ..core.network import SPREAD
 from ..core.ports import Batch, Image, Progress, Samples, silent
 from ..core.scoring import join
 from ..core.seeds import generator
 from . import heads
 from .backbones import Backbone
 from .coreset import Coreset, k_centres
-from .exported import ExportableOnBackbone
 from .images import over_square
 from .inference import Floats
 from .left_out import left_out_scores
 from .nearest import Bank
-from .on_backbone import BackboneParams, in_parts
+from .on_backbone import BackboneParams, OnBackbone, in_parts
 from .onnx_graph import OnnxGraph, Value
 from .params.base import Augment
 from .preflight import memory_bytes
@@ -59,7 +58,7 @@ P = TypeVar("P", bound=_MemoryParams)
 Doubles = NDArray[np.float64]
 
 
-class PatchMemory(ExportableOnBackbone[P]):
+class PatchMemory(OnBackbone[P]):
     """See the module. Maps have one cell a patch, spread over the whole image whatever its aspect.
 
     Attributes:
@@ -67,6 +66,7 @@ class PatchMemory(ExportableOnBackbone[P]):
     """
 
     stream: ClassVar[str]
+    _before: ClassVar[Params] = {"resize": "stretch"}
     memory_depends_on: ClassVar[tuple[str, ...]] = ("max_patches", "coreset_ratio", "image_size", "tiles")
 
     def __init__(self, params: P, *, backbone: Backbone | None = None) -> None:

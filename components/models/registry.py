@@ -68,11 +68,6 @@ def baselines(detectors: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in detectors if DETECTORS[name].baseline)
 
 
-def exportable() -> tuple[str, ...]:
-    """Names of the detectors that can be written as one network; see `components.core.exportable`."""
-    return tuple(name for name, entry in DETECTORS.items() if entry.exportable)
-
-
 def default_detector(modality: Modality) -> str:
     """Name of the detector that a line of this modality gets unless it names another."""
     return _DEFAULTS[modality]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.exportable import SPREAD
+from ..core.network import SPREAD
 from .heads import DrawnBank
 from .nearest import Bank
 from .onnx_graph import OnnxGraph, Value

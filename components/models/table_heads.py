@@ -48,7 +48,7 @@ def encoded(graph: OnnxGraph, encoder: TableEncoder) -> Value:
         for place in np.flatnonzero(kinds == "categorical")
     ]
     if encoder.indicators:
-        gone = graph.op("Cast", missing, shape=windows.shape, to=1)
+        gone = graph.floats(missing)
         parts.append(graph.reduced("Mean", graph.take(gone, np.array(encoder.indicators), axis=2), axes=(1,)))
     if encoder.rows:
         parts.append(graph.reshape(graph.transpose(values, (0, 2, 1)), (-1, encoder.rows)))
@@ -108,7 +108,7 @@ def _spectrum(graph: OnnxGraph, cells: Value, *, unit: NDArray[np.float64]) -> l
         graph.reduced("Mean", cells, axes=(1,)),
         _deviation(graph, cells),
         graph.op("Div", weighted, some, shape=total.shape),
-        *(graph.op("Log", one, shape=one.shape) for one in raised),
+        *map(graph.log, raised),
     ]
 
 
@@ -122,7 +122,7 @@ def _shares(graph: OnnxGraph, codes: Value, known: int) -> Value:
     if known:
         shape = (*codes.shape[:2], known)
         equal = graph.op("Equal", codes, np.arange(known, dtype=np.float32), shape=shape)
-        shares = graph.reduced("Mean", graph.op("Cast", equal, shape=shape, to=1), axes=(1,))
+        shares = graph.reduced("Mean", graph.floats(equal), axes=(1,))
     else:
         shares = graph.times(graph.reduced("Mean", codes, axes=(1,)), np.array(0, np.float32))
     whole = graph.reduced("Sum", shares, axes=(1,), keep=True)

@@ -16,8 +16,7 @@ from components.core.lines import LineConfig
 from components.export.folder import DESCRIPTION, Subject
 from components.export.formats import find_format
 from components.export.gate import Limits, objections
-from components.export.making import Made, Material, make_export, network_of
-from components.models import registry
+from components.export.making import Made, Material, make_export
 from flows.data import LineData
 from flows.jobs.modelling import CALIBRATION_FILE
 from flows.jobs.models import load_model
@@ -40,7 +39,7 @@ def export_model(
 
     Raises:
         ConfigError: There is no such format, or the folder is not empty.
-        ModelError: The detector cannot be exported.
+        ModelError: The detector is too large for one network.
         NotEnoughDataError: There are no samples to compare on.
         RefusedError: Its verdicts are too far from the model's; nothing but the ledger's event is left.
     """
@@ -51,7 +50,7 @@ def export_model(
         raise ConfigError(f"{target} is there already and not empty.", hint="Name another folder with --out.")
     limits = _limits(app, line)
     detector = load_model(app, model)
-    network = network_of(detector, able=registry.exportable())
+    network = detector.as_network()
     data = LineData.open(app, line, number=model.dataset)
     with _beside(target) as work:
         made = make_export(

@@ -21,7 +21,6 @@ from ..on_backbone import numbers
 from ..params import base
 from ..params.zoo import DraemParams
 from .parts import DiscriminativeSubNetwork, DraemLoss, ReconstructiveSubNetwork, SmoothedMap, generate_perlin_noise
-from .reading import stacked
 from .trained import Schedule, Seen, Trainable, Trained
 
 _MARKED = 0.5
@@ -98,9 +97,6 @@ class Draem(Trained[DraemParams]):
 
     def _build(self) -> Trainable:
         return DraemNetwork(channels=self.embed_size, params=self._params)
-
-    def _seen(self, images: Sequence[Image]) -> Seen:
-        return tuple(stacked(self._features(images)))
 
     def _studied(self, images: Sequence[Image]) -> Seen:
         """Each image `copies` times whole, damaged otherwise each time, and where."""

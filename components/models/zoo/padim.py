@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from ...core.contracts import Scores
@@ -21,11 +21,44 @@ from ...core.seeds import generator
 from ...core.subset import evenly_spaced
 from ..backbones import Backbone
 from ..on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
+from ..onnx_graph import OnnxGraph, Value
 from ..parallel import one_thread
 from ..params import base
 from ..params.zoo import PadimParams
 from .parts import MultiVariateGaussian, PadimMap
 from .reading import flat_refusal, is_flat, stacked
+from .traced import traced
+
+
+class Places(nn.Module):
+    """A Gaussian at each of P places.
+
+    Args:
+        kept: ``(K,)`` of the joined channels.
+        mean: ``(K, P)``.
+        precision: ``(P, K, K)``, inverse covariances.
+        size: Side S of the map.
+    """
+
+    def __init__(self, kept: Tensor, mean: Tensor, precision: Tensor, *, size: int) -> None:
+        super().__init__()
+        self.kept: Tensor
+        self.mean: Tensor
+        self.precision: Tensor
+        for name, tensor in {"kept": kept, "mean": mean, "precision": precision}.items():
+            self.register_buffer(name, tensor)
+        self.size = size
+        self.map = PadimMap(sigma=4)
+
+    def forward(self, *stages: Tensor) -> tuple[Tensor, Tensor]:
+        """Score ``(1,)``, the largest value of the map, and map ``(1, S, S)`` of one image."""
+        heat: Tensor = self.map(
+            embedding=_embedded(stages, self.kept),
+            mean=self.mean,
+            inv_covariance=self.precision,
+            image_size=(self.size, self.size),
+        )[:, 0]
+        return heat.amax(dim=(1, 2)), heat
 
 
 class Padim(OnBackbone[PadimParams]):
@@ -39,9 +72,7 @@ class Padim(OnBackbone[PadimParams]):
 
     def __init__(self, params: PadimParams, *, backbone: Backbone | None = None) -> None:
         super().__init__(params, backbone=backbone)
-        self._kept: Tensor | None = None
-        self._gaussian = MultiVariateGaussian()
-        self._map = PadimMap(sigma=4)
+        self._places: Places | None = None
 
     def fit(self, samples: Samples, *, seed: int, progress: Progress = silent) -> None:
         """A mean and covariance a place; see `components.core.ports.Detector`.
@@ -54,48 +85,41 @@ class Padim(OnBackbone[PadimParams]):
         read = evenly_spaced(samples, most=self._params.max_images)
         channels = self.embed_size
         order = generator(seed, self.name).permutation(channels)[: self._params.features]
-        self._kept = torch.from_numpy(np.sort(order))
+        kept = torch.from_numpy(np.sort(order))
         found, flat = [], True
         for batch in batches(read, size=IMAGES_AT_ONCE):
             images = cast(Sequence[Image], batch)
             flat = flat and is_flat(images)
-            found.append(self._embedded(images))
+            found.append(_embedded(stacked(self._features(images)), kept))
             progress("reading features", sum(map(len, found)), len(read))
         if flat:
             raise flat_refusal(len(read))
         self.facts = {"images_read": len(read)}
+        gaussian = MultiVariateGaussian()
         with one_thread():
-            self._gaussian.fit(torch.cat(found))
+            gaussian.fit(torch.cat(found))
         # Products of a transposed matrix round otherwise, and a saved one is never transposed.
-        self._gaussian.inv_covariance = self._gaussian.inv_covariance.contiguous()
+        precision = gaussian.inv_covariance.contiguous()
+        self._places = Places(kept, gaussian.mean, precision, size=self._params.image_size)
 
     def score(self, batch: Batch) -> Scores:
         """Scores ``(N,)``, the largest values of the maps ``(N, S, S)``."""
-        if self._kept is None:
-            raise self._not_fitted()
-        images, side = cast(Sequence[Image], batch), self._params.image_size
-        maps = np.empty((len(images), side, side), np.float32)
+        places, images, side = self._fitted(), cast(Sequence[Image], batch), self._params.image_size
+        scores, maps = np.empty(len(images)), np.empty((len(images), side, side), np.float32)
         with torch.inference_mode(), one_thread():
-            every = (one for part in in_parts(images) for one in self._embedded(part).split(1))
-            for place, one in enumerate(every):
-                maps[place] = self._map(
-                    embedding=one,
-                    mean=self._gaussian.mean,
-                    inv_covariance=self._gaussian.inv_covariance,
-                    image_size=(side, side),
-                )[0, 0].numpy()
-        return Scores(image=maps.max(axis=(1, 2), initial=0).astype(np.float64), maps=maps)
+            parts = (stacked(self._features(part)) for part in in_parts(images))
+            every = ([stage[n : n + 1] for stage in stages] for stages in parts for n in range(len(stages[0])))
+            for place, stages in enumerate(every):
+                score, heat = places(*stages)
+                scores[place], maps[place] = float(score), heat[0].numpy()
+        return Scores(image=scores, maps=maps)
 
     @staticmethod
     def _layers(params: PadimParams) -> tuple[int, ...]:
         return numbers(params.stages)
 
-    def _embedded(self, images: Sequence[Image]) -> Tensor:
-        """``(N, K, h, w)``: the kept channels, coarse stages repeated on the finest one's grid."""
-        stages = stacked(self._features(images))
-        shape = stages[0].shape[-2:]
-        joined = torch.cat([functional.interpolate(stage, shape, mode="nearest") for stage in stages], dim=1)
-        return torch.index_select(joined, 1, cast(Tensor, self._kept))
+    def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:
+        return traced(graph, self._fitted(), stages)
 
     def _learned_bytes(self, images: int) -> float:
         """The kept channels of every image, twice while they are put together, and three matrices a place."""
@@ -103,14 +127,24 @@ class Padim(OnBackbone[PadimParams]):
         return 4.0 * self._side() ** 2 * (2 * read * kept + 3 * kept**2)
 
     def _learned(self) -> Mapping[str, NDArray[Any]]:
-        if self._kept is None:
-            raise self._not_fitted()
-        tensors = {"kept": self._kept, "mean": self._gaussian.mean, "precision": self._gaussian.inv_covariance}
-        return {name: tensor.numpy() for name, tensor in tensors.items()}
+        places = self._fitted()
+        return {name: getattr(places, name).numpy() for name in ("kept", "mean", "precision")}
 
     def _restore(self, learned: Mapping[str, NDArray[Any]]) -> bool:
         kept, mean, precision = (torch.from_numpy(learned[name]) for name in ("kept", "mean", "precision"))
-        places, count = self._side() ** 2, len(kept)
-        self._kept, self._gaussian.mean, self._gaussian.inv_covariance = kept, mean, precision
+        count, places = len(kept), self._side() ** 2
+        self._places = Places(kept, mean, precision, size=self._params.image_size)
         whole = mean.shape == (count, places) and precision.shape == (places, count, count)
         return whole and bool((kept >= 0).all()) and bool((kept < self.embed_size).all())
+
+    def _fitted(self) -> Places:
+        if self._places is None:
+            raise self._not_fitted()
+        return self._places
+
+
+def _embedded(stages: Sequence[Tensor], kept: Tensor) -> Tensor:
+    """``(N, K, h, w)``: the kept channels of all `stages`, coarse ones repeated on the finest one's grid."""
+    shape = stages[0].shape[-2:]
+    joined = torch.cat([functional.interpolate(stage, shape, mode="nearest") for stage in stages], dim=1)
+    return torch.index_select(joined, 1, kept)

@@ -13,13 +13,13 @@ to 6 and 7 to 10, averaged in each group, of the patches alone: the class token 
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
+from math import isqrt
 from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.ports import Image
 from .. import vit
 from ..params import base
 from ..params.zoo import DinomalyParams, InpFormerParams
@@ -35,7 +35,6 @@ from .parts import (
     StableAdamW,
     WarmCosineScheduler,
 )
-from .reading import stacked
 from .trained import Schedule, Seen, Trainable, Trained
 
 _BLOCKS = 8
@@ -161,8 +160,9 @@ class _Rebuilding(Trained[P]):
     def _layers(params: P) -> tuple[int, ...]:  # noqa: ARG004 - always the same
         return tuple(range(3, 11))
 
-    def _seen(self, images: Sequence[Image]) -> Seen:
-        blocks = torch.stack(stacked(self._features(images)), dim=1)
+    @staticmethod
+    def _arranged(stages: Sequence[Tensor]) -> Seen:
+        blocks = torch.stack(tuple(stages), dim=1)
         groups = torch.stack([blocks[:, :4].mean(dim=1), blocks[:, 4:].mean(dim=1)], dim=1)
         return (groups.flatten(3).transpose(2, 3).contiguous(),)
 
@@ -206,5 +206,5 @@ class InpFormer(_Rebuilding[InpFormerParams]):
 
 def _grid(tokens: Tensor) -> Tensor:
     """``(N, T, C)`` as ``(N, C, G, G)``."""
-    side = round(tokens.shape[1] ** 0.5)
+    side = isqrt(tokens.shape[1])
     return tokens.transpose(1, 2).reshape(len(tokens), -1, side, side)

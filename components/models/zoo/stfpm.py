@@ -4,7 +4,7 @@ Wang et al. 2021, "Student-Teacher Feature Pyramid Matching for Anomaly Detectio
 the map is the product over stages of the distances between their features of unit length.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -14,10 +14,10 @@ from torch import Tensor
 from ...core.ports import Image
 from .. import efficientnet
 from ..images import scaled
+from ..onnx_graph import OnnxGraph, Value
 from ..params import base
 from ..params.zoo import StfpmParams
 from .parts import STFPMLoss, StfpmMap, TimmFeatureExtractor
-from .reading import stacked
 from .trained import Schedule, Seen, Trainable, Trained
 
 _STAGES = (1, 2, 3)
@@ -73,9 +73,12 @@ class Stfpm(Trained[StfpmParams]):
         return Student(size=self._params.image_size)
 
     def _seen(self, images: Sequence[Image]) -> Seen:
-        teacher, side = stacked(self._features(images)), self._params.image_size
+        side = self._params.image_size
         shown = np.stack([scaled(image, height=side, width=side) for image in images])
-        return torch.from_numpy(shown).permute(0, 3, 1, 2), *teacher
+        return torch.from_numpy(shown).permute(0, 3, 1, 2), *super()._seen(images)
+
+    def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:
+        return super()._outputs(graph, (graph.pixels, *stages))
 
     def _schedule(self, network: Trainable) -> Schedule:
         rate = self._params.learning_rate

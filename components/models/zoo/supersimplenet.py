@@ -8,19 +8,16 @@ The classification head that scores an image in the paper needs many steps; Simp
 needs few.
 """
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...core.ports import Image
 from ..on_backbone import numbers
 from ..params import base
 from ..params.zoo import SuperSimpleNetParams
 from .parts import AnomalyGenerator, FeatureAdapter, SegmentationDetectionModule, SmoothedMap, SSNLoss
-from .reading import stacked
 from .trained import Schedule, Seen, Trainable, Trained
 
 _PERLIN = 0.2
@@ -93,9 +90,6 @@ class SuperSimpleNet(Trained[SuperSimpleNetParams]):
 
     def _build(self) -> Trainable:
         return SuperSimpleNetwork(channels=self.embed_size, params=self._params)
-
-    def _seen(self, images: Sequence[Image]) -> Seen:
-        return tuple(stacked(self._features(images)))
 
     def _schedule(self, network: Trainable) -> Schedule:
         assert isinstance(network, SuperSimpleNetwork)

@@ -6,7 +6,7 @@ other processes do not change a bit of a score.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 import numpy as np
@@ -23,9 +23,11 @@ from ...core.subset import evenly_spaced
 from ..backbones import Backbone
 from ..inference import lacks
 from ..on_backbone import IMAGES_AT_ONCE, BackboneParams, OnBackbone, in_parts
+from ..onnx_graph import OnnxGraph, Value
 from ..parallel import one_thread
 from ..params.base import Precision
-from .reading import flat_refusal, is_flat
+from .reading import flat_refusal, is_flat, stacked
+from .traced import traced
 
 Seen = tuple[Tensor, ...]
 """What a network gets of N images: tensors ``(N, ...)``."""
@@ -125,9 +127,17 @@ class Trained(OnBackbone[P]):
     def _build(self) -> Trainable:
         """A new network."""
 
-    @abstractmethod
     def _seen(self, images: Sequence[Image]) -> Seen:
         """What the network gets of `images`."""
+        return self._arranged(stacked(self._features(images)))
+
+    @staticmethod
+    def _arranged(stages: Sequence[Tensor]) -> Seen:
+        """What the network gets of a backbone's `stages` ``(N, C, h, w)``."""
+        return tuple(stages)
+
+    def _outputs(self, graph: OnnxGraph, stages: Sequence[Value]) -> Mapping[str, Value]:
+        return traced(graph, _Judging(self._fitted(), self._arranged), stages)
 
     def _studied(self, images: Sequence[Image]) -> Seen:
         """What the network is trained on of `images`; subclasses may show more of them."""
@@ -213,6 +223,19 @@ class Trained(OnBackbone[P]):
         if self._network is None:
             raise self._not_fitted()
         return self._network
+
+
+class _Judging(nn.Module):
+    """What `Trained.score` does with an image's stages, as one network."""
+
+    def __init__(self, network: Trainable, arranged: Callable[[Sequence[Tensor]], Seen]) -> None:
+        super().__init__()
+        self._network, self._arranged = network, arranged
+
+    def forward(self, *stages: Tensor) -> tuple[Tensor, Tensor]:
+        """Score ``(1,)`` and map ``(1, H, W)``."""
+        score, heat = self._network.judge(self._arranged(stages))
+        return score.reshape(1), heat[None]
 
 
 def _draws(count: int, *, size: int, steps: int) -> Iterator[Tensor]:

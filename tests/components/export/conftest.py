@@ -18,7 +18,7 @@ from components.core.scoring import score_all
 from components.export.folder import Subject
 from components.export.formats import FORMATS
 from components.export.gate import Limits
-from components.export.making import Made, Material, make_export, network_of
+from components.export.making import Made, Material, make_export
 from components.metrics.thresholds import calibrate
 from components.models import registry
 from components.samples.sets import ImageSamples, TableSamples
@@ -50,7 +50,7 @@ class Case:
                 line=self.line, version=3, detector=self.detector.name, dataset=f"{self.line.name}/v1", source="0" * 64,
                 schema=self.schema,
             ),
-            network=network_of(self.detector, able=()),
+            network=self.detector.as_network(),
             name=name,
             chosen=FORMATS[name],
             limits=LIMITS,

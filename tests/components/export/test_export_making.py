@@ -19,7 +19,7 @@ from components.core.hashing import folder_hashes, sha256_file
 from components.core.scoring import score_all
 from components.export.folder import DESCRIPTION
 from components.export.formats import FORMATS, find_format
-from components.export.making import _recalibrated, network_of
+from components.export.making import _recalibrated
 from components.export.quantize import quantized
 from components.metrics.verdicts import NINETY_FIVE, answers, severity_of
 from components.models.onnx_graph import OnnxGraph
@@ -109,7 +109,7 @@ def two_networks() -> OnnxGraph:
         found = part.relu6(part.convolution(seen, kernel, stride=1))
         part.head()
         part.output("score", part.reduced("Max", found, axes=(0, 1, 2, 3)))
-        highest.append(graph.holding(part.serialized(), under=f"n{side}")["score"])
+        highest.append(graph.holding(part.serialized(), under=f"n{side}/")["score"])
     graph.output("score", graph.add(*highest))
     return graph
 
@@ -201,14 +201,6 @@ def test_a_stored_file_that_the_runner_cannot_read_stops_the_export(image_case, 
     material = replace(image_case.material, read=lambda _: deep.getvalue())
     with pytest.raises(ModelError, match=r"cannot read a file of this line: pixels of mode I are not read.*8 bits"):
         image_case.export("onnx", tmp_path / "x", material=material)
-
-
-def test_a_detector_that_cannot_be_exported_says_which_can():
-    class Other:
-        name = "other"
-
-    with pytest.raises(ModelError, match=r"'other' cannot be exported\. These can: one, two"):
-        network_of(Other(), able=("one", "two"))
 
 
 def test_an_unknown_format_names_the_known():

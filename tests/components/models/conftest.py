@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.core.contracts import Column, TableSchema
+from components.core.contracts import Column, Scores, TableSchema
+from components.core.network import WholeNetwork
 from components.core.ports import Batch, Detector
 from components.models import registry
 from components.models.catalogue import DETECTORS
+from components.models.images import scaled
 
 SCHEMA = TableSchema(
     features=(
@@ -184,3 +186,56 @@ def listed() -> type[Listed]:
 @pytest.fixture
 def make_rows() -> Callable[..., np.ndarray]:
     return rows
+
+
+Runs = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+def by_each_runtime(network: WholeNetwork) -> list[Runs]:
+    """The network by ONNX Runtime and by OpenVINO: what one computes rightly, the other has got wrong before."""
+    from onnxruntime import InferenceSession
+    from openvino import Core
+
+    names = list(network.outputs)
+    session = InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
+    core = Core()
+    compiled = core.compile_model(core.read_model(network.onnx), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def by_openvino(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        found = compiled(values)
+        return {name: found[name] for name in names}
+
+    return [lambda values: dict(zip(names, session.run(names, values), strict=True)), by_openvino]
+
+
+def inputs_of(image: np.ndarray, sizes: dict[str, list[int]]) -> dict[str, np.ndarray]:
+    return {name: scaled(image, height=height, width=width)[None] for name, (height, width) in sizes.items()}
+
+
+def check_images(found: list[dict[str, np.ndarray]], expected: Scores, within: float) -> None:
+    largest = np.abs(expected.image).max()
+    around_zero = (expected.image < 0).any()  # an ensemble's, where a share of the score itself would be nothing
+    scores = [float(one["score"][0]) for one in found]
+    assert scores == pytest.approx(expected.image, rel=within, abs=within * largest if around_zero else None)
+    if expected.uncertainty is not None:
+        spreads = [float(one["uncertainty"][0]) for one in found]
+        assert spreads == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-5 * largest)
+    maps = np.concatenate([one["map"] for one in found])
+    assert np.abs(maps - expected.maps).max() < 1e-4 * np.abs(expected.maps).max()
+
+
+@pytest.fixture(scope="session")
+def runtimes() -> Callable[[WholeNetwork], list[Runs]]:
+    return by_each_runtime
+
+
+@pytest.fixture(scope="session")
+def check_network() -> Callable[..., None]:
+    """That a network scores `images` as its detector does, and gives the same maps."""
+
+    def check(detector: Detector, network: WholeNetwork, images: Sequence[Any], *, within: float = 1e-5) -> None:
+        expected = detector.score(images)
+        for run in by_each_runtime(network):
+            check_images([run(inputs_of(image, network.preparation["sizes"])) for image in images], expected, within)
+
+    return check

@@ -1,15 +1,11 @@
 """A detector as one ONNX network scores as the detector does, whatever its parameters."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from components.core.errors import ModelError
-from components.core.exportable import WholeNetwork
 from components.export.runner import tables
 from components.models import registry
-from components.models.images import scaled
 from components.models.onnx_graph import OnnxGraph
 
 SQUARE, WIDE, TALL = 0, 1, 2
@@ -26,32 +22,8 @@ PARAMS = [
 ]
 
 
-Runs = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
-
-
-def runtimes(network: WholeNetwork) -> list[Runs]:
-    """The network by ONNX Runtime and by OpenVINO: what one computes rightly, the other has got wrong before."""
-    from onnxruntime import InferenceSession
-    from openvino import Core
-
-    names = list(network.outputs)
-    session = InferenceSession(network.onnx, providers=["CPUExecutionProvider"])
-    core = Core()
-    compiled = core.compile_model(core.read_model(network.onnx), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-
-    def by_openvino(values):
-        found = compiled(values)
-        return {name: found[name] for name in names}
-
-    return [lambda values: dict(zip(names, session.run(names, values), strict=True)), by_openvino]
-
-
-def inputs_of(image, sizes):
-    return {name: scaled(image, height=height, width=width)[None] for name, (height, width) in sizes.items()}
-
-
 @pytest.mark.parametrize(("name", "first", "params"), PARAMS)
-def test_images(name, first, params, cases, listed):
+def test_images(name, first, params, cases, listed, check_network):
     case = cases[name]
     detector = case.make(**params)
     normal = case.normal[first:][:9]  # the fewest from which a memory tells the unit of its uncertainty
@@ -63,31 +35,16 @@ def test_images(name, first, params, cases, listed):
     assert ("aspect" in network.preparation) == (detector.params.get("resize", "fit") == "fit")
     images = [*case.fresh[first::3][:2], case.anomalous[first]]
     assert {image.shape for image in images} == {shape}
-    expected = detector.score(images)
-    for run in runtimes(network):
-        found = [run(inputs_of(image, sizes)) for image in images]
-        # Components of little variance magnify what two runtimes round apart, and so does a member's small deviation;
-        # how much depends on the processor.
-        check_images(found, expected, within=1e-4 if name in {"gaussian", "ensemble"} else 1e-5)
-
-
-def check_images(found, expected, *, within):
-    largest = np.abs(expected.image).max()
-    around_zero = (expected.image < 0).any()  # an ensemble's, where a share of the score itself would be nothing
-    scores = [float(one["score"][0]) for one in found]
-    assert scores == pytest.approx(expected.image, rel=within, abs=within * largest if around_zero else None)
-    if expected.uncertainty is not None:
-        spreads = [float(one["uncertainty"][0]) for one in found]
-        assert spreads == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-5 * largest)
-    maps = np.concatenate([one["map"] for one in found])
-    assert np.abs(maps - expected.maps).max() < 1e-4 * np.abs(expected.maps).max()
+    # Components of little variance magnify what two runtimes round apart, and so does a member's small deviation;
+    # how much depends on the processor.
+    check_network(detector, network, images, within=1e-4 if name in {"gaussian", "ensemble"} else 1e-5)
 
 
 @pytest.mark.parametrize(
     ("window", "features"),
     [(1, "spectral"), (7, "statistics"), (7, "level"), (3, "spectral"), (9, "spectral"), (7, "raw")],
 )
-def test_tables(window, features, cases, listed, make_rows):
+def test_tables(window, features, cases, listed, make_rows, runtimes):
     case = cases["deepsad"]
     schema = case.schema.model_copy(update={"window": window})
     detector = registry.create("deepsad", {**case.params, "features": features}, schema=schema)
@@ -105,11 +62,14 @@ def test_tables(window, features, cases, listed, make_rows):
         assert found["uncertainty"] == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["knn", "lof", "mahalanobis"])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [(name, {"neighbours": 3}) for name in ("knn", "lof", "mahalanobis")] + [("ecod", {}), ("isolation-forest", {})],
+)
 @pytest.mark.parametrize("window", [1, 7])
-def test_tables_by_neighbours(name, window, cases, listed, make_rows):
+def test_tables_by_baselines(name, params, window, cases, listed, make_rows, runtimes):
     schema = cases[name].schema.model_copy(update={"window": window})
-    detector = registry.create(name, {"neighbours": 3}, schema=schema)
+    detector = registry.create(name, params, schema=schema)
     detector.fit(listed(make_rows(0, 300, window)), seed=0)
     windows = make_rows(1, 40, window)
     windows[0, 0, 1], windows[1, :, 0] = 1e30, np.nan
@@ -119,6 +79,18 @@ def test_tables_by_neighbours(name, window, cases, listed, make_rows):
         found = run(tables.prepared(windows, {"preparation": network.preparation}))
         assert set(found) == {"score"}
         assert found["score"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("window", [1, 7])
+def test_a_value_met_before_is_itself_in_32_bits(window, cases, listed, make_rows, runtimes):
+    schema = cases["ecod"].schema.model_copy(update={"window": window})
+    detector = registry.create("ecod", {}, schema=schema)
+    normal = make_rows(0, 300, window).round(1)  # so that each value is met many times
+    detector.fit(listed(normal), seed=0)
+    network = detector.as_network()
+    given = tables.prepared(normal, {"preparation": network.preparation})
+    for run in runtimes(network):
+        assert run(given)["score"] == pytest.approx(detector.score(normal).image, rel=1e-6)
 
 
 def test_a_model_of_before_shapes_were_kept_is_exported_only_where_images_were_made_square(cases):

@@ -16,7 +16,6 @@ import pytest
 
 from components.core.contracts import Calibration, Scores
 from components.core.errors import ModelError
-from components.core.exportable import Exportable
 from components.core.ports import Batch, Detector
 from components.core.scoring import plain_scores
 from components.metrics.thresholds import calibrate
@@ -77,10 +76,6 @@ def test_satisfies_the_protocol(case, detector):
     assert detector.name == case.name
     assert detector.modality is DETECTORS[case.name].modality
     assert dict(detector.params).items() >= case.params.items()
-
-
-def test_the_registry_knows_which_can_be_exported(case):
-    assert issubclass(registry._class(DETECTORS[case.name]), Exportable) == (case.name in registry.exportable())
 
 
 def test_input_is_not_changed(case, detector):

@@ -14,16 +14,22 @@ def detector(cases, listed):
 
 
 def test_distances_are_mahalanobis_at_every_place(cases, detector):
-    case = cases["padim"]
-    rows = detector._embedded(case.normal[:8]).double().numpy().reshape(8, 6, 64)  # 8 x 8 places
-    fresh = detector._embedded(case.fresh[:1]).double().numpy().reshape(6, 64)
+    case, places = cases["padim"], detector._fitted()
+
+    def embedded(images):
+        from components.models.zoo.padim import _embedded
+        from components.models.zoo.reading import stacked
+
+        return _embedded(stacked(detector._features(images)), places.kept)
+
+    rows = embedded(case.normal[:8]).double().numpy().reshape(8, 6, 64)  # 8 x 8 places
+    fresh = embedded(case.fresh[:1]).double().numpy().reshape(6, 64)
     exact = []
     for place in range(64):
         offset = fresh[:, place] - rows[:, :, place].mean(axis=0)
         spread = np.cov(rows[:, :, place].T) + (0.01 + 1e-5) * np.eye(6)
         exact.append(np.sqrt(offset @ np.linalg.inv(spread) @ offset))
-    statistics = [detector._gaussian.mean, detector._gaussian.inv_covariance]
-    found = detector._map.compute_distance(detector._embedded(case.fresh[:1]), statistics)
+    found = places.map.compute_distance(embedded(case.fresh[:1]), [places.mean, places.precision])
     assert np.allclose(found.numpy().ravel(), exact, rtol=1e-3)
 
 
@@ -41,5 +47,5 @@ def test_one_image_is_too_few(cases, listed):
 def test_another_seed_keeps_other_channels(cases, listed, detector):
     other = cases["padim"].make(features=6)
     other.fit(listed(cases["padim"].normal[:2]), seed=1)
-    assert len(set(detector._kept.tolist())) == 6
-    assert not torch.equal(other._kept, detector._kept)
+    assert len(set(detector._fitted().kept.tolist())) == 6
+    assert not torch.equal(other._fitted().kept, detector._fitted().kept)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 SPREAD = "uncertainty"
 """The output that says how uncertain a score is, where a network has one."""
@@ -10,7 +10,7 @@ SPREAD = "uncertainty"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WholeNetwork:
-    """See the module.
+    """Everything between a sample and its score.
 
     The network takes one image as often as `preparation` names sizes, each ``(1, H, W, 3)`` of uint8, or windows
     ``(N, W, D)`` of float32 as `window`. It gives `score` ``(N,)``; for images `map` ``(1, G, G)``, on the scale of the
@@ -26,16 +26,3 @@ class WholeNetwork:
     onnx: bytes
     outputs: tuple[str, ...]
     preparation: Mapping[str, Any]
-
-
-@runtime_checkable
-class Exportable(Protocol):
-    """A detector that can be written down as one network."""
-
-    def as_network(self) -> WholeNetwork:
-        """Everything between a sample and its score.
-
-        Raises:
-            ModelError: It is not fitted, or has parameters that no network is written for.
-        """
-        ...
