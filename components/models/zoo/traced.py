@@ -1,9 +1,7 @@
 """A network of torch as a part of an exported one: torch traces it, and it follows the backbone as its head."""
 
 import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -29,7 +27,8 @@ def traced(graph: OnnxGraph, network: nn.Module, given: Sequence[Value]) -> dict
             hint="Retrain with a smaller image_size.",
         )
     names = [f"given.{number}" for number in range(len(given))]
-    with torch.no_grad(), _quiet():
+    logging.getLogger("onnxscript").setLevel(logging.ERROR)  # it names every operation that it leaves as it is
+    with torch.no_grad():
         program = torch.onnx.export(
             network.eval(),
             tuple(torch.zeros(value.shape) for value in given),
@@ -42,15 +41,3 @@ def traced(graph: OnnxGraph, network: nn.Module, given: Sequence[Value]) -> dict
     assert program is not None
     written = program.model_proto.SerializeToString()
     return graph.holding(written, under=HEAD, given=dict(zip(names, given, strict=True)))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter tells of each step, and of operations that it does not fold."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
