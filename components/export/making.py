@@ -32,6 +32,7 @@ class Material:
         samples: The same N, as the detector reads them.
         training: Manifest rows of normal training samples; ranges of 8 bits come from some of them.
         held_out: Sample → score by a model that did not see it, which the threshold came from.
+        left_out: Scores of training samples, each left out in turn, if the threshold came from these, too.
         read: SHA-256 of a stored file → its bytes.
     """
 
@@ -39,6 +40,7 @@ class Material:
     samples: Samples
     training: pd.DataFrame
     held_out: Mapping[str, float]
+    left_out: NDArray[np.float64] | None
     read: Callable[[str], bytes]
 
     @property
@@ -149,9 +151,10 @@ def _recalibrated(
             rate=calibration.false_alarm_rate,
             method=calibration.method,
             seed=derive_seed(seed, "calibration"),
+            left_out=material.left_out,  # matched to the moved ones by median and spread, as to those before
             costs=calibration.costs,
         )
-    except NotEnoughDataError as error:  # a tail that training samples were matched to is not fitted again
+    except NotEnoughDataError as error:
         raise NotEnoughDataError(
             f"In 8 bits the threshold would have to be calibrated anew. {error.message}", hint="Use --format openvino."
         ) from error

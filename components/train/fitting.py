@@ -49,10 +49,17 @@ def fit(
 
 @dataclass(frozen=True, kw_only=True)
 class Calibrated:
-    """A threshold, and the score of each calibration sample by a model that did not see it."""
+    """A threshold and what it came from.
+
+    Attributes:
+        calibration: The threshold.
+        scores: Of each calibration sample, by a model that did not see it.
+        left_out: Of training samples, if they joined those; see `LeftOut`.
+    """
 
     calibration: Calibration
     scores: dict[str, float]
+    left_out: tuple[float, ...] = ()
 
 
 def calibrate_split(
@@ -67,15 +74,16 @@ def calibrate_split(
     """
     normal = normal_only(samples)
     scores = score_all(detector, normal).image
+    left_out = detector.left_out_scores if isinstance(detector, LeftOut) else None
     calibration = calibrate(
-        scores,
-        rate=rate,
-        method="split",
-        seed=derive_seed(seed, "calibration"),
-        left_out=detector.left_out_scores if isinstance(detector, LeftOut) else None,
-        costs=costs,
+        scores, rate=rate, method="split", seed=derive_seed(seed, "calibration"), left_out=left_out, costs=costs
     )
-    return Calibrated(calibration=calibration, scores=_by_name(normal, scores))
+    joined = left_out if calibration.tail and calibration.tail.source == "left out" else None
+    return Calibrated(
+        calibration=calibration,
+        scores=_by_name(normal, scores),
+        left_out=() if joined is None else tuple(joined.tolist()),
+    )
 
 
 def calibrate_cross(

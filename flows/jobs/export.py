@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from components.approve.rules import load_rules
 from components.core.contracts import Label, ManifestColumn, ModelVersion, Split
 from components.core.errors import ConfigError, RefusedError
@@ -18,7 +20,7 @@ from components.export.formats import find_format
 from components.export.gate import Limits, objections
 from components.export.making import Made, Material, make_export
 from flows.data import LineData
-from flows.jobs.modelling import CALIBRATION_FILE
+from flows.jobs.modelling import CALIBRATION_FILE, LEFT_OUT_FILE
 from flows.jobs.models import load_model
 from flows.progress import report
 from flows.wiring import Linewright
@@ -102,6 +104,7 @@ def _material(app: Linewright, data: LineData, model: ModelVersion) -> Material:
     """Calibration and test samples, and those whose scores the threshold came from."""
     folder = app.tracker.local_folder(model.folder)
     held_out: dict[str, float] = json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8"))
+    joined = folder / LEFT_OUT_FILE
     manifest = data.manifest
     splits = (str(Split.CALIBRATION), str(Split.TEST))
     wanted = manifest[ManifestColumn.SPLIT].isin(splits) | manifest[ManifestColumn.SAMPLE].isin(list(held_out))
@@ -111,6 +114,7 @@ def _material(app: Linewright, data: LineData, model: ModelVersion) -> Material:
         samples=data.samples(rows),
         training=data.rows(Split.TRAIN, label=Label.NORMAL),
         held_out=held_out,
+        left_out=np.array(json.loads(joined.read_text(encoding="utf-8"))) if joined.exists() else None,
         read=data.read,
     )
 

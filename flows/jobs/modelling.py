@@ -25,6 +25,8 @@ from flows.progress import report
 
 CALIBRATION_FILE = "calibration_scores.json"
 """Sample → score by a model that did not see it: what the threshold comes from, and the reference of drift checks."""
+LEFT_OUT_FILE = "left_out_scores.json"
+"""Scores of training samples, each left out in turn, where the threshold comes from these, too."""
 
 
 def detector_name(line: LineConfig) -> str:
@@ -55,6 +57,8 @@ def train(data: LineData, *, params: Params, seed: int, rate: float | None, fold
     detector.save(folder / "detector")
     text = json.dumps(calibrated.scores, sort_keys=True)
     (folder / CALIBRATION_FILE).write_text(text, encoding="utf-8")
+    if calibrated.left_out:
+        (folder / LEFT_OUT_FILE).write_text(json.dumps(calibrated.left_out), encoding="utf-8")
     return calibrated
 
 

@@ -68,6 +68,7 @@ def material_of(samples: Any, read: Callable[[str], bytes], scores: dict[str, fl
         samples=samples.subset(np.flatnonzero(rows[Col.SPLIT] != "train")),
         training=rows[rows[Col.SPLIT] == "train"],
         held_out=scores,
+        left_out=None,
         read=read,
     )
 

@@ -17,10 +17,12 @@ from components.core.contracts import Calibration, Scores
 from components.core.errors import ConfigError, ModelError, NotEnoughDataError
 from components.core.hashing import folder_hashes, sha256_file
 from components.core.scoring import score_all
+from components.core.seeds import derive_seed
 from components.export.folder import DESCRIPTION
 from components.export.formats import FORMATS, find_format
 from components.export.making import _recalibrated
 from components.export.quantize import quantized
+from components.metrics.thresholds import calibrate
 from components.metrics.verdicts import NINETY_FIVE, answers, severity_of
 from components.models.onnx_graph import OnnxGraph
 from components.samples.images import decode_image
@@ -158,6 +160,22 @@ def test_held_out_scores_move_by_what_eight_bits_changed(image_case):
     rare = calibration.model_copy(update={"false_alarm_rate": 1e-4})
     with pytest.raises(NotEnoughDataError, match=r"calibrated anew\. A false-alarm rate of 0\.0001 needs 9999"):
         _recalibrated(rare, apart, Scores(image=before), Scores(image=before), seed=0)
+
+
+def test_a_tail_that_left_out_samples_joined_is_fitted_again(table_case):
+    rng = np.random.default_rng(0)
+    names = table_case.material.rows["sample"].astype(str)
+    held_out = dict(zip(names[:50], rng.normal(0, 1, 50).tolist(), strict=True))
+    left_out = rng.normal(5, 0.1, 300)
+    given = {"rate": 1 / 200, "method": "split", "seed": derive_seed(0, "calibration"), "left_out": left_out}
+    calibration = calibrate(np.array(list(held_out.values())), **given)
+    assert calibration.tail.source == "left out"
+    material = replace(table_case.material, held_out=held_out, left_out=left_out)
+    before, after = (Scores(image=np.full(len(names), value)) for value in (0.0, 0.25))
+    moved = _recalibrated(calibration, material, before, after, seed=0)
+    assert moved.threshold == pytest.approx(calibration.threshold + 0.25)
+    with pytest.raises(NotEnoughDataError, match=r"calibrated anew\."):
+        _recalibrated(calibration, replace(material, left_out=None), before, after, seed=0)
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "run.py", "detector.py"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from components.core.contracts import Column, TableSchema
+from components.core.contracts import Column, Modality, Scores, TableSchema
 from components.core.errors import NotEnoughDataError
 from components.core.subset import Subset
 from components.models import registry
@@ -108,6 +108,20 @@ def test_a_rate_that_the_samples_cannot_support_is_refused_with_the_count():
         calibrate_split(detector, samples=samples, rate=0.01, seed=0)
     assert "0.0769" in caught.value.hint  # 1 / 13
     assert calibrate_split(detector, samples=samples, rate=0.25, seed=0).calibration.false_alarm_rate == 0.25
+
+
+def test_left_out_scores_are_kept_where_they_joined():
+    class Memory:
+        modality = Modality.TABLE
+        left_out_scores = np.random.default_rng(1).normal(5, 0.1, 300)
+
+        def score(self, batch):
+            return Scores(image=batch[:, 0, 1])
+
+    samples = Rows([0] * 50)
+    joined = calibrate_split(Memory(), samples=samples, rate=1 / 200, seed=0)
+    assert joined.left_out == tuple(Memory.left_out_scores)
+    assert calibrate_split(Memory(), samples=samples, rate=1 / 20, seed=0).left_out == ()
 
 
 def test_one_group_cannot_be_trained_on_and_calibrated_on():
