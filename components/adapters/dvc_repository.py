@@ -27,12 +27,16 @@ _WAIT = 30.0
 _BASE_TIMEOUT = 600
 _SLOWEST = 1_000_000  # bytes a second; below that a push is given up
 # One process for all commands of a step: starting DVC takes longer than its work on a small line. It ends with us, also
-# when we are killed: its standard input is a pipe that only we hold open.
+# when we are killed: its standard input is a pipe that only we hold open. Looking for garbage among what the libraries
+# leave at their import, again and again and once more at the end, would take a third of its time.
 _COMMANDS = """
-import json, os, sys, threading
+import gc, json, os, sys, threading
+gc.set_threshold(50_000)
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
 from dvc.cli import main
-sys.exit(next((code for code in map(main, json.loads(sys.argv[1])) if code), 0))
+code = next((code for code in map(main, json.loads(sys.argv[1])) if code), 0)
+gc.freeze()
+sys.exit(code)
 """
 _BUSY = ("unable to acquire lock", "is busy", "being blocked")
 
