@@ -129,11 +129,15 @@ def _names(architecture: str) -> list[str]:
 _PATIENCE = 300.0
 """Seconds that reading may take."""
 
+# Torch leaves a million objects for good; looking for garbage among them would take a third of the time.
 _UNPICKLE = """
-import sys, torch
+import gc, sys
+gc.set_threshold(50_000)
+import torch
 from safetensors.torch import save_file
 loaded = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
 save_file({str(place): tensor.contiguous() for place, tensor in enumerate(loaded.values())}, sys.argv[2])
+gc.freeze()
 """
 
 
