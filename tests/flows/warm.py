@@ -15,6 +15,8 @@ import threading
 import traceback
 from typing import Any
 
+from flows.runtime import garbage
+
 LOADED = (
     "flows.cli",
     "flows.training",
@@ -104,8 +106,10 @@ def answer(value: object) -> None:
 
 def serve() -> None:
     """Answer requests until standard input ends."""
+    garbage.look_rarely()
     for module in LOADED:
         importlib.import_module(module)
+    garbage.look_no_more()  # at what is imported: each look of a fork would copy all of it
     assert threading.active_count() == 1, threading.enumerate()
     answer("ready")
     for line in sys.stdin:
