@@ -280,6 +280,8 @@ def test_a_missing_folder_is_named(tracker: Tracker) -> None:
 RETRAIN = textwrap.dedent("""
     import os, signal, sys
     from pathlib import Path
+    from flows.runtime import garbage
+    garbage.look_rarely()
     import mlflow, mlflow.pyfunc
     from components.adapters.tracking import Tracker
     from components.settings import Settings
@@ -301,6 +303,7 @@ RETRAIN = textwrap.dedent("""
         version = tracker.create_version("press", model_id=ref.model_id, run_id=run, retrain_id="r1")
         tracker.sync_aliases("press", {"candidate": version})
         tracker.finish(run, "FINISHED")
+        garbage.look_no_more()
 """)
 
 KILLING = textwrap.dedent("""

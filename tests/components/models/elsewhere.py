@@ -8,6 +8,7 @@ import numpy as np
 
 from components.core.contracts import Column, TableSchema
 from components.models import registry
+from flows.runtime import garbage
 
 
 class Noise:
@@ -50,6 +51,7 @@ def score(folder: Path, sample: Path) -> float:
 
 
 if __name__ == "__main__":
+    garbage.look_rarely()
     samples, made, *saved = map(Path, sys.argv[1:])
     memories(made)
     torch = "torch" in sys.modules
@@ -57,3 +59,4 @@ if __name__ == "__main__":
     compiler = "torch._dynamo" in sys.modules
     scores = {folder.name: score(folder, samples / f"{folder.name}.npy") for folder in saved}
     print(json.dumps({"torch": torch, "compiler": compiler, "scores": scores}))  # noqa: T201
+    garbage.look_no_more()

@@ -34,7 +34,8 @@ from components.settings import Settings
 ROOT = Path(__file__).parents[3]
 
 SCORE = textwrap.dedent("""
-    import sys
+    import gc, sys
+    gc.set_threshold(50_000)
     import mlflow, pandas
 
     mlflow.set_tracking_uri(sys.argv[1])
@@ -45,6 +46,7 @@ SCORE = textwrap.dedent("""
         raw = pandas.read_parquet(f"{sys.argv[2]}/{name}-raw.parquet")
         model.predict(raw).to_parquet(f"{sys.argv[2]}/{name}-scores.parquet")
     assert not [name for name in sys.modules if name.split(".")[0] in ("components", "flows", "agents")]
+    gc.freeze()
 """)
 
 

@@ -26,7 +26,9 @@ COMMAND = """
 import json, sys, time
 from pathlib import Path
 from components.settings import Settings
+from flows.runtime import garbage
 from flows.runtime.server import prefect_api, start_early
+garbage.look_rarely()
 settings = Settings(home=Path(sys.argv[1]))
 start_early(settings)
 from prefect import flow, get_client, task
@@ -44,6 +46,7 @@ with prefect_api(settings) as url:
     waited = time.monotonic() - began
     result = tiny(sys.argv[2])
 print(json.dumps({"url": url, "result": result, "waited": waited}))
+garbage.look_no_more()
 """
 
 STUCK = """
