@@ -3,13 +3,13 @@
     python -m benchmarks.zoo --root FOLDER [FOLDER ...] [--detectors a,b] [--peers a,b] [--seconds 1800] [--json]
 
 A random `share` of train/good is fitted on with default parameters; the rest, with synthetic anomalies drawn on it,
-validates. One detector is chosen as the search chooses: the default one unless others are better beyond their
-bootstrap error, then the best of those. Only then is the sealed test split scored, by all, for the figures alone.
+validates. One detector is chosen as the search chooses: the first one unless others are better beyond their bootstrap
+error, then the best of those. Only then is the sealed test split scored, by all, for the figures alone.
 
 The peer is anomalib alone: its models by its own Engine, at its own scores, on the same weights, images, image sizes
-and numbers of steps as ours of that name, chosen by the same rule with Patchcore as the default. Ours of these names
-are built from the same networks, so the peer differs most in the choice that it has: no `memory-bank`, `gaussian` or
-`dino-memory`, but Patchcore. `hindsight` is the best on test, which nobody could have chosen. `--seconds` bounds the
+and numbers of steps as ours of that name, chosen by the same rule, Patchcore first. Ours of these names are built from
+the same networks, so the peer differs most in the choice that it has: no `memory-bank`, `gaussian`, `dino-memory` or
+`ensemble`, but Patchcore. `hindsight` is the best on test, which nobody could have chosen. `--seconds` bounds the
 fitting and validating of each side on each folder: what is expected not to fit is left out and named.
 """
 
@@ -107,12 +107,12 @@ def choose(
 
     Those that drawn anomalies flatter are tried for their figures alone, as a search would leave them out.
     """
-    default, *rest = found
+    first, *rest = found
     others = [name for name in rest if not (name in DETECTORS and DETECTORS[name].flattered)]
     scores = [found[name].scores for name in others]
-    beats = better_beyond_error(scores, found[default].scores, labels, seed=seed, groups=groups)
+    beats = better_beyond_error(scores, found[first].scores, labels, seed=seed, groups=groups)
     better = [name for name, beyond in zip(others, beats, strict=True) if beyond]
-    return min(better, key=lambda name: -found[name].value, default=default)
+    return min(better, key=lambda name: -found[name].value, default=first)
 
 
 def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: int) -> dict[str, Any]:
@@ -151,9 +151,9 @@ def ours(name: str, data: Data, *, seed: int) -> Score:
     return lambda samples: score_all(model, samples).image
 
 
-def our_names() -> tuple[str, ...]:
-    """Every image detector that needs no labels, the default first."""
-    return registry.portfolio(registry.EVERY, modality=Modality.IMAGE, labels=False, synthetic=False)
+def our_names(samples: int) -> tuple[str, ...]:
+    """Every image detector that needs no labels and may learn from so many images; first what a search begins with."""
+    return registry.portfolio(registry.EVERY, modality=Modality.IMAGE, labels=False, synthetic=False, samples=samples)
 
 
 def _minutes(name: str) -> float:
@@ -164,7 +164,9 @@ def measure(root: Path, *, given: argparse.Namespace) -> dict[str, Any]:
     """Both sides on one folder."""
     data = read(root, share=given.share, seed=given.seed)
     budget = {"seconds": given.seconds, "seed": given.seed}
-    mine = side(given.detectors, lambda name: ours(name, data, seed=given.seed), data, **budget)
+    mine = side(
+        given.detectors or our_names(len(data.train)), lambda name: ours(name, data, seed=given.seed), data, **budget
+    )
     if not given.peers:
         return {"ours": mine}
     theirs = side(given.peers, lambda name: fitted_peer(name, data.train, seed=given.seed), data, **budget)
@@ -175,7 +177,7 @@ def main() -> None:
     """Print the tables, or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, nargs="+", required=True, help="folder with train/good and test/KIND")
-    parser.add_argument("--detectors", type=_names, default=our_names(), help="ours, the default first")
+    parser.add_argument("--detectors", type=_names, help="ours, first what is kept unless others are better; else all")
     parser.add_argument("--peers", type=_names, default=tuple(PEERS), help=f"of {', '.join(PEERS)}; '' for none")
     parser.add_argument("--seconds", type=float, default=1800.0, help="for each side and folder")
     parser.add_argument("--share", type=float, default=0.8, help="share of train/good that is fitted on")

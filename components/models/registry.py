@@ -18,6 +18,11 @@ from .catalogue import DETECTORS, Entry
 from .params.base import Params
 
 _DEFAULTS = {Modality.IMAGE: "memory-bank", Modality.TABLE: "deepsad"}
+"""What parameters belong to where a line names no detector, and what a search begins with where it may not the next."""
+
+_ROBUST = {Modality.IMAGE: "ensemble", Modality.TABLE: "deepsad"}
+"""What a search begins with, and keeps unless others are better beyond their error. Drawn anomalies often cannot tell
+detectors apart that real ones do, and then it is the more robust that should stay, not the faster."""
 
 PRACTICAL_MINUTES = 2.0
 """Detectors that take longer to fit are searched only where a line asks for them."""
@@ -29,7 +34,7 @@ EVERY = "all"
 def portfolio(
     detector: str, *, modality: Modality, labels: bool, synthetic: bool, samples: float = math.inf
 ) -> tuple[str, ...]:
-    """Names of the detectors that a search may choose among, the default first, then those it always tries.
+    """Names of the detectors that a search may choose among: the one that it begins with, then those it always tries.
 
     Args:
         detector: The line's: a registered name is the only one, `EVERY` all that are available here, and "" those of
@@ -44,18 +49,19 @@ def portfolio(
     longest = math.inf if detector == EVERY else PRACTICAL_MINUTES
     reasons = {name: reason for name, _, reason in available()}
     default = default_detector(modality)
-    others = [
+    allowed = [
         name
         for name, entry in DETECTORS.items()
         if entry.modality is modality
-        and name != default
         and entry.minutes <= longest
         and entry.least <= samples
         and (labels or not entry.for_labels)
         and not (synthetic and entry.flattered)
         and not reasons[name]
     ]
-    return (default, *sorted(others, key=lambda name: not DETECTORS[name].baseline))
+    first = _ROBUST[modality] if _ROBUST[modality] in allowed else default
+    others = sorted({default, *allowed} - {first}, key=list(DETECTORS).index)
+    return (first, *sorted(others, key=lambda name: not DETECTORS[name].baseline))
 
 
 def scored_left_out(name: str, *, samples: int) -> int:

@@ -20,7 +20,7 @@ SEPARATOR = "."
 
 
 class Portfolio(BaseModel):
-    """The search spaces of several detectors, the default one first; in place of a `SearchSpace`."""
+    """The search spaces of several detectors, in place of a `SearchSpace`; a search begins with the first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class Portfolio(BaseModel):
 
     @property
     def detectors(self) -> tuple[str, ...]:
-        """Their names, the default first."""
+        """Their names, in that order."""
         return tuple(space.detector for space in self.spaces)
 
     @property
@@ -37,7 +37,7 @@ class Portfolio(BaseModel):
         return False
 
     def defaults(self) -> dict[str, Value]:
-        """The default configuration of the default detector."""
+        """The default configuration of the first detector."""
         return self.filled({}, detector=self.spaces[0].detector)
 
     def filled(self, params: Mapping[str, Any], *, detector: str) -> dict[str, Value]:

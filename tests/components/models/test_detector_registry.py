@@ -65,13 +65,13 @@ def test_looking_at_detectors_loads_no_framework():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_search_takes_the_default_first_and_only_what_this_machine_and_these_data_allow(monkeypatch, tmp_path):
+def test_a_search_begins_with_the_most_robust_that_this_machine_and_these_data_allow(monkeypatch, tmp_path):
     def portfolio(detector, *, labels=True, synthetic=False):
         return registry.portfolio(detector, modality=Modality.IMAGE, labels=labels, synthetic=synthetic)
 
     assert portfolio("gaussian") == ("gaussian",)
-    assert portfolio("") == ("memory-bank", "gaussian", "dino-memory", "ensemble", "reference", "padim")
-    assert portfolio("", labels=False) == ("memory-bank", "gaussian", "dino-memory", "ensemble", "padim")
+    assert portfolio("") == ("ensemble", "memory-bank", "gaussian", "dino-memory", "reference", "padim")
+    assert portfolio("", labels=False) == ("ensemble", "memory-bank", "gaussian", "dino-memory", "padim")
     few = registry.portfolio("", modality=Modality.IMAGE, labels=False, synthetic=True, samples=99)
     assert few == ("memory-bank", "gaussian", "dino-memory")
     monkeypatch.setattr(registry, "PRACTICAL_MINUTES", 0.5)
