@@ -156,7 +156,8 @@ def _recalibrated(
         )
     except NotEnoughDataError as error:
         raise NotEnoughDataError(
-            f"In 8 bits the threshold would have to be calibrated anew. {error.message}", hint="Use --format openvino."
+            f"In 8 bits the threshold would have to be calibrated anew. {error.message}",
+            hint="Use --format openvino, or retrain.",
         ) from error
 
 

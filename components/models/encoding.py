@@ -80,7 +80,7 @@ class TableEncoder(Record):
             features=features,
         )
         raw = draft.raw(values)
-        if not (raw.std(axis=0) > 0).any():
+        if not np.ptp(raw, axis=0).any():
             raise ModelError(
                 f"All {len(schema.features)} feature columns are constant in the training samples.",
                 hint="Check the columns that the line's file excludes, and the source.",
@@ -119,12 +119,14 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     The quartiles alone would not do: where a machine has several modes they may see one of them, and the others would
     lie so far out that they are cut.
     """
-    least, low, middle, high, most = np.percentile(raw, [RARE, 25, 50, 75, 100 - RARE], axis=0)
+    middle = np.median(raw, axis=0)
+    away = raw - middle  # or the mean of equal values, which rounds, would leave them a deviation
+    least, low, high, most = np.percentile(away, [RARE, 25, 75, 100 - RARE], axis=0)
     # Where most values are equal the quartiles say nothing of the spread.
-    reach = FAR * np.where(high > low, (high - low) / _IQR, raw.std(axis=0))
-    kept = np.clip(raw, np.minimum(middle - reach, least), np.maximum(middle + reach, most))
+    reach = FAR * np.where(high > low, (high - low) / _IQR, away.std(axis=0))
+    kept = np.clip(away, np.minimum(-reach, least), np.maximum(reach, most))
     deviation = kept.std(axis=0)
-    return kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+    return middle + kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 
 
 def _summary(cells: NDArray[np.float64], *, seen: Features) -> NDArray[np.float64]:
@@ -138,13 +140,13 @@ def _summary(cells: NDArray[np.float64], *, seen: Features) -> NDArray[np.float6
 
 
 def _statistics(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N, S)`` of windows ``(N, W)`` of one column, see `STATISTICS`."""
-    rows = cells.shape[1]
-    steps = np.diff(cells, axis=1)
-    time = np.arange(rows) - (rows - 1) / 2
-    trend = cells @ time / (time @ time)
-    columns = (cells.mean(axis=1), cells.std(axis=1), cells.min(axis=1), cells.max(axis=1), trend, steps.std(axis=1))
-    return np.stack(columns, axis=1)
+    """``(N, S)`` of windows ``(N, W)`` of one column, see `STATISTICS`; by `_moved`."""
+    first, moved = _moved(cells)
+    steps = np.diff(moved, axis=1)
+    time = np.arange(moved.shape[1]) - (moved.shape[1] - 1) / 2
+    trend = moved @ time / (time @ time)
+    mean, deviation = first + moved.mean(axis=1), moved.std(axis=1)
+    return np.stack((mean, deviation, cells.min(axis=1), cells.max(axis=1), trend, steps.std(axis=1)), axis=1)
 
 
 def _spectrum(cells: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,16 +154,25 @@ def _spectrum(cells: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Bands are quarters of the frequencies above 0; one that has none, of a window of a few rows, is empty.
     """
-    mean, deviation = cells.mean(axis=1), cells.std(axis=1)
-    power = np.abs(np.fft.rfft(cells - mean[:, None], axis=1)[:, 1:]) ** 2 / cells.shape[1]
+    first, moved = _moved(cells)
+    mean, deviation = moved.mean(axis=1), moved.std(axis=1)
+    power = np.abs(np.fft.rfft(moved - mean[:, None], axis=1)[:, 1:]) ** 2 / cells.shape[1]
     total = power.sum(axis=1)
     centroid = power @ np.arange(1, power.shape[1] + 1) / np.where(total > 0, total, 1.0)
     bands = [np.log1p(band.sum(axis=1)) for band in np.array_split(power, 4, axis=1)]
-    return np.stack([mean, deviation, centroid, *bands], axis=1)
+    return np.stack([first + mean, deviation, centroid, *bands], axis=1)
+
+
+def _moved(cells: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First value ``(N,)`` of windows ``(N, W)``, and what each row is away from it: 0 where all are equal.
+
+    Their mean rounds, and what they are away from that would be a deviation, a spectrum, and once scaled a feature.
+    """
+    return cells[:, 0], cells - cells[:, :1]
 
 
 def _shares(codes: NDArray[np.float64], known: int) -> NDArray[np.float64]:
     """``(N, K + 1)`` share of each known category among a window's rows, then of all others."""
     shares = [(codes == code).mean(axis=1) for code in range(known)]
-    other = 1 - np.sum(shares, axis=0) if shares else np.ones(len(codes))
-    return np.stack([*shares, other], axis=1)
+    other = ~np.isin(codes, np.arange(known))  # and not what is missing to 1, which rounds
+    return np.stack([*shares, other.mean(axis=1)], axis=1)

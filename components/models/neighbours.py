@@ -19,8 +19,9 @@ from .params.tables import LOFParams, NeighbourParams
 from .pyod_fit import Arrays, Rows
 from .whitening import SHARP, whitening
 
-_TINY = 1e-10
-"""Keeps densities of repeated rows finite, as scikit-learn does."""
+_SAME = 1e-5
+"""Rows as near as this are one row to `lof`, whose densities stay finite where rows repeat: an exported network, which
+computes them in 32 bits, finds them that far apart."""
 
 
 class KNN(Baseline[NeighbourParams]):
@@ -77,16 +78,20 @@ class LOF(KNN):
     def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing drawn or estimated
         return pyod_fit.lof(rows, neighbours=self._neighbours(len(rows)))
 
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._reach = np.maximum(self._learned["reach"], _SAME)
+        self._density = np.minimum(self._learned["density"], 1 / _SAME)
+
     def _score(self, distances: Rows, places: NDArray[np.intp]) -> NDArray[np.float64]:
-        reach = np.maximum(distances, self._learned["reach"][places])
-        found: NDArray[np.float64] = self._learned["density"][places].mean(axis=1) * (reach.mean(axis=1) + _TINY)
+        reach = np.maximum(distances, self._reach[places])
+        found: NDArray[np.float64] = self._density[places].mean(axis=1) * reach.mean(axis=1)
         return found
 
     def _drawn_score(self, graph: OnnxGraph, distances: Value, places: Value) -> Value:
-        reach, density = (graph.take(self._learned[kind], places, axis=0) for kind in ("reach", "density"))
+        reach, density = (graph.take(learned, places, axis=0) for learned in (self._reach, self._density))
         farther = graph.op("Max", distances, reach, shape=distances.shape)
-        means = [graph.reduced("Mean", found, axes=(1,)) for found in (farther, density)]
-        return graph.times(graph.add(means[0], np.array(_TINY)), means[1])
+        return graph.times(*(graph.reduced("Mean", found, axes=(1,)) for found in (farther, density)))
 
 
 class Mahalanobis(KNN):

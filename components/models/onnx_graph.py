@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import ModelError
 from .inference import ByShape, Floats
 
 OPSET, IR_VERSION = 18, 8
@@ -21,6 +22,9 @@ HEAD = "head/"
 
 IMAGE = "image"
 """The input of a network of images."""
+
+LARGEST = 2**31 - 2**24
+"""Bytes of a network's constants: what a file of ONNX may have, less what is around them."""
 
 Ints = Sequence[int]
 
@@ -101,18 +105,23 @@ class OnnxGraph:
         Args:
             network: Of this opset, serialized.
             under: What names begin with.
-            given: What it takes, by its inputs; those that are not there become inputs of this network.
+            given: What it takes, by its inputs; None: they become inputs of this network.
+
+        Raises:
+            ValueError: It takes something else, or has more in it than operations of ONNX.
         """
         import onnx
         from onnx import compose, helper
 
-        graph = compose.add_prefix(onnx.load_from_string(network), prefix=under).graph
-        for one in graph.input:
-            name = one.name.removeprefix(under)
-            if given and name in given:
-                self._nodes.append(helper.make_node("Identity", [given[name].name], [one.name], name=one.name))
-            else:
-                self._inputs.append(one)
+        model = onnx.load_from_string(network)
+        takes = {one.name for one in model.graph.input}
+        if model.functions or (given is not None and takes != given.keys()):
+            raise ValueError(f"a network that takes {sorted(takes)} cannot be a part of another")
+        graph = compose.add_prefix(model, prefix=under).graph
+        if given is None:
+            self._inputs += graph.input
+        for name, value in (given or {}).items():
+            self._nodes.append(helper.make_node("Identity", [value.name], [under + name], name=under + name))
         for node in graph.node:
             del node.metadata_props[:]  # where in the source it was written
         self._nodes += graph.node
@@ -131,11 +140,13 @@ class OnnxGraph:
         """The network, checked.
 
         Raises:
+            ModelError: It is larger than a file of ONNX may be.
             ValueError: It is no sound ONNX.
         """
         import onnx
         from onnx import helper
 
+        check_size(sum(len(constant.raw_data) for constant in self._constants))
         graph = helper.make_graph(self._nodes, PRODUCER, self._inputs, self._outputs, self._constants)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name=PRODUCER
@@ -326,6 +337,15 @@ class OnnxGraph:
 
         self._inputs.append(helper.make_tensor_value_info(name, kind, _sizes(shape)))
         return Value(name, shape)
+
+
+def check_size(size: int) -> None:
+    """Raise ModelError where a network's constants have more bytes than a file of ONNX holds."""
+    if size > LARGEST:
+        raise ModelError(
+            f"This model's {size / 1e9:.1f} GB of numbers are more than a file of ONNX holds.",
+            hint="Retrain with a smaller image_size, or with fewer samples or trees.",
+        )
 
 
 def _number(value: float) -> Floats:

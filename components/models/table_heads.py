@@ -71,25 +71,26 @@ def _summary(graph: OnnxGraph, encoder: TableEncoder, cells: Value) -> list[Valu
 
 def _statistics(graph: OnnxGraph, cells: Value) -> list[Value]:
     rows = cells.shape[1]
+    first, moved = _moved(graph, cells)
     time = np.arange(rows) - (rows - 1) / 2
     weights = (time / (time @ time)).reshape(1, rows, 1)
     steps = graph.minus(graph.take(cells, np.arange(1, rows), axis=1), graph.take(cells, np.arange(rows - 1), axis=1))
     return [
-        graph.reduced("Mean", cells, axes=(1,)),
-        _deviation(graph, cells),
+        graph.add(first, graph.reduced("Mean", moved, axes=(1,))),
+        _deviation(graph, moved),
         graph.reduced("Min", cells, axes=(1,)),
         graph.reduced("Max", cells, axes=(1,)),
-        graph.reduced("Sum", graph.times(cells, weights.astype(np.float32)), axes=(1,)),
+        graph.reduced("Sum", graph.times(moved, weights.astype(np.float32)), axes=(1,)),
         _deviation(graph, steps),
     ]
 
 
 def _spectrum(graph: OnnxGraph, cells: Value, *, unit: NDArray[np.float64]) -> list[Value]:
     """As `encoding.SPECTRAL` says; the bands' energies in the units of the encoder, as their logarithm wants."""
-    rows = cells.shape[1]
-    mean = graph.reduced("Mean", cells, axes=(1,), keep=True)
-    columns = cells.shape[2]
-    away = graph.reshape(graph.transpose(graph.minus(cells, mean), (0, 2, 1)), (-1, rows))
+    rows, columns = cells.shape[1:]
+    first, moved = _moved(graph, cells)
+    mean = graph.reduced("Mean", moved, axes=(1,), keep=True)
+    away = graph.reshape(graph.transpose(graph.minus(moved, mean), (0, 2, 1)), (-1, rows))
     turns = 2 * np.pi * np.outer(np.arange(rows), np.arange(1, rows // 2 + 1)) / rows
     waves = [graph.product(away, wave.astype(np.float32)) for wave in (np.cos(turns), np.sin(turns))]
     squares = graph.add(*(graph.times(wave, wave) for wave in waves))
@@ -105,11 +106,17 @@ def _spectrum(graph: OnnxGraph, cells: Value, *, unit: NDArray[np.float64]) -> l
     some = graph.op("Where", flat, np.array(1, np.float32), total, shape=total.shape)
     raised = [graph.add(graph.times(energy, unit**2), np.array(1.0)) for energy in energies]
     return [
-        graph.reduced("Mean", cells, axes=(1,)),
-        _deviation(graph, cells),
+        graph.add(first, graph.reduced("Mean", moved, axes=(1,))),
+        _deviation(graph, moved),
         graph.op("Div", weighted, some, shape=total.shape),
         *map(graph.log, raised),
     ]
+
+
+def _moved(graph: OnnxGraph, cells: Value) -> tuple[Value, Value]:
+    """First rows ``(N, D)`` of `cells` ``(N, W, D)``, and what each row is away from them; see `encoding._moved`."""
+    first = graph.take(cells, np.array([0]), axis=1)
+    return graph.reshape(first, (-1, cells.shape[2])), graph.minus(cells, first)
 
 
 def _deviation(graph: OnnxGraph, cells: Value) -> Value:

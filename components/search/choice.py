@@ -13,13 +13,13 @@ from components.search.study import Study
 
 
 def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] | None = None) -> Trial:
-    """Trial 0, unless others are better beyond their bootstrap error: then the best of the detectors these are for.
+    """The first trial, unless others are better beyond their bootstrap error: then the best of the detectors of these.
 
     A detector begins with its defaults if they are better, else with its earliest trial that is. The earliest of its
     trials that is better than that beyond its error takes its place, as long as there is one: what is known is tried
     before what is estimated, and of equals the later are more often lucky than good. Of detectors that are equally
-    good the one of the earliest trial is taken. Where trial 0 failed there is nothing to hold on to: the best of the
-    others is taken.
+    good the one of the earliest trial is taken. Trials that failed count for nothing: the first that did not is held on
+    to.
 
     Args:
         study: With its completed trials' validation scores.
@@ -40,19 +40,17 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
         found = better_beyond_error(scores, study.scores(one.number), labels, seed=seed, groups=groups)
         return [trial for trial, beyond in zip(others, found, strict=True) if beyond]
 
-    default, *others = complete
-    if default.number != 0:
-        return min(complete, key=_rank)
+    held, *others = complete
     kin: dict[str, list[Trial]] = {}
-    for trial in better(others, default):
+    for trial in better(others, held):
         kin.setdefault(study.space.detector_of(trial.params), []).append(trial)
     standing = []
     for name, own in kin.items():
-        one = next((trial for trial in (default, *own) if trial.params == study.defaults_of(name)), own[0])
+        one = next((trial for trial in (held, *own) if trial.params == study.defaults_of(name)), own[0])
         while replacing := better(own, one):
             one = replacing[0]
         standing.append(one)
-    return min(standing, key=_rank, default=default)
+    return min(standing, key=_rank, default=held)
 
 
 def _rank(trial: Trial) -> tuple[float, int]:

@@ -6,26 +6,18 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ...core.errors import ModelError
-from ..onnx_graph import HEAD, OPSET, OnnxGraph, Value
+from ..onnx_graph import HEAD, OPSET, OnnxGraph, Value, check_size
 
 _OUTPUTS = ("score", "map")
-_LARGEST = 2**31 - 2**28
-"""Bytes of a network's tensors: what an ONNX file may have, less a backbone's."""
 
 
 def traced(graph: OnnxGraph, network: nn.Module, given: Sequence[Value]) -> dict[str, Value]:
     """Score ``(1,)`` and map ``(1, H, W)`` that `network` makes of the values `given`, of one image, in `graph`.
 
     Raises:
-        ModelError: The network is larger than an ONNX file may be.
+        ModelError: The network is larger than a file of ONNX may be.
     """
-    size = sum(tensor.nbytes for tensor in network.state_dict().values())
-    if size > _LARGEST:
-        raise ModelError(
-            f"This model's {size / 1e9:.1f} GB of numbers are more than an ONNX file holds.",
-            hint="Retrain with a smaller image_size.",
-        )
+    check_size(sum(tensor.nbytes for tensor in network.state_dict().values()))
     names = [f"given.{number}" for number in range(len(given))]
     logging.getLogger("onnxscript").setLevel(logging.ERROR)  # it names every operation that it leaves as it is
     with torch.no_grad():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import ModelError
-from components.models.zoo import traced
+from components.models import onnx_graph
 
 
 @pytest.mark.parametrize("name", ["padim", "stfpm", "supersimplenet", "draem", "dinomaly", "inp-former"])
@@ -21,6 +21,7 @@ def test_it_says_nothing_of_this_machine(fitted_once):
 
 
 def test_more_numbers_than_a_file_of_onnx_holds_are_refused(fitted_once, monkeypatch):
-    monkeypatch.setattr(traced, "_LARGEST", 1000)
-    with pytest.raises(ModelError, match=r"GB of numbers are more than an ONNX file holds\."):
-        fitted_once("padim").as_network()
+    monkeypatch.setattr(onnx_graph, "LARGEST", 1000)
+    for name in ("padim", "gaussian", "isolation-forest"):
+        with pytest.raises(ModelError, match=r"GB of numbers are more than a file of ONNX holds\."):
+            fitted_once(name).as_network()
