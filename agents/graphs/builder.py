@@ -138,7 +138,7 @@ class _Builder:
 
     def _draft(self) -> Draft | None:
         if self._study.next_number == 0:
-            why = "the default configuration, which the others must beat"
+            why = "what the search begins with, which the others must beat"
             return Draft(params=self._study.space.defaults(), proposed_by="default", why=why)
         if baseline := untried_defaults(self._study, self._task.baselines, proposed_by="baseline"):
             return baseline

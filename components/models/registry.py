@@ -75,7 +75,7 @@ def baselines(detectors: Iterable[str]) -> tuple[str, ...]:
 
 
 def default_detector(modality: Modality) -> str:
-    """Name of the detector that a line of this modality gets unless it names another."""
+    """Name of the detector that a line's parameters are for unless it names another, and a search's last resort."""
     return _DEFAULTS[modality]
 
 

@@ -1,6 +1,5 @@
 """The drift job: the samples that came since the champion's data, against the champion's calibration samples."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from components.samples.columns import as_categories
 from components.samples.sets import ImageSamples, TableSamples
 from components.samples.tables import read_table
 from flows.data import LineData, SampleSet
-from flows.jobs.modelling import CALIBRATION_FILE
+from flows.jobs.kept_scores import calibration_scores
 from flows.jobs.models import champion_of, load_model
 from flows.progress import report as tell
 from flows.wiring import Linewright
@@ -70,7 +69,7 @@ def _windows(
     app: Linewright, data: LineData, champion: ModelVersion, detector: Detector
 ) -> tuple[DriftWindow, DriftWindow]:
     folder = app.tracker.local_folder(champion.folder)
-    known: dict[str, float] = json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8"))
+    known = calibration_scores(folder)
     manifest, most = data.manifest, _most(data.schema)
     old = manifest[manifest[ManifestColumn.SAMPLE].isin(known)].tail(most)
     new = manifest[

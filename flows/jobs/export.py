@@ -1,14 +1,11 @@
 """The export job: a registered model as a folder for a machine without Linewright, if the gate lets it leave."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from components.approve.rules import load_rules
 from components.core.contracts import Label, ManifestColumn, ModelVersion, Split
@@ -20,7 +17,7 @@ from components.export.formats import find_format
 from components.export.gate import Limits, objections
 from components.export.making import Made, Material, make_export
 from flows.data import LineData
-from flows.jobs.modelling import CALIBRATION_FILE, LEFT_OUT_FILE
+from flows.jobs.kept_scores import calibration_scores, left_out_scores
 from flows.jobs.models import load_model
 from flows.progress import report
 from flows.wiring import Linewright
@@ -103,8 +100,7 @@ def _subject(data: LineData, model: ModelVersion) -> Subject:
 def _material(app: Linewright, data: LineData, model: ModelVersion) -> Material:
     """Calibration and test samples, and those whose scores the threshold came from."""
     folder = app.tracker.local_folder(model.folder)
-    held_out: dict[str, float] = json.loads((folder / CALIBRATION_FILE).read_text(encoding="utf-8"))
-    joined = folder / LEFT_OUT_FILE
+    held_out = calibration_scores(folder)
     manifest = data.manifest
     splits = (str(Split.CALIBRATION), str(Split.TEST))
     wanted = manifest[ManifestColumn.SPLIT].isin(splits) | manifest[ManifestColumn.SAMPLE].isin(list(held_out))
@@ -114,7 +110,7 @@ def _material(app: Linewright, data: LineData, model: ModelVersion) -> Material:
         samples=data.samples(rows),
         training=data.rows(Split.TRAIN, label=Label.NORMAL),
         held_out=held_out,
-        left_out=np.array(json.loads(joined.read_text(encoding="utf-8"))) if joined.exists() else None,
+        left_out=left_out_scores(folder),
         read=data.read,
     )
 

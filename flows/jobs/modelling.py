@@ -1,6 +1,5 @@
 """Fit, evaluate and keep a model of one dataset version: what the retrain flow and `dvc repro` both do."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,12 +20,8 @@ from components.train.fitting import SMALL, Calibrated, calibrate_cross, calibra
 from components.train.precision import prove_precision
 from components.train.preflight import spare_memory
 from flows.data import LineData, SampleSet
+from flows.jobs.kept_scores import write_scores
 from flows.progress import report
-
-CALIBRATION_FILE = "calibration_scores.json"
-"""Sample → score by a model that did not see it: what the threshold comes from, and the reference of drift checks."""
-LEFT_OUT_FILE = "left_out_scores.json"
-"""Scores of training samples, each left out in turn, where the threshold comes from these, too."""
 
 
 def detector_name(line: LineConfig) -> str:
@@ -55,10 +50,7 @@ def train(data: LineData, *, params: Params, seed: int, rate: float | None, fold
     seen = data.samples(data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL))
     prove_precision(detector, samples=seen, scores=calibrated.scores)
     detector.save(folder / "detector")
-    text = json.dumps(calibrated.scores, sort_keys=True)
-    (folder / CALIBRATION_FILE).write_text(text, encoding="utf-8")
-    if calibrated.left_out:
-        (folder / LEFT_OUT_FILE).write_text(json.dumps(calibrated.left_out), encoding="utf-8")
+    write_scores(calibrated, folder)
     return calibrated
 
 

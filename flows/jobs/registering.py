@@ -1,7 +1,6 @@
 """The register stage: the model folder goes to MLflow, the record into our own tables, in that order."""
 
 import importlib.metadata
-import shutil
 import subprocess
 from typing import Any
 
@@ -23,7 +22,8 @@ from components.register.package import build_package
 from components.samples.tables import read_table
 from flows.data import LineData
 from flows.jobs.explaining import Explained
-from flows.jobs.modelling import CALIBRATION_FILE, LEFT_OUT_FILE, configured
+from flows.jobs.kept_scores import copy_scores
+from flows.jobs.modelling import configured
 from flows.jobs.plan import ROOT, RetrainPlan, code_digest
 from flows.jobs.promote import sync_aliases
 from flows.jobs.retrain import RetrainJob
@@ -47,9 +47,7 @@ def register(
     chosen, params = configured(job.line, outcome.best.params)
     detector = job.folder / "model" / "detector"
     build_package(detector, folder, line=job.line, schema=job.data.schema, example=example_of(job.data))
-    shutil.copyfile(detector.with_name(CALIBRATION_FILE), folder / CALIBRATION_FILE)
-    if (joined := detector.with_name(LEFT_OUT_FILE)).exists():
-        shutil.copyfile(joined, folder / LEFT_OUT_FILE)
+    copy_scores(job.folder / "model", folder)
     logged = tracker.log_model(job.run_id, line=name, retrain_id=job.id, model_dir=folder)
     number = tracker.create_version(name, model_id=logged.model_id, run_id=job.run_id, retrain_id=job.id)
     model = job.app.records.models.register(

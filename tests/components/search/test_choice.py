@@ -29,3 +29,21 @@ def test_of_equally_good_detectors_the_earliest_trial_is_chosen_however_slow(
         scores = np.arange(60) if value == 1 else np.arange(60) % 30
         study.tell(asked, value=value, low=value, high=value, seconds=seconds, scores=list(map(float, scores)))
     assert study.space.detector_of(choose(study, LABELS).params) == "slow"
+
+
+def test_where_the_first_trial_failed_the_next_is_held_on_to(
+    url: str, open_study: Callable[..., Study], space: SearchSpace
+) -> None:
+    names = ("failed", "held", "lucky")
+    study = open_study(url, space=Portfolio(spaces=tuple(space.model_copy(update={"detector": n}) for n in names)))
+    scores = np.arange(60) % 30 + np.repeat([0, 12], 30)
+    for name in names:
+        asked = study.ask(Draft(params=study.space.filled({}, detector=name), proposed_by="", why=""))
+        if name == "failed":
+            study.fail(asked, reason="", seconds=1)
+            continue
+        own = scores + (name == "lucky") * np.eye(60)[45]  # better, by one sample
+        study.tell(
+            asked, value=0.8 + 0.01 * (name == "lucky"), low=0.7, high=0.9, seconds=1, scores=list(map(float, own))
+        )
+    assert study.space.detector_of(choose(study, LABELS).params) == "held"

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from components.core.errors import ConfigError, ConflictError, UnavailableError
 from components.search.attempts import AskedTrial, Draft
 from components.search.lease import Owner
+from components.search.portfolio import Portfolio
 from components.search.space import SearchSpace
 from components.search.study import ATTEMPTS, Study
 
@@ -158,6 +159,18 @@ def test_a_configuration_that_keeps_killing_us_fails_in_the_end_but_never_the_de
     assert study.pending() is None
     assert study.trials()[1].state == "failed"
     assert "interrupted 3 times" in study.trials()[1].why
+
+
+def test_the_first_of_several_detectors_is_given_up_like_any_other(
+    url: str, open_study: Opener, space: SearchSpace
+) -> None:
+    two = Portfolio(spaces=tuple(space.model_copy(update={"detector": name}) for name in ("large", "small")))
+    for attempt in range(ATTEMPTS):
+        study = open_study(url, holder=f"dead{attempt}", space=two)
+        _ = study.ask(draft(two.defaults())) if attempt == 0 else study.claim(0)
+    study = open_study(url, space=two)
+    assert study.pending() is None
+    assert study.trials()[0].state == "failed"
 
 
 def test_failed_and_completed_configurations_are_not_asked_again(url: str, open_study: Opener) -> None:
