@@ -28,9 +28,9 @@ from .pyod_fit import Arrays, Rows
 
 P = TypeVar("P", bound=BaselineParams)
 
-_SAME = 1e-5
-"""Scaled features as near as this are one value to `ecod`: sums of the same numbers in another order, and those that an
-exported network computes in 32 bits, differ in their last digits."""
+SAME = 1e-5
+"""Scaled features as near as this are one value, and rows one row, where repeated ones count: sums of the same numbers
+in another order, and those that an exported network computes in 32 bits, differ in their last digits."""
 
 
 class Baseline(ABC, Generic[P]):
@@ -157,8 +157,8 @@ class ECOD(Baseline[BaselineParams]):
         count = len(columns)
         left, right = np.empty(rows.shape), np.empty(rows.shape)
         for place in range(rows.shape[1]):
-            left[:, place] = np.searchsorted(columns[:, place], rows[:, place] + _SAME, side="right") + 1
-            right[:, place] = count - np.searchsorted(columns[:, place], rows[:, place] - _SAME, side="left") + 1
+            left[:, place] = np.searchsorted(columns[:, place], rows[:, place] + SAME, side="right") + 1
+            right[:, place] = count - np.searchsorted(columns[:, place], rows[:, place] - SAME, side="left") + 1
         left, right = -np.log(left / (count + 1)), -np.log(right / (count + 1))
         skewed = np.where(skewness < 0, left, np.where(skewness > 0, right, left + right))
         total: NDArray[np.float64] = np.maximum(np.maximum(left, right), skewed).sum(axis=1)
@@ -167,7 +167,7 @@ class ECOD(Baseline[BaselineParams]):
     def _drawn(self, graph: OnnxGraph, rows: Value) -> Value:
         columns, skewness = self._learned["sorted"], self._learned["skewness"]
         count = len(columns)
-        below, up_to = (_counted(graph, columns + step, rows) for step in (_SAME, -_SAME))
+        below, up_to = _counted(graph, columns, *(graph.add(rows, np.array(step)) for step in (-SAME, SAME)))
         reached = (
             graph.add(up_to, np.array(1.0)),
             graph.add(graph.times(below, np.array(-1.0)), np.array(count + 1.0)),
@@ -224,20 +224,22 @@ class IsolationForest(Baseline[IsolationForestParams]):
         return graph.op("Exp", graph.times(path, np.array(-np.log(2) / usual)), shape=path.shape)
 
 
-def _counted(graph: OnnxGraph, columns: Rows, rows: Value) -> Value:
-    """``(N, F)`` how many values of each of `columns` ``(M, F)``, which rise, are at most those of `rows` ``(N, F)``.
+def _counted(graph: OnnxGraph, columns: Rows, *every: Value) -> list[Value]:
+    """``(N, F)`` for each rows ``(N, F)`` of `every`: how many values of a column of ``(M, F)`` are at most the row's.
 
-    Found by halves, as `np.searchsorted` does it, which no operation of ONNX is.
+    Columns rise. Found by halves, as `np.searchsorted` does it, which no operation of ONNX is.
     """
     halvings = len(columns).bit_length()
     padded = np.full((2**halvings, columns.shape[1]), np.finfo(np.float32).max)
     padded[: len(columns)] = columns
     values = graph.constant(padded.T.ravel())
     before = np.arange(columns.shape[1]) * len(padded) - 1
-    place = graph.constant(before)
-    for step in (2**halving for halving in reversed(range(halvings))):
-        ahead = graph.add(place, np.array(step))
-        value = graph.take(values, ahead, axis=0)
-        reached = graph.op("LessOrEqual", value, rows, shape=rows.shape)
-        place = graph.op("Where", reached, ahead, place, shape=rows.shape)
-    return graph.floats(graph.minus(place, before))
+    found = []
+    for rows in every:
+        place = graph.constant(before)
+        for step in (2**halving for halving in reversed(range(halvings))):
+            ahead = graph.add(place, np.array(step))
+            reached = graph.op("LessOrEqual", graph.take(values, ahead, axis=0), rows, shape=rows.shape)
+            place = graph.op("Where", reached, ahead, place, shape=rows.shape)
+        found.append(graph.floats(graph.minus(place, before)))
+    return found

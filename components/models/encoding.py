@@ -119,12 +119,11 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     The quartiles alone would not do: where a machine has several modes they may see one of them, and the others would
     lie so far out that they are cut.
     """
-    middle = np.median(raw, axis=0)
+    least, low, middle, high, most = np.percentile(raw, [RARE, 25, 50, 75, 100 - RARE], axis=0)
     away = raw - middle  # or the mean of equal values, which rounds, would leave them a deviation
-    least, low, high, most = np.percentile(away, [RARE, 25, 75, 100 - RARE], axis=0)
     # Where most values are equal the quartiles say nothing of the spread.
     reach = FAR * np.where(high > low, (high - low) / _IQR, away.std(axis=0))
-    kept = np.clip(away, np.minimum(-reach, least), np.maximum(reach, most))
+    kept = np.clip(away, np.minimum(-reach, least - middle), np.maximum(reach, most - middle))
     deviation = kept.std(axis=0)
     return middle + kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 
@@ -142,7 +141,7 @@ def _summary(cells: NDArray[np.float64], *, seen: Features) -> NDArray[np.float6
 def _statistics(cells: NDArray[np.float64]) -> NDArray[np.float64]:
     """``(N, S)`` of windows ``(N, W)`` of one column, see `STATISTICS`; by `_moved`."""
     first, moved = _moved(cells)
-    steps = np.diff(moved, axis=1)
+    steps = np.diff(cells, axis=1)
     time = np.arange(moved.shape[1]) - (moved.shape[1] - 1) / 2
     trend = moved @ time / (time @ time)
     mean, deviation = first + moved.mean(axis=1), moved.std(axis=1)

@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import pyod_fit
-from .baselines import Baseline
+from .baselines import SAME, Baseline
 from .heads import DrawnBank
 from .nearest import Bank
 from .onnx_graph import OnnxGraph, Value
 from .params.tables import LOFParams, NeighbourParams
 from .pyod_fit import Arrays, Rows
 from .whitening import SHARP, whitening
-
-_SAME = 1e-5
-"""Rows as near as this are one row to `lof`, whose densities stay finite where rows repeat: an exported network, which
-computes them in 32 bits, finds them that far apart."""
 
 
 class KNN(Baseline[NeighbourParams]):
@@ -80,8 +76,8 @@ class LOF(KNN):
 
     def _prepare(self) -> None:
         super()._prepare()
-        self._reach = np.maximum(self._learned["reach"], _SAME)
-        self._density = np.minimum(self._learned["density"], 1 / _SAME)
+        self._reach = np.maximum(self._learned["reach"], SAME)  # so that repeated rows have a finite density
+        self._density = np.minimum(self._learned["density"], 1 / SAME)
 
     def _score(self, distances: Rows, places: NDArray[np.intp]) -> NDArray[np.float64]:
         reach = np.maximum(distances, self._reach[places])

@@ -52,16 +52,18 @@ def portfolio(
     allowed = [
         name
         for name, entry in DETECTORS.items()
-        if entry.modality is modality
-        and entry.minutes <= longest
-        and entry.least <= samples
-        and (labels or not entry.for_labels)
-        and not (synthetic and entry.flattered)
-        and not reasons[name]
+        if name == default
+        or (
+            entry.modality is modality
+            and entry.minutes <= longest
+            and entry.least <= samples
+            and (labels or not entry.for_labels)
+            and not (synthetic and entry.flattered)
+            and not reasons[name]
+        )
     ]
     first = _ROBUST[modality] if _ROBUST[modality] in allowed else default
-    others = sorted({default, *allowed} - {first}, key=list(DETECTORS).index)
-    return (first, *sorted(others, key=lambda name: not DETECTORS[name].baseline))
+    return tuple(sorted(allowed, key=lambda name: (name != first, not DETECTORS[name].baseline)))
 
 
 def scored_left_out(name: str, *, samples: int) -> int:

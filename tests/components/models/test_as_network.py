@@ -40,6 +40,13 @@ def test_images(name, first, params, cases, listed, check_network):
     check_network(detector, network, images, within=1e-4 if name in {"gaussian", "ensemble"} else 1e-5)
 
 
+def by_networks(detector, windows, runtimes):
+    """What the detector's network says of `windows`, by each runtime."""
+    network = detector.as_network()
+    given = tables.prepared(windows, {"preparation": network.preparation})
+    return [run(given) for run in runtimes(network)]
+
+
 @pytest.mark.parametrize(
     ("window", "features"),
     [(1, "spectral"), (7, "statistics"), (7, "level"), (3, "spectral"), (9, "spectral"), (7, "raw")],
@@ -53,11 +60,8 @@ def test_tables(window, features, cases, listed, make_rows, runtimes):
     detector.fit(listed(np.concatenate([make_rows(0, 300, window), labelled]), [0] * 300 + [1] * 30), seed=0)
     windows = make_rows(1, 40, window)
     windows[0, 0, 1], windows[1, 0, 2], windows[2, :, 2], windows[3, :, 0] = 1e30, -1, np.nan, np.nan
-    network = detector.as_network()
-    given = tables.prepared(windows, {"preparation": network.preparation})
     expected = detector.score(windows)
-    for run in runtimes(network):
-        found = run(given)
+    for found in by_networks(detector, windows, runtimes):
         assert found["score"] == pytest.approx(expected.image, rel=1e-5)
         assert found["uncertainty"] == pytest.approx(expected.uncertainty, rel=1e-3, abs=1e-6)
 
@@ -73,10 +77,8 @@ def test_tables_by_baselines(name, params, window, cases, listed, make_rows, run
     detector.fit(listed(make_rows(0, 300, window)), seed=0)
     windows = make_rows(1, 40, window)
     windows[0, 0, 1], windows[1, :, 0] = 1e30, np.nan
-    network = detector.as_network()
     expected = detector.score(windows).image
-    for run in runtimes(network):
-        found = run(tables.prepared(windows, {"preparation": network.preparation}))
+    for found in by_networks(detector, windows, runtimes):
         assert set(found) == {"score"}
         assert found["score"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
@@ -91,11 +93,9 @@ def test_a_value_met_before_is_itself_in_32_bits(name, window, cases, listed, ma
     detector = registry.create(name, {}, schema=schema)
     normal = make_rows(0, 300, window).round()  # so that each value is met many times, and whole rows are
     detector.fit(listed(normal), seed=0)
-    network = detector.as_network()
-    given = tables.prepared(normal, {"preparation": network.preparation})
     expected = detector.score(normal).image
-    for run in runtimes(network):
-        assert run(given)["score"] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    for found in by_networks(detector, normal, runtimes):
+        assert found["score"] == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", [*BASELINES, "deepsad"])
@@ -108,12 +108,10 @@ def test_what_does_not_move_within_a_window_has_no_deviation_there(name, feature
         windows[:, :, 0] = 21.7  # whose mean of seven is another number
         windows[:, :, 1] = windows[:, :1, 1].round(1)  # a setpoint
     detector.fit(listed(normal), seed=0)
-    network = detector.as_network()
-    given = tables.prepared(fresh, {"preparation": network.preparation})
     expected = detector.score(fresh).image
     within = 0.03 if name == "lof" else 1e-4  # of neighbours that are equally far it asks one or the other how dense
-    for run in runtimes(network):
-        assert run(given)["score"] == pytest.approx(expected, rel=within, abs=within)
+    for found in by_networks(detector, fresh, runtimes):
+        assert found["score"] == pytest.approx(expected, rel=within, abs=within)
 
 
 def test_a_model_of_before_shapes_were_kept_is_exported_only_where_images_were_made_square(cases):
