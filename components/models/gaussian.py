@@ -19,7 +19,7 @@ from ..core.errors import ModelError
 from ..core.ports import Batch, Image, Progress, Samples, batches, silent
 from . import heads
 from .backbones import Backbone
-from .images import over_square
+from .images import flat_refusal, is_flat, over_square
 from .inference import Floats
 from .on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
 from .onnx_graph import OnnxGraph, Value
@@ -75,19 +75,24 @@ class Gaussian(OnBackbone[GaussianParams]):
         """Mean and covariance of the features; see `components.core.ports.Detector`. Memory does not grow with images.
 
         Raises:
-            ModelError: There are fewer than two images, or they are all alike.
+            ModelError: There are fewer than two images, they are all alike, or each is of one flat colour.
         """
         if len(samples) < 2:
             raise ModelError(f"A Gaussian cannot be fitted on {len(samples)} images.", hint="Add normal images.")
         moments = [_Moments(channels) for channels in self._backbone.channels]
         rows: list[Floats] = []
+        flat = True
         for batch in batches(samples, size=IMAGES_AT_ONCE):
-            every = self._features(cast(Sequence[Image], batch))
+            images = cast(Sequence[Image], batch)
+            flat = flat and is_flat(images)
+            every = self._features(images)
             for stages in every:
                 for moment, stage in zip(moments, stages, strict=True):
                     moment.add(stage.reshape(len(stage), -1).T.astype(np.float64))
             rows.append(_averages(every))
             progress("reading features", sum(map(len, rows)), len(samples))
+        if flat:
+            raise flat_refusal(len(samples))
         pooled = np.split(np.concatenate(rows).astype(np.float64), np.cumsum(self._backbone.channels)[:-1], axis=1)
         if all(np.ptp(stage, axis=0).max() == 0 for stage in pooled):
             raise ModelError(

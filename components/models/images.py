@@ -1,5 +1,6 @@
 """Images on their way into a backbone: checked, and scaled to its input."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,23 @@ def check_image(image: Image) -> None:
             f"An image must be (H, W, 3) of uint8, got {image.shape} of {image.dtype}.",
             hint="Grey images have three equal channels.",
         )
+
+
+def is_flat(images: Sequence[Image]) -> bool:
+    """Whether each is of one colour.
+
+    >>> is_flat([np.zeros((4, 4, 3), np.uint8)])
+    True
+    """
+    return all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
+
+
+def flat_refusal(count: int) -> ModelError:
+    """The error to raise where all of `count` training images are flat."""
+    return ModelError(
+        f"All {count} images are of one flat colour each: there is nothing to learn.",
+        hint="Check the camera or the source.",
+    )
 
 
 def scaled(image: Image, *, height: int, width: int) -> Image:

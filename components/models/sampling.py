@@ -7,9 +7,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import ModelError
 from ..core.ports import Image, Progress, Samples, batches
 from ..core.subset import Subset
+from .images import flat_refusal, is_flat
 from .inference import Floats
 from .on_backbone import IMAGES_AT_ONCE
 from .views import View
@@ -88,7 +88,7 @@ def sampled(
     flat, filled, seen, read = True, 0, 0, 0
     for batch in batches(Subset(samples, share.images), size=IMAGES_AT_ONCE):
         images = cast(Sequence[Image], batch)
-        flat = flat and all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
+        flat = flat and is_flat(images)
         for number, view in enumerate(views):
             for place, found in enumerate(patches_of([view(image) for image in images])):
                 drawn = found[rng.permutation(len(found))[: share.quota]] if len(found) > share.quota else found
@@ -98,8 +98,5 @@ def sampled(
         read += len(images)
         progress("reading patches", read, len(share.images))
     if flat:
-        raise ModelError(
-            f"All {read} images are of one flat colour each: there is nothing to learn.",
-            hint="Check the camera or the source.",
-        )
+        raise flat_refusal(read)
     return Sampled(patches=kept[:filled], images=origins[:filled], plain=plain[:filled], read=read, seen=seen)

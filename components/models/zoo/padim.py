@@ -20,13 +20,14 @@ from ...core.ports import Batch, Image, Progress, Samples, batches, silent
 from ...core.seeds import generator
 from ...core.subset import evenly_spaced
 from ..backbones import Backbone
+from ..images import flat_refusal, is_flat
 from ..on_backbone import IMAGES_AT_ONCE, OnBackbone, in_parts, numbers
 from ..onnx_graph import OnnxGraph, Value
 from ..parallel import one_thread
 from ..params import base
 from ..params.zoo import PadimParams
 from .parts import MultiVariateGaussian, PadimMap
-from .reading import flat_refusal, is_flat, stacked
+from .reading import stacked
 from .traced import traced
 
 

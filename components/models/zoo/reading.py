@@ -1,4 +1,4 @@
-"""That training images hold something to learn, and their features as tensors."""
+"""Features of images as tensors."""
 
 from collections.abc import Sequence
 
@@ -6,26 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...core.errors import ModelError
-from ...core.ports import Image
 from ..inference import Floats
-
-
-def is_flat(images: Sequence[Image]) -> bool:
-    """Whether each is of one colour.
-
-    >>> is_flat([np.zeros((4, 4, 3), np.uint8)])
-    True
-    """
-    return all(int(np.ptp(image, axis=(0, 1)).max()) == 0 for image in images)
-
-
-def flat_refusal(count: int) -> ModelError:
-    """The error to raise where all of `count` images are flat."""
-    return ModelError(
-        f"All {count} images are of one flat colour each: there is nothing to learn.",
-        hint="Check the camera or the source.",
-    )
 
 
 def stacked(found: Sequence[Sequence[Floats]]) -> list[Tensor]:

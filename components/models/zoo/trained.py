@@ -21,12 +21,13 @@ from ...core.ports import Batch, Image, Progress, Samples, batches, silent
 from ...core.seeds import derive_seed
 from ...core.subset import evenly_spaced
 from ..backbones import Backbone
+from ..images import flat_refusal, is_flat
 from ..inference import lacks
 from ..on_backbone import IMAGES_AT_ONCE, BackboneParams, OnBackbone, in_parts
 from ..onnx_graph import OnnxGraph, Value
 from ..parallel import one_thread
 from ..params.base import Precision
-from .reading import flat_refusal, is_flat, stacked
+from .reading import stacked
 from .traced import traced
 
 Seen = tuple[Tensor, ...]

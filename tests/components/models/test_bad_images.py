@@ -22,6 +22,13 @@ def test_constant_images_are_refused_and_nothing_is_kept(cases, listed, name, tm
     assert detector.facts == {}
 
 
+@pytest.mark.parametrize("name", [*MEMORIES, "gaussian"])
+def test_flat_images_are_refused_however_unlike_each_other_they_are(cases, listed, name):
+    images = [np.full((64 + 32 * number, 64, 3), 40 * number, np.uint8) for number in range(3)]
+    with pytest.raises(ModelError, match=r"All 3 images are of one flat colour each"):
+        cases[name].make(**({"resize": "fit"} if name != "ensemble" else {})).fit(listed(images), seed=0)
+
+
 @pytest.mark.parametrize("name", MEMORIES)
 def test_one_image_is_enough_to_remember_and_too_few_for_a_threshold(cases, listed, name):
     case = cases[name]
