@@ -21,6 +21,7 @@ IMAGES = 200
 
 _AT_ONCE = 16  # images; bounds memory
 _SPARE = 8  # nearest centres beyond those asked for, in case some are the image's own
+_WIDER = 4  # times as many are asked for where these were not enough
 
 Doubles = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -75,12 +76,12 @@ def distances_to_others(bank: Bank, patches: Floats, *, images: Places, origins:
     >>> distances_to_others(bank, queries, images=images, origins=np.array([0, 1, 1]), neighbours=1)
     array([1., 1.])
     """
-    distances, places = bank.nearest(patches, neighbours=neighbours + _SPARE)
-    others = origins[places] != images[:, None]
-    first = others & (np.cumsum(others, axis=1) <= neighbours)
-    found = np.where(first, distances, 0).sum(axis=1) / np.maximum(first.sum(axis=1), 1)
-    few = first.sum(axis=1) < neighbours
-    for image in np.unique(images[few]):
-        rows = np.flatnonzero(few & (images == image))
-        found[rows] = Bank(bank.patches[origins != image]).distances(patches[rows], neighbours=neighbours)
-    return np.asarray(found)
+    found, rows, wide = np.empty(len(patches)), np.arange(len(patches)), neighbours + _SPARE
+    while len(rows):
+        distances, places = bank.nearest(patches[rows], neighbours=wide)
+        others = origins[places] != images[rows, None]
+        first = others & (np.cumsum(others, axis=1) <= neighbours)
+        found[rows] = np.where(first, distances, 0).sum(axis=1) / np.maximum(first.sum(axis=1), 1)
+        # Of a bank without the image's own the search would have to be made anew: of a large one it takes seconds.
+        rows, wide = rows[first.sum(axis=1) < neighbours] if wide < len(bank) else rows[:0], _WIDER * wide
+    return found

@@ -39,6 +39,16 @@ def test_distances_are_those_of_a_bank_without_the_images_own(neighbours):
         assert np.allclose(found, exact)
 
 
+def test_no_bank_is_made_for_an_image_whose_own_patches_are_all_kept(monkeypatch):
+    random = np.random.default_rng(0)
+    every = (random.normal(size=(3, 1, 4)) + 0.01 * random.normal(size=(3, 100, 4))).astype(np.float32)
+    bank, origins = Bank(every.reshape(-1, 4)), np.repeat(np.arange(3), 100)
+    exact = Bank(bank.patches[origins != 0]).distances(every[0], neighbours=5)
+    monkeypatch.setattr(Bank, "__init__", lambda *_: pytest.fail("to cut a large bank into cells takes seconds"))
+    found = distances_to_others(bank, every[0], images=np.zeros(100, int), origins=origins, neighbours=5)
+    assert np.allclose(found, exact)
+
+
 def test_left_out_scores_are_like_those_of_new_images_and_are_not_saved(cases, fitted_once, tmp_path):
     detector = fitted_once("memory-bank")
     assert isinstance(detector, LeftOut)
