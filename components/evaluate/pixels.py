@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from skimage.transform import resize
 
 from components.core.contracts import Metric
@@ -41,8 +42,25 @@ def pixel_metrics(
         scale = min(1.0, LONGEST / max(height, width))
         shape = (max(1, round(height * scale)), max(1, round(width * scale)))
         heats.append(resize(heat, shape, order=1).astype(np.float32))
-        truths.append(np.zeros(shape, bool) if mask is None else resize(mask.astype(float), shape, order=1) > 0.5)
+        truths.append(np.zeros(shape, bool) if mask is None else _shrunk(mask, shape))
     return pixel_intervals(PixelCounts.of(heats, truths), seed=seed)
+
+
+def _shrunk(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """`mask` at that shape: cells of which half is marked, and all that a region touches which has none such.
+
+    A hairline is thinner than half a cell of a large image; without it a defect would count as a normal place.
+    """
+    found: NDArray[np.bool_] = resize(mask.astype(float), shape, order=1) > 0.5
+    regions, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    rows, columns = np.nonzero(mask)
+    own = regions[rows, columns]
+    cells = rows * shape[0] // mask.shape[0], columns * shape[1] // mask.shape[1]
+    kept = np.zeros(count + 1, bool)
+    kept[own[found[cells]]] = True
+    lost = ~kept[own]
+    found[cells[0][lost], cells[1][lost]] = True
+    return found
 
 
 def _median_size(masks: Sequence[NDArray[np.bool_] | None]) -> tuple[int, int] | None:

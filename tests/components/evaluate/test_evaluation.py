@@ -145,3 +145,13 @@ def test_defects_without_a_mask_leave_pixel_figures_unmeasured():
     found = pixel_metrics(np.ones((2, 4, 4), np.float32), [None, None], np.array([1, 0], dtype=np.int8), seed=0)
     assert [metric.value for metric in found.values()] == [None, None]
     assert {metric.note for metric in found.values()} == {"no test image has a mask"}
+
+
+@pytest.mark.parametrize("size", [(1, 100), (2, 2), (3, 300), (40, 40)])
+def test_a_defect_thinner_than_a_cell_of_its_large_image_counts(size):
+    mask, heat = np.zeros((2048, 1024), bool), np.zeros((32, 32), np.float32)
+    mask[1000 : 1000 + size[0], 500 : 500 + size[1]] = True
+    heat[15, 15:26] = heat[16, 15:26] = 1
+    found = pixel_metrics(np.stack([heat, 0 * heat]), [mask, None], np.array([1, 0], dtype=np.int8), seed=0)
+    assert found["pixel_auroc"].value > 0.99
+    assert found["aupro"].value > 0.98
