@@ -76,7 +76,8 @@ def pixel_intervals(counts: PixelCounts, *, seed: int) -> dict[str, Metric]:
 
 def _edges(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """``(BINS - 1,)`` ascending edges: the upper half at the highest thousandths, where thresholds lie."""
-    pixels = np.concatenate([heat.ravel()[:: max(1, sum(m.size for m in maps) // _EDGE_SAMPLES)] for heat in maps])
+    step = max(1, sum(heat.size for heat in maps) // _EDGE_SAMPLES)
+    pixels = np.concatenate([heat.ravel()[::step] for heat in maps])
     shares = np.concatenate([np.linspace(0, 0.99, BINS // 2), np.linspace(0.99, 1, BINS // 2)[1:]])
     edges: NDArray[np.float32] = np.quantile(pixels, shares).astype(np.float32)
     return edges

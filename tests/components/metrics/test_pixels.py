@@ -55,3 +55,17 @@ def test_without_a_mask_there_is_no_value():
     found = pixel_intervals(PixelCounts.of([np.ones((4, 4), np.float32)], [np.zeros((4, 4), bool)]), seed=0)
     assert found["aupro"].value is None
     assert found["pixel_auroc"].note
+
+
+def test_maps_are_gone_through_a_few_times_however_many_there_are():
+    class Counted(list):
+        times = 0
+
+        def __iter__(self):
+            self.times += 1
+            return super().__iter__()
+
+    maps, masks = draw(2, count=20)
+    counted = Counted(maps)
+    PixelCounts.of(counted, masks)
+    assert counted.times < 5
