@@ -77,7 +77,8 @@ def pixel_intervals(counts: PixelCounts, *, seed: int) -> dict[str, Metric]:
 def _edges(maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     """``(BINS - 1,)`` ascending edges: the upper half at the highest thousandths, where thresholds lie."""
     step = max(1, sum(heat.size for heat in maps) // _EDGE_SAMPLES)
-    pixels = np.concatenate([heat.ravel()[::step] for heat in maps])
+    # Each map is begun at another pixel: a step of as many as a row has would see one column of all.
+    pixels = np.concatenate([heat.ravel()[number % step :: step] for number, heat in enumerate(maps)])
     shares = np.concatenate([np.linspace(0, 0.99, BINS // 2), np.linspace(0.99, 1, BINS // 2)[1:]])
     edges: NDArray[np.float32] = np.quantile(pixels, shares).astype(np.float32)
     return edges

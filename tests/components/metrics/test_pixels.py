@@ -3,6 +3,7 @@ import pytest
 from skimage.measure import label
 from sklearn.metrics import roc_auc_score
 
+from components.metrics import pixels
 from components.metrics.pixels import PixelCounts, pixel_intervals
 
 
@@ -69,3 +70,15 @@ def test_maps_are_gone_through_a_few_times_however_many_there_are():
     counted = Counted(maps)
     PixelCounts.of(counted, masks)
     assert counted.times < 5
+
+
+def test_a_quiet_border_is_not_all_that_is_seen_of_many_maps(monkeypatch):
+    maps, masks = draw(3, count=16)
+    maps, masks = [heat[:, :40] for heat in maps], [mask[:, :40] for mask in masks]
+    for heat in maps:
+        heat[:, :2] = heat.min()
+    whole = pixel_intervals(PixelCounts.of(maps, masks), seed=0)
+    monkeypatch.setattr(pixels, "_EDGE_SAMPLES", 16 * 40)  # a step is as long as a row
+    found = pixel_intervals(PixelCounts.of(maps, masks), seed=0)
+    for name in whole:
+        assert found[name].value == pytest.approx(whole[name].value, abs=0.02)
