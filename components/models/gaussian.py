@@ -197,7 +197,12 @@ def _shrunk(rows: Doubles) -> tuple[Doubles, Doubles]:
     from sklearn.covariance import ledoit_wolf
 
     mean = rows.mean(axis=0)
-    return mean, ledoit_wolf(rows - mean, assume_centered=True)[0]
+    centred = rows - mean
+    if len(rows) == 2:
+        # Both say the same of the covariance, so that none is shrunk: what lies beside their one direction would not
+        # count. They tell a scale.
+        return mean, np.square(centred).mean() * np.eye(len(mean))
+    return mean, ledoit_wolf(centred, assume_centered=True)[0]
 
 
 def _whitening(covariance: Doubles, *, components: str, share: float) -> Doubles:

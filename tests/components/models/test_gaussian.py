@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from components.core.errors import ModelError
-from components.models.gaussian import Normal, _Moments, _whitening
+from components.models.gaussian import Normal, _Moments, _shrunk, _whitening
 
 
 def test_distance_is_mahalanobis():
@@ -19,6 +19,14 @@ def test_principal_and_negligible_components_share_what_there_is():
     assert {kind: found.shape[1] for kind, found in kept.items()} == {"all": 3, "principal": 2, "negligible": 1}
     assert np.allclose(np.abs(kept["negligible"][:, 0]), [0, 0, 1, 0])
     assert np.allclose(np.abs(kept["principal"]).sum(axis=1), [1 / np.sqrt(90), 1 / 3, 0, 0])
+
+
+def test_two_rows_are_not_blind_to_what_lies_beside_their_one_direction():
+    mean, covariance = _shrunk(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]))
+    normal = Normal(mean, _whitening(covariance, components="all", share=0.9))
+    along, beside = normal.distance(np.array([[5.0, 0.0, 0.0], [0.0, 5.0, 0.0]]))
+    assert along == pytest.approx(beside)
+    assert normal.distance(np.array([[1.0, 0.0, 0.0]])) < beside
 
 
 def test_moments_in_parts_are_those_of_the_whole():
