@@ -22,8 +22,9 @@ Features = list[Floats]
 class Memo:
     """What networks gave for images, up to `limit` bytes; those of the network that was asked longest ago go first.
 
-    Once one network's alone fill it, no more are taken: to trade old ones for new ones would lose the old ones just
-    before the next fit reads the same images in the same order.
+    They go one by one: two networks that take turns, as the members of an ensemble do, would empty each other. Once one
+    network's alone fill it, no more are taken: to trade old ones for new ones would lose the old ones just before the
+    next fit reads the same images in the same order.
     """
 
     def __init__(self, limit: float) -> None:
@@ -45,17 +46,26 @@ class Memo:
 
     def put(self, network: Hashable, image: bytes, features: Features) -> None:
         """Remember it if there is room, or room can be made by what other networks gave."""
-        own, size = self._known.setdefault(network, {}), sum(layer.nbytes for layer in features)
+        own, size = self._known.setdefault(network, {}), _bytes(features)
         self._known.move_to_end(network)
         if image in own or self._sizes.get(network, 0) + size > self.limit:
             return
         while self.held + size > self.limit:
-            oldest, _ = self._known.popitem(last=False)
-            self._sizes.pop(oldest, None)
+            self._forget_one()
         for layer in features:
             layer.flags.writeable = False
         own[image] = features
         self._sizes[network] = self._sizes.get(network, 0) + size
+
+    def _forget_one(self) -> None:
+        """The newest image of the network that was asked longest ago: it reads the older ones first the next time."""
+        oldest, known = next(iter(self._known.items()))
+        if known:
+            _, features = known.popitem()
+            self._sizes[oldest] -= _bytes(features)
+        if not known:
+            del self._known[oldest]
+            self._sizes.pop(oldest, None)
 
     def close(self) -> None:
         """Give back what is remembered, and remember no more."""
@@ -115,6 +125,10 @@ def features_of(
         memo.put(network, digest, features)
         found[digest] = features
     return [found[digest] for digest in digests]
+
+
+def _bytes(features: Features) -> int:
+    return sum(layer.nbytes for layer in features)
 
 
 def _digest(image: Image) -> bytes:

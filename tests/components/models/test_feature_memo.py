@@ -79,15 +79,29 @@ def test_no_more_than_the_limit_is_held_and_the_oldest_network_goes_first(networ
         memo.put("first", bytes([place]), features[place])
     assert [memo.get("first", bytes([place])) is not None for place in range(4)] == [True, True, True, False]
     memo.put("second", b"a", features[4])
-    assert memo.get("first", bytes([0])) is None
+    assert [memo.get("first", bytes([place])) is not None for place in range(3)] == [True, True, False]
     assert memo.get("second", b"a") is features[4]
     memo.put("third", b"a", [np.zeros(4 * SIZE, np.uint8)])
     assert memo.get("second", b"a") is features[4]
     for place in range(2):
         memo.put("fourth", bytes([place]), features[place])
+    assert memo.get("first", bytes([0])) is None
     memo.put("second", b"b", features[5])
     assert memo.get("second", b"a") is features[4]
-    assert memo.held == 2 * SIZE
+    assert memo.held == 3 * SIZE
+
+
+def test_two_networks_that_take_turns_do_not_empty_each_other():
+    memo = Memo(10 * SIZE)
+    small, large = [np.zeros(SIZE, np.uint8)], [np.zeros(3 * SIZE, np.uint8)]
+    for _ in range(3):
+        known = 0
+        for network, features in (("bank", small), ("dino", large)):
+            for place in range(4):
+                known += memo.get(network, bytes([place])) is not None
+                memo.put(network, bytes([place]), features)
+    assert known > 0
+    assert memo.held <= memo.limit
 
 
 def test_a_block_within_another_goes_on_with_its_memory(network):
