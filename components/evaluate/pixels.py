@@ -29,21 +29,31 @@ def pixel_metrics(
         labels: ``(N,)``, 1 anomalous.
         seed: Of the bootstrap.
     """
-    usual = _median_size(masks)
-    if usual is None:
+    sizes: list[tuple[int, int]] = []
+    known: list[NDArray[np.bool_] | None] = []
+    for mask in masks:  # once: each is read when it is asked for, and none but its small copy is kept
+        known.append(None if mask is None else _shrunk(mask, _small(*mask.shape)))
+        if mask is not None and mask.any():
+            sizes.append(mask.shape)
+    if not sizes:
         missing = Metric(value=None, note="no test image has a mask")
         return {"pixel_auroc": missing, "aupro": missing}
+    # Normal images have no mask of their own: they count with the usual size.
+    usual = _small(*(int(side) for side in np.median(np.array(sizes), axis=0)))
     heats: list[NDArray[np.float32]] = []
     truths: list[NDArray[np.bool_]] = []
-    for heat, mask, label in zip(maps, masks, labels, strict=True):
-        if mask is None and label == 1:
+    for heat, truth, label in zip(maps, known, labels, strict=True):
+        if truth is None and label == 1:
             continue
-        height, width = usual if mask is None else mask.shape
-        scale = min(1.0, LONGEST / max(height, width))
-        shape = (max(1, round(height * scale)), max(1, round(width * scale)))
-        heats.append(resize(heat, shape, order=1).astype(np.float32))
-        truths.append(np.zeros(shape, bool) if mask is None else _shrunk(mask, shape))
+        truths.append(np.zeros(usual, bool) if truth is None else truth)
+        heats.append(resize(heat, truths[-1].shape, order=1).astype(np.float32))
     return pixel_intervals(PixelCounts.of(heats, truths), seed=seed)
+
+
+def _small(height: int, width: int) -> tuple[int, int]:
+    """Height and width at which an image of these sides is compared."""
+    scale = min(1.0, LONGEST / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _shrunk(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -61,12 +71,3 @@ def _shrunk(mask: NDArray[np.bool_], shape: tuple[int, int]) -> NDArray[np.bool_
     lost = ~kept[own]
     found[cells[0][lost], cells[1][lost]] = True
     return found
-
-
-def _median_size(masks: Sequence[NDArray[np.bool_] | None]) -> tuple[int, int] | None:
-    """Size that normal images count with, which have no mask of their own; None where no image has one."""
-    sizes = [mask.shape for mask in masks if mask is not None and mask.any()]
-    if not sizes:
-        return None
-    height, width = np.median(np.array(sizes), axis=0)
-    return int(height), int(width)

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -71,10 +72,13 @@ class ImageSamples(_Rows):
         with ThreadPoolExecutor(_THREADS) as pool:
             return list(pool.map(self._image, files))
 
-    def masks(self, indices: Sequence[int]) -> list[NDArray[np.bool_] | None]:
-        """``(H, W)`` ground truth of each image at `indices`, or None where the source brought none."""
+    def masks(self, indices: Sequence[int]) -> Sequence[NDArray[np.bool_] | None]:
+        """``(H, W)`` ground truth of each image at `indices`, or None where the source brought none.
+
+        Each is decoded when it is asked for: those of a whole split at once may be larger than memory.
+        """
         names = [str(self.rows[ManifestColumn.MASK].iat[index]) for index in indices]
-        return [decode_mask(self._read(name), self._options) if name else None for name in names]
+        return _Masks(names, read=self._read, options=self._options)
 
     def subset(self, indices: Sequence[int] | NDArray[np.intp]) -> "ImageSamples":
         """The samples at `indices` as a set."""
@@ -82,6 +86,28 @@ class ImageSamples(_Rows):
 
     def _image(self, file: str) -> Image:
         return decode_image(self._read(file), self._options)
+
+
+class _Masks(Sequence[NDArray[np.bool_] | None]):
+    """Masks by the SHA-256 of their files, "" where there is none."""
+
+    def __init__(self, names: Sequence[str], *, read: Callable[[str], bytes], options: ImageOptions) -> None:
+        self._names, self._read, self._options = names, read, options
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.bool_] | None: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "_Masks": ...
+
+    def __getitem__(self, index: int | slice) -> "NDArray[np.bool_] | _Masks | None":
+        if isinstance(index, slice):
+            return _Masks(self._names[index], read=self._read, options=self._options)
+        name = self._names[index]
+        return decode_mask(self._read(name), self._options) if name else None
 
 
 class TableSamples(_Rows):

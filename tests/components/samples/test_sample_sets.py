@@ -58,7 +58,11 @@ def test_images_and_masks_are_read_when_asked_for() -> None:
     assert samples.labels.tolist() == [0, 1]
     assert [int(image[0, 0, 0]) for image in samples.take([1, 0, 1])] == [200, 10, 200]
     assert isinstance(samples, ImageSamples)
-    empty, full = samples.masks([0, 1])
+    shelf.reads.clear()
+    masks = samples.masks([0, 1])
+    assert (len(masks), shelf.reads) == (2, [])
+    empty, full = masks
+    assert shelf.reads == [mask]
     assert empty is None
     assert full is not None
     assert full.all()
