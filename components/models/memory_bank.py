@@ -41,7 +41,7 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
         return each(self._joined, self._features(images))
 
     def _weight(self, patch: Floats) -> float:
-        around = self._params.reweight
+        around = self._around()
         return weight(self._fitted(), patch, around=around + 1) if around else 1.0
 
     def _weighs(self) -> bool:
@@ -59,5 +59,9 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
         return heads.as_rows(graph, graph.joined(same, axis=1))
 
     def _drawn_weight(self, graph: OnnxGraph, bank: heads.DrawnBank, patch: Value) -> Value | None:
-        around = self._params.reweight
+        around = self._around()
         return heads.weight(graph, bank, patch, around=around + 1) if around else None
+
+    def _around(self) -> int:
+        """A patch that is the only one has none around it: it would be all of the softmax, and every score 0."""
+        return self._params.reweight if len(self._fitted()) > 1 else 0

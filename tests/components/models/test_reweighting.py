@@ -28,3 +28,14 @@ def test_the_weight_of_the_highest_patch_scales_the_score_and_leaves_the_map(cas
         patches = detector._patches([image])[0]
         highest = patches[detector._distances(patches).argmax()]
         assert np.isclose(after, before * weight(detector._bank, highest, around=5))
+
+
+def test_a_bank_of_one_patch_weighs_nothing(cases, listed):
+    case = cases["memory-bank"]
+    plain, weighed = (case.make(coreset_ratio=1e-6, augment="none", reweight=around) for around in (0, 4))
+    for detector in (plain, weighed):
+        detector.fit(listed(case.normal[:1]), seed=0)
+    assert weighed.facts["centres"] == 1
+    scores = weighed.score(case.fresh).image
+    assert (scores > 0).all()
+    assert np.array_equal(scores, plain.score(case.fresh).image)
