@@ -121,8 +121,12 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     """
     least, low, middle, high, most = np.percentile(raw, [RARE, 25, 50, 75, 100 - RARE], axis=0)
     away = raw - middle  # or the mean of equal values, which rounds, would leave them a deviation
-    # Where most values are equal the quartiles say nothing of the spread.
-    reach = FAR * np.where(high > low, (high - low) / _IQR, away.std(axis=0))
+    # Where most values are equal the quartiles say nothing of the spread: what the others are away does. Their median,
+    # as of their deviation a broken reading would be the most.
+    others = [np.median(column[column > 0]) if (column > 0).any() else 0.0 for column in np.abs(away[:, high <= low]).T]
+    reach = (high - low) / _IQR
+    reach[high <= low] = others
+    reach *= FAR
     kept = np.clip(away, np.minimum(-reach, least - middle), np.maximum(reach, most - middle))
     deviation = kept.std(axis=0)
     return middle + kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)

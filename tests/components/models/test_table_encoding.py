@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from components.core.contracts import Column, TableSchema
 from components.models.encoding import CLIP, TableEncoder
@@ -24,6 +25,14 @@ def test_a_broken_reading_does_not_make_all_others_look_alike():
     found = encoded([-1.0, 1.0], [*normal, 1e12])
     assert np.ptp(found) > 0.4
     np.testing.assert_allclose(encoded([0.0, 2.0], [-1.0, 1.0] * 50), [0.0, 2.0])
+
+
+@pytest.mark.parametrize("busy", [0.2, 0.003])
+def test_a_broken_reading_does_not_drown_a_counter_that_mostly_stands_at_zero(busy):
+    random = np.random.default_rng(0)
+    normal = np.where(random.random(5000) < busy, random.random(5000), 0.0)
+    found = encoded([0.0, 1.0, 3.0], [*normal, 65_535.0])
+    assert np.diff(found).min() > 1
 
 
 def test_a_sine_has_its_energy_in_one_band():
