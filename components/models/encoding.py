@@ -18,6 +18,10 @@ RARE = 0.5
 """Before mean and deviation are taken, training values are cut at `FAR` robust deviations, but not within the central
 100 - 2 * `RARE` percent: what is both far and rare is a broken reading, and would make all others look alike."""
 
+HUGE = 1e100
+"""Values are cut there: squares of what is larger, such as the largest double that some systems write for no reading,
+leave the range of numbers, and what comes of them is no feature."""
+
 _IQR = 1.349
 """Interquartile range of a standard normal distribution: makes a robust deviation of it."""
 
@@ -65,7 +69,7 @@ class TableEncoder(Record):
         Raises:
             ModelError: No feature varies, so nothing can be learned.
         """
-        values = np.where(np.isinf(windows), np.nan, windows)
+        values = _usable(windows)
         rows = values.reshape(-1, values.shape[2])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value has no median: 0 stands in
@@ -96,7 +100,7 @@ class TableEncoder(Record):
 
     def raw(self, windows: Windows) -> NDArray[np.float64]:
         """``(N, F)`` features before scaling."""
-        values = np.where(np.isfinite(windows), windows, np.nan)
+        values = _usable(windows)
         parts: list[NDArray[np.float64]] = []
         rows: list[NDArray[np.float64]] = []
         for place, column in enumerate(self.table.features):
@@ -111,6 +115,11 @@ class TableEncoder(Record):
         if self.rows:
             parts += rows
         return np.concatenate(parts, axis=1)
+
+
+def _usable(windows: Windows) -> Windows:
+    """`windows` with NaN for what is infinite, the rest within `HUGE`."""
+    return np.clip(np.where(np.isinf(windows), np.nan, windows), -HUGE, HUGE)
 
 
 def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -35,6 +35,19 @@ def test_a_broken_reading_does_not_drown_a_counter_that_mostly_stands_at_zero(bu
     assert np.diff(found).min() > 1
 
 
+@pytest.mark.parametrize("features", ["statistics", "level", "spectral", "raw"])
+@pytest.mark.parametrize("rows", [1, 12])
+def test_the_largest_double_for_no_reading_leaves_every_feature_finite(features, rows):
+    windows = np.random.default_rng(0).normal(size=(200, rows, 1))
+    broken = windows.copy()
+    broken[7, :: max(1, rows // 3)] = np.finfo(float).max
+    broken[8] = -np.finfo(float).max
+    for training in (windows, broken):
+        found = TableEncoder.fit(training, ONE, features=features).encode(broken)
+        assert np.isfinite(found).all()
+        assert np.abs(found[7:9]).max() == CLIP
+
+
 def test_a_sine_has_its_energy_in_one_band():
     windows = np.sin(2 * np.pi * np.arange(16) * 2 / 16 + np.linspace(0, 6, 50)[:, None])[:, :, None]
     found = TableEncoder.fit(windows, ONE, features="spectral").raw(windows)
