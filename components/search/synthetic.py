@@ -15,7 +15,7 @@ from components.core.contracts import TableSchema
 from components.core.ports import Batch, Image, Samples, Windows
 from components.core.seeds import generator
 from components.search.synthetic_images import draw_defect
-from components.search.synthetic_tables import disturb
+from components.search.synthetic_tables import disturb, scales
 
 PREFIX = "synthetic:"
 
@@ -85,7 +85,8 @@ class SyntheticSamples:
         if self._schema is not None:
             windows, schema = cast("Windows", drawn_on), self._schema
             pairs = zip(windows, generators, strict=True)
-            return np.stack([disturb(w, reference=self._reference, schema=schema, rng=rng) for w, rng in pairs])
+            reference, scale = self._reference, self._scales
+            return np.stack([disturb(w, reference=reference, scale=scale, schema=schema, rng=rng) for w, rng in pairs])
         # The next sample but a random number serves as donor of texture.
         donors = self._take([index + int(rng.integers(size)) for index, rng in self._with(indices)])
         triples = zip(cast("Sequence[Image]", drawn_on), cast("Sequence[Image]", donors), generators, strict=True)
@@ -101,6 +102,10 @@ class SyntheticSamples:
     def _reference(self) -> Windows:
         stride = -(-len(self._normal) // _REFERENCE)
         return cast("Windows", self._take(range(0, len(self._normal), stride)))
+
+    @cached_property
+    def _scales(self) -> NDArray[np.float64]:
+        return scales(self._reference)
 
 
 class JoinedSamples:

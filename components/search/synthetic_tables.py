@@ -16,12 +16,23 @@ _SPAN = (0.3, 1.0)
 """Share of a window's rows that is disturbed."""
 
 
+def scales(reference: Windows) -> NDArray[np.float64]:
+    """``(D,)`` standard deviations of normal values ``(M, W, D)``; where they never vary a hundredth of their size."""
+    return np.array([_scale(reference[:, :, column]) for column in range(reference.shape[2])])
+
+
 def disturb(
-    window: NDArray[np.float64], *, reference: Windows, schema: TableSchema, rng: np.random.Generator
+    window: NDArray[np.float64],
+    *,
+    reference: Windows,
+    scale: NDArray[np.float64],
+    schema: TableSchema,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """`window` ``(W, D)`` with one to a third of its measured columns disturbed, for 30 % of its rows or more.
 
-    `reference` ``(M, W, D)`` are normal windows that give scale and foreign values. Missing values stay missing.
+    `reference` ``(M, W, D)`` are normal windows that give foreign values, `scale` ``(D,)`` are their `scales`. Missing
+    values stay missing.
     """
     changed = window.copy()
     rows = _rows(len(window), rng)
@@ -37,11 +48,10 @@ def disturb(
         if schema.features[column].kind == "categorical":
             after = _other_category(before, len(schema.features[column].categories), rng)
         else:
-            scale = _scale(reference[:, :, column])
-            after = _disturbed(before, donor[rows, column], scale, rng)
+            after = _disturbed(before, donor[rows, column], scale[column], rng)
             # What happens to change nothing (a donor with the same value, a sensor that stood still) is shifted.
-            if np.nanmean(np.abs(after - before)) < 0.5 * scale:
-                after = _shift(before, scale, rng)
+            if np.nanmean(np.abs(after - before)) < 0.5 * scale[column]:
+                after = _shift(before, scale[column], rng)
         changed[rows, column] = np.where(np.isfinite(before), after, before)
     return changed
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from components.core.contracts import Column, TableSchema
 from components.core.ports import Batch, Image, Samples, Windows
 from components.core.seeds import generator
+from components.search import synthetic_tables
 from components.search.objective import better_beyond_error
 from components.search.synthetic import (
     ENOUGH,
@@ -151,6 +152,15 @@ def test_shifts_are_of_the_normal_scale() -> None:
     size = (np.abs(changed - windows) / windows.reshape(-1, 4).std(axis=0))[..., :3]
     assert size[size > 0].min() >= 0.5
     assert size.max() < 8
+
+
+def test_what_normal_values_deviate_by_is_measured_once_however_many_are_drawn(monkeypatch) -> None:
+    measured = []
+    once = synthetic_tables._scale
+    monkeypatch.setattr(synthetic_tables, "_scale", lambda values: measured.append(values.shape) or once(values))
+    windows = flow(50)
+    disturbed(windows)
+    assert measured == [windows.shape[:2]] * 4
 
 
 def test_missing_values_stay_missing_and_constant_columns_move() -> None:
