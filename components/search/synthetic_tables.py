@@ -67,7 +67,8 @@ def _scale(values: Windows) -> float:
     finite = values[np.isfinite(values)]
     if len(finite) == 0:
         return 1.0
-    return float(finite.std()) or 0.01 * abs(float(finite[0])) or 1.0
+    # The mean of equal values rounds, and what they are away from it would be a deviation.
+    return float((finite - finite[0]).std()) or 0.01 * abs(float(finite[0])) or 1.0
 
 
 def _disturbed(

@@ -173,6 +173,14 @@ def test_missing_values_stay_missing_and_constant_columns_move() -> None:
     assert ((changed != windows) & ~np.isnan(windows)).any(axis=(1, 2)).all()
 
 
+@pytest.mark.parametrize("value", [0.1, 0.7, 1013.25])
+def test_a_column_that_stands_still_moves_by_a_hundredth_of_its_value_though_its_mean_rounds(value: float) -> None:
+    windows = flow(50)
+    windows[:, :, :3] = value
+    moved = np.abs(disturbed(windows) - windows)[..., :3].max(axis=(1, 2))
+    assert moved[moved > 0].min() > 0.005 * value
+
+
 def test_a_window_of_nothing_is_left_as_it_is() -> None:
     windows = np.full((1, 4, 4), np.nan)
     assert np.isnan(disturbed(windows)).all()
