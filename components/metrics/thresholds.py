@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from ..core.budgets import shown_rate
 from ..core.contracts import Calibration, Costs, Tail
@@ -98,7 +99,7 @@ def calibrate(
     if n >= needed_samples(chosen):
         rank = rank_of(chosen, samples=n)
         threshold = float(np.partition(scores, rank - 1)[rank - 1])
-        low, high = _interval(scores, rank=rank, seed=seed)
+        low, high = _interval(scores, rate=chosen, rank=rank, seed=seed)
         guarantee = _guarantee(chosen, n=n, method=method)
     else:
         threshold, low, high, tail = _extrapolated(scores, rate=chosen, left_out=left_out, seed=seed)
@@ -161,12 +162,36 @@ def _refused(samples: int, *, rate: float, why: str) -> NotEnoughDataError:
     )
 
 
-def _interval(scores: Floats, *, rank: int, seed: int) -> tuple[float, float]:
+def _interval(scores: Floats, *, rate: float, rank: int, seed: int) -> tuple[float, float]:
+    """95 % interval of the score that a share `rate` of normal samples exceeds, whatever their distribution.
+
+    How many of n scores lie below it is binomial, so that two of them bound it (David and Nagaraja 2003, section 7.1).
+    Where a lower or a higher one than there is would be needed, which is above where n is below 3.7 / `rate`, that end
+    comes from the tail as for a rate beyond the scores, and where there is none to fit from the smoothed bootstrap.
+    """
+    n = len(scores)
+    low, high = (int(binom.ppf(share, n, 1 - rate)) for share in (0.025, 0.975))  # of n, those below it
+    ordered = np.sort(scores)
+    if low > 0 and high < n:
+        return float(ordered[low - 1]), float(ordered[high])
+    around = _tail_interval(scores, rate=rate, seed=seed) or _bootstrapped(scores, rank=rank, seed=seed)
+    return float(ordered[low - 1]) if low > 0 else around[0], float(ordered[high]) if high < n else around[1]
+
+
+def _tail_interval(scores: Floats, *, rate: float, seed: int) -> tuple[float, float] | None:
+    if len(scores) < tails.SAMPLES:
+        return None
+    tail = tails.fit_tail(scores, seed=seed)
+    return tails.quantile_interval(scores, tail, rate=rate) if tail.fit_p >= tails.LEVEL and rate < tail.share else None
+
+
+def _bootstrapped(scores: Floats, *, rank: int, seed: int) -> tuple[float, float]:
     """Smoothed bootstrap of the order statistic (Silverman and Young 1987); the plain one sees nothing beyond it."""
     rng = generator(seed, "threshold")
     n = len(scores)
-    quartiles = np.subtract(*np.percentile(scores, [75, 25])) / 1.34
-    spread = min(float(scores.std()), float(quartiles)) or float(scores.std())
+    away = scores - scores[0]  # or the mean of equal scores, which rounds, would leave them a deviation
+    quartiles = np.subtract(*np.percentile(away, [75, 25])) / 1.34
+    spread = min(float(away.std()), float(quartiles)) or float(away.std())
     width = 0.9 * spread * n ** (-1 / 5)  # Silverman 1986, equation 3.31
     drawn: list[Floats] = []
     block = max(1, _BLOCK // n)

@@ -58,9 +58,25 @@ def test_the_interval_reaches_past_the_largest_score():
 
 
 def test_equal_scores_have_an_interval_without_width_and_sharp_verdicts():
-    found = run(np.ones(30))
-    assert found.low == found.high == 1
-    assert [verdict_of(score, found) for score in (0.9, 1.0, 1.1)] == ["OK", "OK", "NG"]
+    for value in (1.0, 0.1):  # the mean of tenths rounds
+        found = run(np.full(30, value))
+        assert found.low == found.high == value
+        assert [verdict_of(score, found) for score in (0.9 * value, value, 1.1 * value)] == ["OK", "OK", "NG"]
+
+
+@pytest.mark.parametrize("draw", ["uniform", "lognormal"])
+@pytest.mark.parametrize(("n", "rate"), [(150, 0.01), (600, 0.01)])
+def test_the_interval_holds_the_score_of_the_rate_whatever_the_distribution(draw, n, rate):
+    random = np.random.default_rng(0)
+    true = np.quantile(getattr(random, draw)(size=4_000_000), 1 - rate)
+    found = [run(getattr(random, draw)(size=n), rate=rate, seed=seed) for seed in range(100)]
+    assert np.mean([one.low <= true <= one.high for one in found]) >= 0.88  # 95 % of so few, less three deviations
+
+
+def test_the_interval_of_many_scores_lies_between_two_of_them():
+    found = run(np.arange(200_000.0), rate=0.01)
+    assert found.threshold - found.low == pytest.approx(87, abs=2)  # 1.96 * sqrt(n * 0.01 * 0.99)
+    assert found.high - found.threshold == pytest.approx(87, abs=2)
 
 
 def test_guarantees_differ():
