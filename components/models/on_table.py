@@ -24,7 +24,10 @@ class Training(NamedTuple):
 
 
 def training_windows(samples: Samples, *, schema: TableSchema, limit: int, seed: int) -> Training:
-    """What a detector learns from; where there are more samples than `limit`, drawn evenly by `seed`.
+    """What a detector learns from; where there are more samples than `limit`, drawn by `seed`.
+
+    Normal ones evenly, and anomalous ones too, but for these a tenth of the limit is kept if there are as many: labels
+    are few, and of a million rows an even draw would leave hardly one.
 
     Raises:
         ModelError: There is no normal sample, or a single one.
@@ -34,13 +37,22 @@ def training_windows(samples: Samples, *, schema: TableSchema, limit: int, seed:
     if normal < 2:
         found = "no normal sample" if normal == 0 else "one normal sample"
         raise ModelError(f"There is {found} among {len(labels)}.", hint="Add normal samples.")
-    chosen = np.arange(len(labels))
-    if len(chosen) > limit:
-        chosen = np.sort(generator(seed, "sample").choice(chosen, limit, replace=False))
+    chosen = _drawn(labels, limit=limit, seed=seed)
     windows = samples.take([int(index) for index in chosen])
     assert isinstance(windows, np.ndarray)
-    overlap = schema.window / schema.stride * len(chosen) / len(labels)
+    overlap = schema.window / schema.stride * (labels[chosen] == 0).sum() / normal
     return Training(windows, labels[chosen], overlap=max(1.0, overlap))
+
+
+def _drawn(labels: NDArray[np.int8], *, limit: int, seed: int) -> NDArray[np.intp]:
+    """Places of at most `limit` samples, rising."""
+    if len(labels) <= limit:
+        return np.arange(len(labels))
+    anomalous = np.flatnonzero(labels != 0)
+    count = min(len(anomalous), max(limit // 10, limit * len(anomalous) // len(labels)))
+    rng = generator(seed, "sample")
+    parts = ((np.flatnonzero(labels == 0), limit - count), (anomalous, count))
+    return np.sort(np.concatenate([rng.choice(some, min(most, len(some)), replace=False) for some, most in parts]))
 
 
 def occlusion(

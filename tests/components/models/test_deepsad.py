@@ -3,9 +3,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from components.core.contracts import Column, TableSchema
 from components.core.errors import ModelError
 from components.core.scoring import plain_scores
 from components.models import deepsad, registry
+from components.models.on_table import training_windows
 from components.models.sad_network import Members, Scorer, View, sharpness_of, stands_out
 
 
@@ -23,6 +25,17 @@ def test_labelled_anomalies_are_pushed_away(cases, listed, make_rows):
         usual = detector.score(fresh).image
         gaps[name] = (np.median(detector.score(faulty).image) - np.median(usual)) / usual.std()
     assert gaps["with"] > gaps["without"]
+
+
+def test_of_very_many_samples_few_labelled_anomalies_are_kept(listed):
+    schema = TableSchema(features=(Column(name="flow", kind="numeric"),), window=4, stride=2)
+    for many, kept in ((20, 20), (400, 50), (5_000, 250)):
+        labels = [0] * 5_000 + [1] * many
+        samples = listed(np.arange(4.0 * len(labels)).reshape(-1, 4, 1), labels)
+        found = training_windows(samples, schema=schema, limit=500, seed=0)
+        assert len(found.labels) == 500
+        assert found.labels.sum() == kept
+        assert np.array_equal(found.labels, found.windows[:, 0, 0] >= 20_000)
 
 
 def ringed(make_rows, count, *, seed):
