@@ -21,6 +21,7 @@ from ..core.network import WholeNetwork
 from ..core.ports import Batch, Progress, Samples, Windows, silent
 from ..core.seeds import derive_seed
 from . import sad_heads, table_heads
+from .baselines import SAME
 from .bundle import read_bundle, write_bundle
 from .encoding import TableEncoder
 from .on_table import occlusion, training_windows
@@ -142,7 +143,8 @@ class DeepSAD:
         mean = (apart(kept) / usual).mean(dim=0)
         remembered = view.memory(kept[mean <= torch.quantile(mean, REMEMBERED)][: self._params.memory])
         near = view.nearest(held, remembered, neighbours=self._params.neighbours)
-        usual_near = torch.stack([_usual(one) for one in near.T])
+        # Where rows are the same, their distance is what the product rounded, and would be the unit of all others.
+        usual_near = torch.stack([_usual(one.where(one > SAME, 0.0)) for one in near.T])
         sharpness = sharpness_of(remembered.split(view.widths, dim=1))
         strange_near = view.nearest(strange, remembered, neighbours=self._params.neighbours)
         trust = trusted(

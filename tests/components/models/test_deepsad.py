@@ -56,6 +56,19 @@ def test_many_labels_say_how_far_the_network_is_trusted(cases, listed, make_rows
     assert float(load_file(tmp_path / "model" / "weights.safetensors")["trust"]) in trust
 
 
+def test_rows_that_repeat_leave_no_rounding_as_the_unit_of_distances(listed):
+    random = np.random.default_rng(0)
+    states = random.normal(size=(6, 1, 10))
+    schema = TableSchema(features=tuple(Column(name=f"c{place}", kind="numeric") for place in range(10)))
+    detector = registry.create("deepsad", {"epochs": 2, "pretrain_epochs": 1}, schema=schema)
+    normal = states[random.integers(0, 6, 500)]
+    detector.fit(listed(normal), seed=0)
+    together = detector.score(np.concatenate([normal[:50], states + 1])).image
+    alone = np.concatenate([detector.score(row[None]).image for row in normal[:50]])
+    np.testing.assert_allclose(together[:50], alone, rtol=1e-4)
+    assert together[:50].max() < together[50:].min() < together.max() < 1e4
+
+
 def test_occlusion_names_the_broken_column(cases, fitted_once):
     shares = fitted_once("deepsad").explain(cases["deepsad"].anomalous)
     assert shares.shape == (40, 1, 3)
