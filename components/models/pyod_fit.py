@@ -51,7 +51,8 @@ def lof(rows: Rows, *, neighbours: int) -> Arrays:
     """``(N, F)`` the rows, ``reach`` (N,) their k-distances and ``density`` (N,) (Breunig et al. 2000, section 4)."""
     from pyod.models.lof import LOF
 
-    model = LOF(n_neighbors=neighbours, algorithm="ball_tree").fit(rows).detector_
+    # A tree looks at every row, too, once there are tens of columns, one by one: 5,000 of 228 took 14 times as long.
+    model = LOF(n_neighbors=neighbours, algorithm="brute").fit(rows).detector_
     reach = model._distances_fit_X_[:, model.n_neighbors_ - 1]
     return {"rows": rows.copy(), "reach": reach.astype(np.float64), "density": model._lrd.astype(np.float64)}
 

@@ -7,7 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from components.core.contracts import Column, TableSchema
 from components.core.errors import ModelError
-from components.models import registry
+from components.models import pyod_fit, registry
+from components.models.baselines import SAME
 from components.models.encoding import TableEncoder
 from components.samples.windows import cut, window_starts
 
@@ -49,6 +50,16 @@ def test_the_arrays_score_as_pyod_does(name, cases, fitted_once, make_rows):
         expected = theirs.decision_function(rows)
     within = fitted_once(name).batch_tolerance
     np.testing.assert_allclose(fitted_once(name).score(fresh).image, expected, rtol=within)
+
+
+def test_lof_grows_no_tree_which_would_look_at_every_row_too(monkeypatch):
+    tree = type("NoTree", (), {"__init__": lambda *_, **__: pytest.fail("a tree was grown")})
+    monkeypatch.setattr("sklearn.neighbors._base.BallTree", tree)
+    rows = np.random.default_rng(0).normal(size=(60, 30))
+    rows[:30] = rows[0]  # repeated rows, whose distance the product rounds
+    found = pyod_fit.lof(rows, neighbours=20)
+    assert (found["reach"][:30] < SAME).all()
+    assert (found["density"][:30] > 1 / SAME).all()
 
 
 def test_ecod_by_hand(listed, cases):
