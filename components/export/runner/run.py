@@ -8,6 +8,8 @@ from pathlib import Path
 
 def main() -> None:
     """Score every file that the command line names; one that cannot be read is named, and the others are scored."""
+    if len(sys.argv) < 2:
+        sys.exit("usage: python run.py FILE...")
     here, failed = Path(__file__).parent, False
     sys.dont_write_bytecode = True  # the folder stays what was exported
     sys.path.insert(0, str(here))  # Python's isolated mode leaves it out

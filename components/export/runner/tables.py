@@ -31,7 +31,10 @@ def rows_of(data: bytes) -> list[dict[str, str]]:
     delimiter = max(",;\t|", key=text.partition("\n")[0].count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     comma = "" if delimiter == "," else ","
-    return [{name.strip(): _plain(cell or "", comma) for name, cell in row.items() if name} for row in rows]
+    try:
+        return [{name.strip(): _plain(cell or "", comma) for name, cell in row.items() if name} for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"it is no CSV file: {error}") from error
 
 
 def cells(rows: list[dict[str, str]], spec: dict[str, Any]) -> Any:

@@ -1,6 +1,8 @@
 """The runner reads files as we do: images bit for bit, tables cell for cell and window for window."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 
 from components.core.lines import ImageOptions, TableOptions
-from components.export.runner import images, tables
+from components.export.runner import images, run, tables
 from components.models.images import scaled
 from components.samples.images import decode_image
 from components.samples.tables import encode_cells, infer_schema, read_table
@@ -127,6 +129,16 @@ def test_a_category_never_seen_and_a_missing_column():
     assert tables.cells([{"mode": "eco"}, {"mode": "new"}], spec).tolist() == [[0], [-1]]
     with pytest.raises(ValueError, match="column 'mode' is missing"):
         tables.cells([{"other": "1"}], spec)
+
+
+def test_a_file_that_is_no_csv():
+    with pytest.raises(ValueError, match="it is no CSV file: "):
+        tables.rows_of(b"\x89PNG\r\n\x1a\n\x00\rIHDR\r\r")
+
+
+def test_no_file_is_no_success():
+    done = subprocess.run([sys.executable, "-I", run.__file__], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "usage: python run.py FILE...\n")
 
 
 def test_times_are_numbers_or_iso():
