@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
@@ -15,7 +15,7 @@ def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, 
 
 def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
     """``(1, H, W, 3)`` of uint8 by input: RGB, upright as EXIF says, 16 bits scaled by the white level, resized."""
-    opened, white = Image.open(io.BytesIO(data)), spec["preparation"]["white_level"]
+    opened, white = _opened(data), spec["preparation"]["white_level"]
     deep = any(";16" in str(tile[3]) for tile in opened.tile) and not opened.mode.startswith("I;16")
     if opened.mode in {"I", "F"} or (deep and white != 65535):
         raise ValueError(f"pixels of mode {opened.mode} are not read; save the image with 8 bits a channel")
@@ -29,3 +29,10 @@ def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{image.width} x {image.height} pixels are not of the aspect {low:.2f} to {high:.2f} learned")
     plain, sizes = image.convert("RGB"), spec["preparation"]["sizes"]
     return {name: np.asarray(plain.resize((w, h), Image.Resampling.BILINEAR))[None] for name, (h, w) in sizes.items()}
+
+
+def _opened(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
+    except UnidentifiedImageError as error:
+        raise ValueError("it is no PNG, JPEG, BMP or TIFF image") from error

@@ -83,6 +83,12 @@ def test_an_image_of_another_aspect_than_was_learned_is_refused():
         images.pixels(encoded(Image.fromarray(COLOUR[:40, :52])), spec)
 
 
+@pytest.mark.parametrize("data", [b"", b"time,flow\n1,2\n", encoded(Image.fromarray(COLOUR), "WEBP")])
+def test_only_files_that_we_read_are_read(data):
+    with pytest.raises(ValueError, match="^it is no PNG, JPEG, BMP or TIFF image$"):
+        images.pixels(data, {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
+
+
 def text(delimiter: str = ",", point: str = ".") -> bytes:
     """Fifty rows with a gap in time, a step backwards, missing and strange cells; the mode changes the group."""
     rng = np.random.default_rng(1)
