@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
@@ -21,6 +21,8 @@ from components.samples.fingerprint import fingerprint
 from components.samples.images import decode_image, decode_mask
 from components.samples.manifest import manifest_rows
 from components.samples.unusable import UnusableSample
+
+_READ = "PNG, JPEG, BMP and TIFF files are read."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,7 @@ def collect_images(
     """
     layout = Layout(keys)
     if not layout.images:
-        raise SourceError(f"{line.source!r} holds no images.", hint="PNG, JPEG, BMP and TIFF files are read.")
+        raise SourceError(f"{line.source!r} holds no images.", hint=_READ)
     tally = Tally(before=quarantined, skipped=layout.skipped)
     places = _places(line, layout, keys, staging, tally)
     stored = {*known[Col.FILE], *known[Col.MASK]}
@@ -83,8 +85,12 @@ def _places(line: LineConfig, layout: Layout, keys: Sequence[str], staging: Stag
         _, file = staging.get(labels_key)
         given, missing = read_labels(file.read_bytes() if file else b"", key=labels_key, images=layout.images)
         places |= given
+        others = {PurePosixPath(key).name for key in keys} - {PurePosixPath(key).name for key in layout.images}
         for path in missing:
-            tally.no_content(path, reason="missing-file", detail=f"{labels_key} names it, but it is not there.")
+            if PurePosixPath(path.replace("\\", "/")).name in others:
+                tally.no_content(path, reason="not-an-image", detail=f"{labels_key} names it, but only {_READ}")
+            else:
+                tally.no_content(path, reason="missing-file", detail=f"{labels_key} names it, but it is not there.")
     if options.group_pattern:
         places = {key: _grouped(key, place, options.group_pattern) for key, place in places.items()}
     return places

@@ -123,6 +123,13 @@ def test_labels_file(tmp_path: Path) -> None:
     ]
 
 
+def test_a_labels_file_that_names_a_file_of_another_kind(tmp_path: Path) -> None:
+    files = {"labels.csv": "path,label\na.png,ok\nb.webp,ok\n", "a.png": png(1), "b.webp": "RIFF"}
+    (refused,) = ingest(write(tmp_path / "s", files), tmp_path / "st").quarantined
+    assert (refused.path, refused.reason) == ("b.webp", "not-an-image")
+    assert refused.detail == "labels.csv names it, but only PNG, JPEG, BMP and TIFF files are read."
+
+
 @pytest.mark.parametrize(
     ("csv", "message"),
     [
