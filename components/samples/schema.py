@@ -125,7 +125,8 @@ class _Finder:
             if name and name not in self.frame:
                 known = ", ".join(map(repr, self.frame.columns[:12]))
                 raise ConfigError(f"table.{role}: there is no column {name!r}.", hint=f"Columns are {known}.")
-        self.ignored |= {name: "excluded by the line's file" for name in options.exclude if name in self.frame}
+        for name in options.exclude:
+            self.ignored[name] = f"excluded by the line's file{'' if name in self.frame else ', and in no file yet'}"
         self.label = options.label or find_label(self.frame, columns=self._open())
         if self.label:
             self.ignored[self.label] = "label"

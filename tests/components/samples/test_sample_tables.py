@@ -96,10 +96,11 @@ def test_nothing_is_dropped_in_silence() -> None:
 
 
 def test_declared_columns_go_first() -> None:
-    options = TableOptions(label="noise", timestamp="number", exclude=("b",), group="kind")
+    options = TableOptions(label="noise", timestamp="number", exclude=("b", "bb"), group="kind")
     schema = infer_schema(rich(), options)
     assert (schema.label, schema.timestamp) == ("noise", "number")
     assert schema.ignored["b"] == "excluded by the line's file"
+    assert schema.ignored["bb"] == "excluded by the line's file, and in no file yet"
     assert schema.ignored["kind"] == "group"
 
 
