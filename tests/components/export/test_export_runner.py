@@ -85,7 +85,7 @@ def test_an_image_of_another_aspect_than_was_learned_is_refused():
 
 @pytest.mark.parametrize("data", [b"", b"time,flow\n1,2\n", encoded(Image.fromarray(COLOUR), "WEBP")])
 def test_only_files_that_we_read_are_read(data):
-    with pytest.raises(ValueError, match="^it is no PNG, JPEG, BMP or TIFF image$"):
+    with pytest.raises(ValueError, match=r"^it is no PNG, JPEG, BMP or TIFF image$"):
         images.pixels(data, {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
 
 
