@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
@@ -31,7 +31,7 @@ def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
     return {name: np.asarray(plain.resize((w, h), Image.Resampling.BILINEAR))[None] for name, (h, w) in sizes.items()}
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
     except UnidentifiedImageError as error:
