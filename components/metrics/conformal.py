@@ -46,15 +46,19 @@ def rank_of(rate: float, *, samples: int) -> int:
     return math.ceil((samples + 1) * (1 - rate) - _ROUNDING)
 
 
-def reference(scores: NDArray[np.float64]) -> tuple[tuple[float, int], ...]:
-    """What p-values need of ``(n,)`` calibration scores, in a few hundred pairs whatever n is."""
+def reference(scores: NDArray[np.float64], *, overlap: float = 1.0) -> tuple[tuple[float, int], ...]:
+    """What p-values need of ``(n,)`` calibration scores, in a few hundred pairs whatever n is.
+
+    Where `overlap` windows hold one row, so many count as one, rounded up.
+    """
     ordered = np.sort(scores)[::-1]
     ranks = list(range(min(EXACT, len(ordered))))
     while ranks and ranks[-1] < len(ordered) - 1:
         ranks.append(min(math.ceil(ranks[-1] * STEP), len(ordered) - 1))
     kept = np.unique(ordered[ranks])
     larger = len(ordered) - np.searchsorted(ordered[::-1], kept, side="right")
-    return tuple((float(score), int(count)) for score, count in zip(kept, larger, strict=True))
+    counts = np.ceil(larger / overlap - _ROUNDING).astype(int)
+    return tuple((float(score), int(count)) for score, count in zip(kept, counts, strict=True))
 
 
 def p_values(scores: NDArray[np.float64], *, reference: Reference, samples: int) -> NDArray[np.float64]:

@@ -64,8 +64,11 @@ def quantile(tail: Tail, *, rate: float) -> float:
     return tail.level + tail.scale * float(_growth(np.array(tail.shape), rate=rate / tail.share))
 
 
-def quantile_interval(scores: Floats, tail: Tail, *, rate: float) -> tuple[float, float]:
-    """95 % profile-likelihood interval of `quantile` (Coles 2001, section 4.3.3), from the ``(n,)`` fitted scores."""
+def quantile_interval(scores: Floats, tail: Tail, *, rate: float, overlap: float = 1.0) -> tuple[float, float]:
+    """95 % profile-likelihood interval of `quantile` (Coles 2001, section 4.3.3), from the ``(n,)`` fitted scores.
+
+    Where `overlap` scores tell as much as one, the likelihood counts each so many times.
+    """
     excess = scores[scores > tail.level] - tail.level
     point = quantile(tail, rate=rate) - tail.level
     reached = max(point, float(excess.max())) * np.geomspace(0.1, 40, 400)
@@ -82,7 +85,7 @@ def quantile_interval(scores: Floats, tail: Tail, *, rate: float) -> tuple[float
             found = -len(excess) * np.log(scale) - (1 + 1 / shape) * logs
         reachable = profile[len(reached) - len(found) :]
         np.maximum(reachable, found, out=reachable)
-    inside = reached[profile >= profile.max() - _CUT]
+    inside = reached[profile >= profile.max() - _CUT * overlap]
     return tail.level + min(float(inside[0]), point), tail.level + max(float(inside[-1]), point)
 
 

@@ -4,6 +4,8 @@ The rule: conformal where n scores support the rate (n >= 1 / rate - 1), with it
 of the scores is extrapolated, if there are enough of them (`tails.SAMPLES`), the rate is at most `tails.REACH` times
 rarer than they show, and the tail fits. A memory bank's left-out scores, matched to the calibration scores, join them
 where these alone are too few for the tail. Else the rate is refused, and the message says how many samples would do.
+
+Windows that overlap are not so many samples: where each row is in `overlap` of them, n of them count as n / `overlap`.
 """
 
 import math
@@ -49,11 +51,11 @@ def needed_for_tail(rate: float) -> int:
     return max(tails.SAMPLES, needed_samples(min(tails.REACH * rate, 0.5)))
 
 
-def require_samples(samples: int, *, rate: float, left_out: int = 0) -> None:
+def require_samples(samples: float, *, rate: float, left_out: int = 0) -> None:
     """Refuse a false-alarm rate that so many calibration samples cannot support by either rule.
 
     Args:
-        samples: Normal calibration samples.
+        samples: Normal calibration samples, of overlapping ones as many as they count as.
         rate: Declared false-alarm rate.
         left_out: Training samples that the detector can score as if it had not seen them; see `LeftOut`.
 
@@ -62,7 +64,7 @@ def require_samples(samples: int, *, rate: float, left_out: int = 0) -> None:
     """
     joined = samples + (left_out if samples >= tails.MATCHED else 0)
     if samples < needed_samples(rate) and joined < needed_for_tail(rate):
-        raise _refused(samples, rate=rate, why="")
+        raise _refused(int(samples), rate=rate, why="")
 
 
 def calibrate(
@@ -73,6 +75,7 @@ def calibrate(
     seed: int,
     left_out: Floats | None = None,
     costs: Costs | None = None,
+    overlap: float = 1.0,
 ) -> Calibration:
     """The threshold above which a share `rate` of normal samples lies at most; see the module for the rule.
 
@@ -83,6 +86,7 @@ def calibrate(
         seed: Of the bootstraps.
         left_out: ``(M,)`` of training samples, by what a memory bank holds of the others, or None.
         costs: Of wrong and of unsure verdicts; None: the defaults.
+        overlap: How many of the samples hold one row of a table, at least 1.
 
     Raises:
         NotEnoughDataError: There is no score, one is not finite, or they cannot support `rate`.
@@ -94,37 +98,36 @@ def calibrate(
             "are not finite.",
             hint="Add normal samples to the source.",
         )
-    chosen = usual_rate(n) if rate is None else rate
+    told = max(1, int(n / overlap))
+    chosen = usual_rate(told) if rate is None else rate
     tail = None
-    if n >= needed_samples(chosen):
-        rank = rank_of(chosen, samples=n)
-        threshold = float(np.partition(scores, rank - 1)[rank - 1])
-        low, high = _interval(scores, rate=chosen, rank=rank, seed=seed)
-        guarantee = _guarantee(chosen, n=n, method=method)
+    if told >= needed_samples(chosen):
+        threshold, low, high = _conformal(scores, rate=chosen, overlap=overlap, seed=seed)
+        guarantee = _guarantee(chosen, n=n, told=told, method=method)
     else:
-        threshold, low, high, tail = _extrapolated(scores, rate=chosen, left_out=left_out, seed=seed)
+        threshold, low, high, tail = _extrapolated(scores, rate=chosen, left_out=left_out, overlap=overlap, seed=seed)
         guarantee = _tail_guarantee(chosen, tail)
     return Calibration(
         threshold=threshold,
         low=min(low, threshold),
         high=max(high, threshold),
         false_alarm_rate=chosen,
-        samples=n,
+        samples=told,
         method=method,
         rule="conformal" if tail is None else "extreme-value",
         guarantee=guarantee,
         centre=float(np.median(scores)),
-        reference=reference(scores),
+        reference=reference(scores, overlap=overlap),
         tail=tail,
         costs=costs or Costs(),
     )
 
 
 def _extrapolated(
-    scores: Floats, *, rate: float, left_out: Floats | None, seed: int
+    scores: Floats, *, rate: float, left_out: Floats | None, overlap: float, seed: int
 ) -> tuple[float, float, float, Tail]:
     """Threshold, its interval and the tail that they come from."""
-    needed, n, error = needed_for_tail(rate), len(scores), 0.0
+    needed, n, error = needed_for_tail(rate), int(len(scores) / overlap), 0.0
     require_samples(n, rate=rate, left_out=0 if left_out is None else len(left_out))
     used = scores
     if n < needed:
@@ -139,7 +142,7 @@ def _extrapolated(
         why = f"the tail of the scores is no generalised Pareto one (p = {tail.fit_p:.3g}), so it is not extrapolated"
         raise _refused(n, rate=rate, why=why)
     threshold = tails.quantile(tail, rate=rate)
-    low, high = tails.quantile_interval(used, tail, rate=rate)
+    low, high = tails.quantile_interval(used, tail, rate=rate, overlap=overlap)
     if used is not scores and left_out is not None:
         tail = tail.model_copy(update={"source": "left out"})
         error = 1.96 * tails.matching_error(left_out, scores, at=threshold, seed=seed)
@@ -162,48 +165,66 @@ def _refused(samples: int, *, rate: float, why: str) -> NotEnoughDataError:
     )
 
 
-def _interval(scores: Floats, *, rate: float, rank: int, seed: int) -> tuple[float, float]:
-    """95 % interval of the score that a share `rate` of normal samples exceeds, whatever their distribution.
+def _conformal(scores: Floats, *, rate: float, overlap: float, seed: int) -> tuple[float, float, float]:
+    """Threshold, and the 95 % interval of the score that a share `rate` exceeds, whatever the distribution.
 
-    How many of n scores lie below it is binomial, so that two of them bound it (David and Nagaraja 2003, section 7.1).
-    Where a lower or a higher one than there is would be needed, which is above where n is below 3.7 / `rate`, that end
-    comes from the tail as for a rate beyond the scores, and where there is none to fit from the smoothed bootstrap.
+    How many of n scores lie below that one is binomial, so that two of them bound it (David and Nagaraja 2003, section
+    7.1). Where a lower or a higher one than there is would be needed, which is above where n is below 3.7 / `rate`,
+    that end comes from the tail as for a rate beyond the scores, and where there is none to fit from the bootstrap.
     """
-    n = len(scores)
-    low, high = (int(binom.ppf(share, n, 1 - rate)) for share in (0.025, 0.975))  # of n, those below it
-    ordered = np.sort(scores)
-    if low > 0 and high < n:
-        return float(ordered[low - 1]), float(ordered[high])
-    around = _tail_interval(scores, rate=rate, seed=seed) or _bootstrapped(scores, rank=rank, seed=seed)
-    return float(ordered[low - 1]) if low > 0 else around[0], float(ordered[high]) if high < n else around[1]
+    n, ordered = len(scores), np.sort(scores)
+    told = max(1, int(n / overlap))
+
+    def smallest(rank: int) -> float:
+        """Of that rank among those that count, each of which stands for n / `told` of the scores."""
+        return float(ordered[-(-rank * n // told) - 1])
+
+    threshold = smallest(rank_of(rate, samples=told))
+    below, above = (int(binom.ppf(share, told, 1 - rate)) for share in (0.025, 0.975))  # of `told`, below that score
+    low = smallest(below) if below > 0 else None
+    high = smallest(above + 1) if above < told else None
+    if low is None or high is None:
+        around = _tail_interval(scores, rate=rate, overlap=overlap, seed=seed)
+        around = around or _bootstrapped(scores, rate=rate, size=told, seed=seed)
+        low, high = around[0] if low is None else low, around[1] if high is None else high
+    return threshold, low, high
 
 
-def _tail_interval(scores: Floats, *, rate: float, seed: int) -> tuple[float, float] | None:
-    if len(scores) < tails.SAMPLES:
+def _tail_interval(scores: Floats, *, rate: float, overlap: float, seed: int) -> tuple[float, float] | None:
+    if len(scores) < tails.SAMPLES * overlap:
         return None
     tail = tails.fit_tail(scores, seed=seed)
-    return tails.quantile_interval(scores, tail, rate=rate) if tail.fit_p >= tails.LEVEL and rate < tail.share else None
+    if tail.fit_p < tails.LEVEL or rate >= tail.share:
+        return None
+    return tails.quantile_interval(scores, tail, rate=rate, overlap=overlap)
 
 
-def _bootstrapped(scores: Floats, *, rank: int, seed: int) -> tuple[float, float]:
-    """Smoothed bootstrap of the order statistic (Silverman and Young 1987); the plain one sees nothing beyond it."""
-    rng = generator(seed, "threshold")
-    n = len(scores)
+def _bootstrapped(scores: Floats, *, rate: float, size: int, seed: int) -> tuple[float, float]:
+    """Smoothed bootstrap of the order statistic of `size` scores (Silverman and Young 1987).
+
+    The plain one sees nothing beyond the largest score.
+    """
+    rng, rank = generator(seed, "threshold"), rank_of(rate, samples=size)
     away = scores - scores[0]  # or the mean of equal scores, which rounds, would leave them a deviation
     quartiles = np.subtract(*np.percentile(away, [75, 25])) / 1.34
     spread = min(float(away.std()), float(quartiles)) or float(away.std())
-    width = 0.9 * spread * n ** (-1 / 5)  # Silverman 1986, equation 3.31
+    width = 0.9 * spread * size ** (-1 / 5)  # Silverman 1986, equation 3.31
     drawn: list[Floats] = []
-    block = max(1, _BLOCK // n)
+    block = max(1, _BLOCK // size)
     for start in range(0, RESAMPLES, block):
-        size = (min(block, RESAMPLES - start), n)
-        sample = rng.choice(scores, size=size) + width * rng.standard_normal(size)
+        shape = (min(block, RESAMPLES - start), size)
+        sample = rng.choice(scores, size=shape) + width * rng.standard_normal(shape)
         drawn.append(np.partition(sample, rank - 1, axis=1)[:, rank - 1])
     low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
     return float(low), float(high)
 
 
-def _guarantee(rate: float, *, n: int, method: Method) -> str:
+def _guarantee(rate: float, *, n: int, told: int, method: Method) -> str:
+    if told < n:
+        return (
+            f"about {rate:.2%} of normal windows are false alarms, if they are like the {n} calibration windows; these "
+            f"overlap and count as {told}, so that no finite-sample bound holds ({method} conformal)"
+        )
     if method == "split":
         return (
             f"at most {rate:.2%} of normal samples are false alarms on average, if they are like the {n} calibration "

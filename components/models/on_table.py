@@ -40,7 +40,7 @@ def training_windows(samples: Samples, *, schema: TableSchema, limit: int, seed:
     chosen = _drawn(labels, limit=limit, seed=seed)
     windows = samples.take([int(index) for index in chosen])
     assert isinstance(windows, np.ndarray)
-    overlap = schema.window / schema.stride * (labels[chosen] == 0).sum() / normal
+    overlap = schema.overlap * (labels[chosen] == 0).sum() / normal
     return Training(windows, labels[chosen], overlap=max(1.0, overlap))
 
 

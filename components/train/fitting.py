@@ -63,7 +63,13 @@ class Calibrated:
 
 
 def calibrate_split(
-    detector: Detector, *, samples: Samples, rate: float | None, seed: int, costs: Costs | None = None
+    detector: Detector,
+    *,
+    samples: Samples,
+    rate: float | None,
+    seed: int,
+    schema: TableSchema | None = None,
+    costs: Costs | None = None,
 ) -> Calibrated:
     """Threshold from normal `samples` that `detector` never saw; see `components.metrics.thresholds`.
 
@@ -76,7 +82,13 @@ def calibrate_split(
     scores = score_all(detector, normal).image
     left_out = detector.left_out_scores if isinstance(detector, LeftOut) else None
     calibration = calibrate(
-        scores, rate=rate, method="split", seed=derive_seed(seed, "calibration"), left_out=left_out, costs=costs
+        scores,
+        rate=rate,
+        method="split",
+        seed=derive_seed(seed, "calibration"),
+        left_out=left_out,
+        costs=costs,
+        overlap=1.0 if schema is None else schema.overlap,
     )
     joined = left_out if calibration.tail and calibration.tail.source == "left out" else None
     return Calibrated(
@@ -140,7 +152,14 @@ def calibrate_cross(
         held_out = Subset(samples, fold)
         scores |= _by_name(held_out, score_all(model, held_out).image)
     values = np.array(list(scores.values()))
-    calibration = calibrate(values, rate=rate, method="cross", seed=derive_seed(seed, "calibration"), costs=costs)
+    calibration = calibrate(
+        values,
+        rate=rate,
+        method="cross",
+        seed=derive_seed(seed, "calibration"),
+        costs=costs,
+        overlap=1.0 if schema is None else schema.overlap,
+    )
     return Calibrated(calibration=calibration, scores=scores)
 
 

@@ -86,7 +86,7 @@ class Calibration(Record):
         threshold: A sample is NG or unsure when its score is above it.
         low, high: 95 % interval of the threshold.
         false_alarm_rate: The declared share of normal samples above the threshold.
-        samples: Normal calibration samples used.
+        samples: Normal calibration samples used, of windows that overlap as many as they count as.
         method: "split" (samples the model never saw) or "cross" (each scored by a model that did not see it).
         rule: "conformal" (an order statistic) or "extreme-value" (extrapolated by `tail`).
         guarantee: What holds, in one sentence.

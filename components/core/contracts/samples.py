@@ -71,6 +71,11 @@ class TableSchema(Record):
     stride: int = 1
     block_rows: int = 1
 
+    @property
+    def overlap(self) -> float:
+        """How many windows hold one row, at least 1: so many tell little more than one."""
+        return max(1.0, self.window / self.stride)
+
 
 class Quarantined(Record):
     """A file or sample that was refused, and why. `reason` is a short fixed word, `detail` a sentence."""
