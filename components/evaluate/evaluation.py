@@ -23,11 +23,12 @@ Mask = NDArray[np.bool_] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What a model said of a split: the figures, and the scores that they come from."""
+    """What a model said of a split: the figures, the scores that they come from, and which samples count as one."""
 
     evaluation: Evaluation
     scores: Scores
     labels: NDArray[np.int8]
+    groups: NDArray[np.str_] | None = None
 
 
 def evaluate(
@@ -38,6 +39,8 @@ def evaluate(
     dataset: str,
     looks: int,
     seed: int,
+    groups: NDArray[np.str_] | None = None,
+    overlap: float = 1.0,
     progress: Progress = silent,
 ) -> Scored:
     """Score the sealed test `samples` with the calibrated `detector`.
@@ -49,18 +52,22 @@ def evaluate(
         dataset: Tag of the dataset version.
         looks: How often this split has been looked at, this time included.
         seed: Of the bootstrap.
+        groups: N names of what belongs together (part, batch, time block), or of the sample itself; None: each counts.
+        overlap: How many of the samples hold one row of a table, at least 1.
         progress: Told how far the scoring is.
     """
     scores = score_all(detector, samples, maps=bool(masks), progress=progress)
     labels = np.asarray(samples.labels)
-    metrics = image_metrics(scores.image, labels, threshold=_threshold(detector), seed=seed)
+    metrics = image_metrics(
+        scores.image, labels, threshold=_threshold(detector), seed=seed, groups=groups, overlap=overlap
+    )
     metrics["latency_ms"] = latency(detector, samples)
     if masks and scores.maps is not None:
         from components.evaluate.pixels import pixel_metrics
 
         metrics |= pixel_metrics(scores.maps, masks, labels, seed=seed)
     evaluation = Evaluation(split=Split.TEST, dataset=dataset, metrics=metrics, looks=looks)
-    return Scored(evaluation=evaluation, scores=scores, labels=labels)
+    return Scored(evaluation=evaluation, scores=scores, labels=labels, groups=groups)
 
 
 def _threshold(detector: Detector) -> float:
@@ -70,24 +77,39 @@ def _threshold(detector: Detector) -> float:
 
 
 def image_metrics(
-    scores: NDArray[np.float64], labels: NDArray[np.int8], *, threshold: float, seed: int
+    scores: NDArray[np.float64],
+    labels: NDArray[np.int8],
+    *,
+    threshold: float,
+    seed: int,
+    groups: NDArray[np.str_] | None = None,
+    overlap: float = 1.0,
 ) -> dict[str, Metric]:
-    """AUROC, average precision, F1, recall and false-alarm rate of ``(N,)`` scores; higher is more anomalous."""
+    """AUROC, average precision, F1, recall and false-alarm rate of ``(N,)`` scores; see `evaluate`."""
     alarms = scores > threshold
-    normal, anomalous = labels == 0, labels != 0
-    return {
-        "image_auroc": interval(auroc, scores, labels, seed=derive_seed(seed, "auroc")),
-        "average_precision": interval(average_precision, scores, labels, seed=derive_seed(seed, "ap")),
-        "f1": interval(f1_above(threshold), scores, labels, seed=derive_seed(seed, "f1")),
-        "recall": rate_interval(int(alarms[anomalous].sum()), int(anomalous.sum())),
-        "false_alarm_rate": rate_interval(int(alarms[normal].sum()), int(normal.sum())),
+    found = {
+        name: interval(metric, scores, labels, seed=derive_seed(seed, stream), groups=groups)
+        for name, metric, stream in (
+            ("image_auroc", auroc, "auroc"),
+            ("average_precision", average_precision, "ap"),
+            ("f1", f1_above(threshold), "f1"),
+        )
     }
+    for name, kept in (("recall", labels != 0), ("false_alarm_rate", labels == 0)):
+        own = None if groups is None else groups[kept]
+        found[name] = rate_interval(alarms[kept], groups=own, overlap=overlap)
+    return found
 
 
 def difference(candidate: Scored, champion: Scored, *, seed: int) -> Metric:
     """AUROC of the candidate minus the champion's, on the same samples, by a paired bootstrap."""
     return paired_difference(
-        auroc, candidate.scores.image, champion.scores.image, candidate.labels, seed=derive_seed(seed, "difference")
+        auroc,
+        candidate.scores.image,
+        champion.scores.image,
+        candidate.labels,
+        seed=derive_seed(seed, "difference"),
+        groups=candidate.groups,
     )
 
 

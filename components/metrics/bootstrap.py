@@ -1,7 +1,9 @@
 """95 % intervals: percentile bootstrap over samples, classes apart, and exact ones for rates.
 
 Samples of one group (`groups`, names ``(N,)``) are drawn together: a normal image and the anomalies that were drawn on
-it say one thing, not many.
+it say one thing, not many, and so do windows of one stretch of time. Few groups vary less in resamples than they would
+if others came: as of a mean, intervals are as much wider as Student's t and the unbiased deviation say, with the fewer
+of the groups that hold anomalous and normal samples. Of a single one nothing is known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,11 +46,12 @@ def interval(
     """
     if not _both(labels):
         return Metric(value=None, n=len(labels), note=ONE_CLASS)
+    groups = _shared(groups)
     ranked = [Ranked.of(scores)]
     ((value,),) = _measured(metric, ranked, np.ones((1, len(scores))), labels)
     drawn = [_measured(metric, ranked, weights, labels)[0] for weights in _resamples(labels, groups, seed=seed)]
-    low, high = np.quantile(np.concatenate(drawn), [LEVEL / 2, 1 - LEVEL / 2])
-    return Metric(value=float(value), low=float(low), high=float(high), n=len(labels))
+    room = 1.0 if groups is None else _room(labels, groups, level=LEVEL / 2)
+    return _between(float(value), np.concatenate(drawn), room=room, least=0.0, n=len(labels))
 
 
 def paired_difference(
@@ -58,13 +61,15 @@ def paired_difference(
     labels: NDArray[np.int8],
     *,
     seed: int,
+    groups: NDArray[np.str_] | None = None,
 ) -> Metric:
     """`metric` of the candidate's ``(N,)`` scores minus that of the champion's, both over the same resamples."""
     if not _both(labels):
         return Metric(value=None, n=len(labels), note=ONE_CLASS)
-    values, drawn = _differences(metric, [candidate], champion, labels, seed=seed)
-    low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])
-    return Metric(value=float(values[0]), low=float(low), high=float(high), n=len(labels))
+    groups = _shared(groups)
+    values, drawn = _differences(metric, [candidate], champion, labels, seed=seed, groups=groups)
+    room = 1.0 if groups is None else _room(labels, groups, level=LEVEL / 2)
+    return _between(float(values[0]), drawn, room=room, least=-1.0, n=len(labels))
 
 
 def lower_bounds(
@@ -86,20 +91,16 @@ def lower_bounds(
     and as Hansen 2005 does ("A test for superior predictive ability", J. Business & Economic Statistics 23), those that
     are worse than the champion beyond their error take no room from the others.
 
-    Few groups vary less in resamples than they would if others came: as of a mean, the room is that of Student's t and
-    of the unbiased deviation, with the fewer of the groups that hold anomalous and normal samples. Of a single one
-    nothing is known, the bounds are minus infinity. There must be samples of both classes.
+    Of a single group of a class the bounds are minus infinity. There must be samples of both classes.
     """
-    _, holds = _units(labels, groups)
-    fewest = min(int(((holds & kind) > 0).sum()) for kind in (_ANOMALOUS, _NORMAL))
-    if fewest < 2:
+    few = _room(labels, groups, level=level)
+    if few == np.inf:
         return np.full(len(candidates), -np.inf)
     values, drawn = _differences(metric, candidates, champion, labels, seed=seed, groups=groups)
     low, high = np.quantile(drawn, [level, 1 - level], axis=0)
     room, short = values - low, values - drawn
     ratios = np.divide(short, room, out=np.zeros_like(short), where=(room > 0) & (high > 0))
     together = max(1.0, float(np.quantile(ratios.max(axis=1), 1 - level)))
-    few = student.ppf(1 - level, fewest - 1) / norm.ppf(1 - level) * np.sqrt(fewest / (fewest - 1))
     bounds: NDArray[np.float64] = values - together * few * room
     return bounds
 
@@ -124,17 +125,63 @@ def _differences(
     return differences(np.ones((1, len(labels))))[0], np.concatenate(drawn)
 
 
-def rate_interval(successes: int, n: int) -> Metric:
-    """A rate with its exact interval (Clopper and Pearson 1934).
+def rate_interval(hits: NDArray[np.bool_], *, groups: NDArray[np.str_] | None = None, overlap: float = 1.0) -> Metric:
+    """Share of the ``(N,)`` samples that are hits with its exact interval (Clopper and Pearson 1934).
 
-    >>> rate_interval(0, 20)
+    Where samples of one of the `groups` are alike, or `overlap` windows hold one row, the interval is that of as many
+    as vary so much without (Korn and Graubard 1998, "Confidence intervals for proportions with small expected number
+    of positive counts estimated from survey data", Survey Methodology 24).
+
+    >>> rate_interval(np.zeros(20, bool))
     Metric(value=0.0, low=0.0, high=0.1684..., n=20, note='')
     """
+    n = len(hits)
     if n == 0:
         return Metric(value=None, note="no sample of that class")
-    low = beta.ppf(LEVEL / 2, successes, n - successes + 1) if successes else 0.0
-    high = beta.ppf(1 - LEVEL / 2, successes + 1, n - successes) if successes < n else 1.0
-    return Metric(value=successes / n, low=float(low), high=float(high), n=n)
+    share, told = float(hits.mean()), _told(hits, groups, most=n / overlap)
+    low = beta.ppf(LEVEL / 2, share * told, told - share * told + 1) if share > 0 else 0.0
+    high = beta.ppf(1 - LEVEL / 2, share * told + 1, told - share * told) if share < 1 else 1.0
+    return Metric(value=share, low=float(low), high=float(high), n=n)
+
+
+def _told(hits: NDArray[np.bool_], groups: NDArray[np.str_] | None, *, most: float) -> float:
+    """How many samples that do not depend on each other vary as much as these ``(N,)``, at most `most`."""
+    if (shared := _shared(groups)) is None:
+        return most
+    _, group_of, sizes = np.unique(shared, return_inverse=True, return_counts=True)
+    n, count, share = len(hits), len(sizes), hits.mean()
+    if count == 1:
+        return 1.0
+    away = np.bincount(group_of, hits) - share * sizes
+    spread = count / (count - 1) * float(away @ away) / n**2
+    if spread > 0:
+        most = min(most, share * (1 - share) / spread)
+    # Few groups say little of how much they vary.
+    few = student.ppf(1 - LEVEL / 2, n - 1) / student.ppf(1 - LEVEL / 2, count - 1)
+    return float(most * few**2)
+
+
+def _room(labels: NDArray[np.int8], groups: NDArray[np.str_] | None, *, level: float) -> float:
+    """How many times as wide few groups make an interval; infinitely where one class has a single one."""
+    _, holds = _units(labels, groups)
+    fewest = min(int(((holds & kind) > 0).sum()) for kind in (_ANOMALOUS, _NORMAL))
+    if fewest < 2:
+        return np.inf
+    return float(student.ppf(1 - level, fewest - 1) / norm.ppf(1 - level) * np.sqrt(fewest / (fewest - 1)))
+
+
+def _shared(groups: NDArray[np.str_] | None) -> NDArray[np.str_] | None:
+    """`groups`; None where each sample has its own."""
+    return None if groups is None or len(np.unique(groups)) == len(groups) else groups
+
+
+def _between(value: float, drawn: NDArray[np.float64], *, room: float, least: float, n: int) -> Metric:
+    """`value` with the interval that its resamples say, `room` times as wide, within `least` and 1."""
+    if room == np.inf:
+        return Metric(value=value, low=least, high=1.0, n=n)
+    low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])
+    low, high = value - room * (value - low), value + room * (high - value)
+    return Metric(value=value, low=float(max(low, least)), high=float(min(high, 1.0)), n=n)
 
 
 def _both(labels: NDArray[np.int8]) -> bool:

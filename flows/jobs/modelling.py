@@ -110,7 +110,8 @@ def require_calibration(data: LineData, *, rate: float | None) -> None:
 
 def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: int) -> Scored:
     """The detector's figures on the sealed test split."""
-    samples = data.split(Split.TEST)
+    rows = data.rows(Split.TEST)
+    samples = data.samples(rows)
     return evaluate(
         detector,
         samples,
@@ -118,6 +119,8 @@ def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: in
         dataset=data.version.tag,
         looks=looks,
         seed=derive_seed(seed, "evaluate"),
+        groups=data.groups(rows),
+        overlap=1.0 if data.schema is None else data.schema.overlap,
         progress=report,
     )
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from components.metrics.bootstrap import interval, paired_difference, rate_interval
 from components.metrics.ranking import auroc, average_precision
@@ -56,8 +57,54 @@ def test_paired_difference_is_candidate_minus_champion():
 
 def test_clopper_pearson_by_hand():
     # 10 of 10: the lower end p solves p ** 10 = 0.025.
-    rate = rate_interval(10, 10)
+    rate = rate_interval(np.ones(10, bool))
     assert (rate.value, rate.high) == (1.0, 1.0)
     assert rate.low == pytest.approx(0.025**0.1)
-    assert rate_interval(0, 10).high == pytest.approx(1 - 0.025**0.1)
-    assert rate_interval(0, 0).value is None
+    assert rate_interval(np.zeros(10, bool)).high == pytest.approx(1 - 0.025**0.1)
+    assert rate_interval(np.zeros(0, bool)).value is None
+
+
+def blocks(seed, normal=20, anomalous=6, windows=40):
+    """Scores that are much alike within a block, their labels and blocks."""
+    random = np.random.default_rng(seed)
+    centres = random.normal(size=normal + anomalous) + 1.5 * (np.arange(normal + anomalous) >= normal)
+    scores = (centres[:, None] + 0.3 * random.normal(size=(len(centres), windows))).ravel()
+    names = np.repeat(np.arange(len(centres)), windows)
+    return scores, (names >= normal).astype(np.int8), names.astype(str)
+
+
+def test_windows_of_a_block_say_one_thing():
+    true = norm.cdf(1.5 / np.sqrt(2 * 1.09))
+    made = [blocks(seed) for seed in range(60)]
+    together = [interval(auroc, *one[:2], seed=0, groups=one[2]) for one in made]
+    apart = [interval(auroc, *one[:2], seed=0) for one in made]
+    assert np.mean([one.low <= true <= one.high for one in together]) >= 0.86  # 95 % of so few, less three deviations
+    assert np.mean([one.low <= true <= one.high for one in apart]) < 0.6
+
+
+def test_a_rate_of_blocks_is_as_sure_as_its_blocks():
+    limit = norm.isf(0.1, scale=np.sqrt(1.09))
+    covered = {"together": 0, "apart": 0}
+    for seed in range(60):
+        scores, labels, names = blocks(seed)
+        hits, own = (scores > limit)[labels == 0], names[labels == 0]
+        for name, found in (("together", rate_interval(hits, groups=own)), ("apart", rate_interval(hits))):
+            covered[name] += found.low <= 0.1 <= found.high
+    assert covered["together"] >= 52
+    assert covered["apart"] < 36
+
+
+def test_groups_of_one_sample_each_change_nothing():
+    scores, labels = make()
+    names = np.arange(len(labels)).astype(str)[::-1]
+    assert interval(auroc, scores, labels, seed=0, groups=names) == interval(auroc, scores, labels, seed=0)
+    assert rate_interval(scores > 1, groups=names) == rate_interval(scores > 1)
+
+
+def test_of_a_single_group_nothing_is_known_and_overlapping_windows_are_fewer():
+    scores, labels, names = blocks(0, anomalous=1)
+    found = interval(auroc, scores, labels, seed=0, groups=names)
+    assert (found.low, found.high) == (0, 1)
+    assert paired_difference(auroc, scores, scores + labels, labels, seed=0, groups=names).low == -1
+    once = rate_interval(np.zeros(20, bool))
+    assert rate_interval(np.zeros(200, bool), overlap=10).high == once.high
