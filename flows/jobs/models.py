@@ -16,8 +16,8 @@ def champion_of(app: Linewright, name: str) -> ModelVersion:
     model = app.records.models.champion(name)
     if model is None:
         waiting = app.records.models.list(name, status="candidate")
-        hint = f"linewright approve {name} {waiting[0].version} --reason TEXT" if waiting else f"retrain {name}"
-        raise NotEnoughDataError(f"Line {name!r} has no champion yet.", hint=f"Make one: {hint}")
+        hint = f"approve {name} {waiting[0].version} --reason TEXT" if waiting else f"retrain {name}"
+        raise NotEnoughDataError(f"Line {name!r} has no champion yet.", hint=f"Make one: linewright {hint}")
     return model
 
 

@@ -110,7 +110,7 @@ def test_an_empty_folder(story, refused, other, linewright, tmp_path, modality):
     other(modality, tmp_path)
     assert str(tmp_path) in refused("ingest", "other")
     assert "no data yet" in refused("retrain", "other")
-    assert "no champion yet" in refused("drift", "other")
+    assert "no champion yet. Make one: linewright retrain other" in refused("drift", "other")
     assert "no champion yet" in refused("score", "other", str(tmp_path))
     assert "no model version" in refused("lineage", "other")
     assert linewright.open().registry.versions("other") == []
