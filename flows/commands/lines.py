@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from components.core.contracts import Modality
+from components.core.errors import ConfigError
 from components.core.names import check_slug
 from flows.commands.common import Json, LineName, console, open_workspace, print_json, table
 
@@ -34,6 +35,10 @@ def add(
     from components.core.lines import declare_line
     from components.models.registry import check_detector
 
+    for_tables = {"label": label, "timestamp": timestamp, "exclude": exclude, "window": window > 1, "stride": stride}
+    foreign = {"labels-file": labels_file} if modality is Modality.TABLE else for_tables
+    if strange := [option for option, value in foreign.items() if value]:
+        raise ConfigError(f"--{strange[0]} says nothing of a line of {modality}s.", hint="Leave it out.")
     app = open_workspace()
     values: dict[str, Any] = {"name": check_slug(name), "modality": modality, "source": _absolute(source)}
     if modality is Modality.TABLE:
@@ -51,7 +56,7 @@ def add(
 
 
 def _absolute(source: str) -> str:
-    return source if "://" in source else str(Path(source).expanduser().absolute())
+    return source if "://" in source or not source else str(Path(source).expanduser().absolute())
 
 
 @group.command("list")

@@ -66,6 +66,11 @@ def test_bad_lines(before, refused, linewright):
     assert "nonsense" in refused(
         "line", "add", "other", "--modality", "image", "--source", source, "--detector", "nonsense"
     )
+    table, image = (("line", "add", "other", "--modality", kind, "--source", source) for kind in ("table", "image"))
+    assert "--labels-file says nothing of a line of tables." in refused(*table, "--labels-file", "labels.csv")
+    assert "--window says nothing of a line of images." in refused(*image, "--window", "5")
+    assert "--exclude says nothing of a line of images." in refused(*image, "--exclude", "flow")
+    assert "source" in refused("line", "add", "other", "--modality", "table", "--source", "")
 
 
 def test_bad_retrains(before, refused):
