@@ -128,10 +128,12 @@ def _told(made: Made, limits: Limits) -> dict[str, Any]:
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
     """A folder beside `target`, on the same disk; whatever is left of it afterwards is removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     work = target.with_name(f".{target.name}.partial")
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    try:
+        work.mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be made: {error.strerror}.", hint="Name another with --out.") from error
     try:
         yield work
     finally:

@@ -36,7 +36,10 @@ def make_workspace(home: Path) -> bool:
     strangers = [path.name for path in home.iterdir() if not _ours(path)] if home.exists() else []
     if strangers:
         raise WorkspaceError(f"{home} holds other things ({strangers[0]}).", hint="Name an empty or new folder.")
-    copy_templates(home)
+    try:
+        copy_templates(home)
+    except OSError as error:
+        raise WorkspaceError(f"{home} cannot be made: {error.strerror}.", hint="Name another folder.") from error
     settings = load_settings(home)
     for folder in (settings.prefect_home, settings.overlays, settings.reports):
         folder.mkdir(parents=True, exist_ok=True)

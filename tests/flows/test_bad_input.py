@@ -227,4 +227,5 @@ def test_init_takes_no_folder_of_others(refused, tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     assert "thesis.tex" in refused("init", str(tmp_path))
     assert "is a file" in refused("init", str(tmp_path / "thesis.tex"))
+    assert "thesis.tex/plant cannot be made: " in refused("init", str(tmp_path / "thesis.tex" / "plant"))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]

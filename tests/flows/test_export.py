@@ -76,6 +76,7 @@ def test_an_export_that_flips_verdicts_is_refused_and_leaves_its_record_alone(ex
         (["77"], "77"),
         (["1", "--format", "openvino-int8"], "no backbone"),
         (["1"], "not empty"),
+        (["1", "--out", f"{__file__}/out"], f"{__file__}/out cannot be made: "),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(arguments, said, exported, linewright):
