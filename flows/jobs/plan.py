@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from components.approve.rules import load_rules
 from components.core.contracts import DatasetVersion, ModelVersion, now
 from components.core.errors import NotEnoughDataError
 from components.core.hashing import folder_hashes, sha256_file, sha256_json
@@ -64,8 +65,10 @@ def plan_retrain(
 
     Raises:
         NotEnoughDataError: The line has no dataset version yet.
+        ConfigError: An entry of its gates is unknown or out of its range.
     """
     line = app.line(name)
+    load_rules(app.config_path("gates.yaml"), line.gates)  # refused now, not by the gate, after the whole search
     version = app.registry.latest(name)
     if version is None:
         raise NotEnoughDataError(f"Line {name!r} has no data yet.", hint=f"Ingest some: linewright ingest {name}")

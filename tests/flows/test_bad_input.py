@@ -203,6 +203,8 @@ def test_a_line_file_that_says_something_impossible(before, refused, linewright)
         for wrong in ("budget: [1\n", f"{text}colour: red\n", text.replace("pump", "pomp"), ""):
             path.write_text(wrong)
             refused("retrain", "pump")
+        path.write_text(f"{text}gates: {{nonsense: 1}}\n")
+        assert "nonsense" in refused("retrain", "pump")
     finally:
         path.write_text(text)
 
