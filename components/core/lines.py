@@ -149,7 +149,7 @@ def first_problem(error: ValidationError) -> str:
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"]) or "the file"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{place}: {problem['msg']}, got {problem['input']!r}{more}"
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{more}"
 
 
 def dump_line(line: LineConfig) -> str:

@@ -205,6 +205,8 @@ def test_a_line_file_that_says_something_impossible(before, refused, linewright)
             refused("retrain", "pump")
         path.write_text(f"{text}gates: {{nonsense: 1}}\n")
         assert "nonsense" in refused("retrain", "pump")
+        path.write_text(f"{text}false_alarms: 1 per cow\n")
+        assert "false_alarms: a rate is written like" in refused("retrain", "pump")
     finally:
         path.write_text(text)
 
