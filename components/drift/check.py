@@ -46,7 +46,7 @@ def check(
         ConfigError: The rate left to one check is too small for any affordable number of permutations.
         ValueError: The windows have different columns or thresholds.
     """
-    both = pool(reference, current)
+    thin = both = pool(reference, current)
     level = options.false_alarm_rate / options.horizon
     blocks = Blocks.of(reference, current) if both.thinned and min(len(reference), len(current)) else None
     if blocks is not None:
@@ -60,7 +60,8 @@ def check(
             reference, current, both, blocks, level=level, min_effect=options.min_effect, rng=rng
         )
         drifted = [feature for feature in features if feature.drifted]
-        kind = kind_of(both, drifted, level=level, min_effect=options.min_effect, rng=rng)
+        # The name is found among the rows of the pool, whose groups are not the blocks.
+        kind = kind_of(thin, drifted, level=level, min_effect=options.min_effect, rng=rng)
         verdict = "drift" if drifted else "no drift"
         detail = words.outcome(features, both, permutations=permutations_for(level), level=level)
         detail += words.caveat(kind, drifted)

@@ -285,3 +285,15 @@ def test_windows_check_themselves() -> None:
         _table(values, scores=np.full(10, np.nan))
     with pytest.raises(ValueError, match="thresholds differ"):
         _check(_table(values), _table(values, threshold=2.0))
+
+
+def _lit(rows: int, shift: float, *, seed: int) -> DriftWindow:
+    values = _normal(rows, 2, seed=seed) * [0.05, 1.0] + [0.1 * shift, 3 * shift]
+    frame = pd.DataFrame(values, columns=["brightness", "embedding 1"])
+    return _window(frame, {"brightness": "optics", "embedding 1": "embedding"}, seed=seed)
+
+
+@pytest.mark.parametrize(("old", "new"), [(60, 1_500), (1_500, 60)])
+def test_a_drift_of_windows_of_very_unlike_size_has_a_name(old: int, new: int) -> None:
+    report = _check(_lit(old, 0, seed=1), _lit(new, 1.5, seed=2))
+    assert (report.verdict, report.kind) == ("drift", "both")
