@@ -32,7 +32,8 @@ class Figures(Record):
         flips: Verdicts that went from OK to NG or back; `flip_share` of all.
         changed: Verdicts that are another word, those from and to unsure included.
         unsure_before, unsure_after: Share of unsure verdicts, of the model and of the export.
-        pearson, spearman: Correlation of the scores, and of their ranks; None where one of the two scores all alike.
+        pearson, spearman: Correlation of the scores, and of their ranks; None where the model scores all alike, 0 where
+            only the export does.
         largest_difference: Of two scores of a sample, relative to the model's.
         not_finite: Scores of the export that are no number.
     """
@@ -106,8 +107,10 @@ def objections(figures: Figures, *, limits: Limits) -> tuple[str, ...]:
 
 
 def _pearson(one: Doubles, other: Doubles) -> float | None:
-    if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
+    if len(one) < 2 or np.ptp(one) == 0:
         return None
+    if np.ptp(other) == 0:
+        return 0.0
     return float(np.corrcoef(one, other)[0, 1])
 
 

@@ -53,6 +53,12 @@ def test_without_spread_there_is_no_correlation():
     assert objections(found, limits=LIMITS) == ()
 
 
+def test_an_export_that_tells_nothing_apart_is_objected_to_although_no_verdict_flips():
+    found = figures([1.0, 1.0], ["OK", "OK"], before=(1.0, 2.0), words_before=("OK", "OK"))
+    assert (found.pearson, found.spearman) == (0, 0)
+    assert objections(found, limits=LIMITS) == ("the scores' correlation is 0.000000 (at least 0.9)",)
+
+
 def test_nothing_to_compare_is_an_error():
     with pytest.raises(ValueError, match="0 scores cannot be compared with 0"):
         figures([], [], before=(), words_before=())
