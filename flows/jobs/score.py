@@ -142,7 +142,7 @@ class _ImageScorer(_Scorer):
             paths=[str(path) for path, _, _ in some],
             scores=scores,
         )
-        maps = self.detector.explain(images)
+        maps = self.detector.explain(images) if scores.maps is None else scores.maps
         scale = anchored_scale(calibration.threshold, background=float(np.median(maps)))
         drawn = []
         for verdict, image, heat in zip(found, images, maps, strict=True):

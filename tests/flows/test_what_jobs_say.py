@@ -1,14 +1,17 @@
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from components.core.contracts import Modality
+from components.core.contracts import Modality, Scores
 from components.core.errors import SourceError
 from components.core.lines import LineConfig, TableOptions
+from components.explain.pictures import save_image
+from components.metrics.thresholds import calibrate
 from flows.jobs.ingest import ingest
-from flows.jobs.score import ScoreRun
+from flows.jobs.score import ScoreRun, _ImageScorer
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
@@ -32,3 +35,26 @@ def test_windows_left_out_between_splits_are_counted(tmp_path):
     summary = ingest(app, "pump", actor="operator")
     assert summary.purged > 0
     assert summary.added + summary.purged == summary.found == 596
+
+
+def test_an_image_is_scored_once_for_its_score_and_its_map(tmp_path):
+    class Counting:
+        seen = 0
+
+        def score(self, batch):
+            self.seen += len(batch)
+            return Scores(image=np.ones(len(batch)), maps=np.ones((len(batch), 4, 4), np.float32))
+
+        def explain(self, batch):
+            return self.score(batch).maps
+
+    for number in range(3):
+        save_image(np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8), tmp_path / f"{number}.png")
+    app = SimpleNamespace(settings=SimpleNamespace(overlays=tmp_path / "overlays"), home=tmp_path)
+    line = LineConfig(name="bottle", modality=Modality.IMAGE, source=str(tmp_path))
+    calibration = calibrate(np.linspace(0, 2, 50), rate=0.1, method="split", seed=0)
+    detector = Counting()
+    scorer = _ImageScorer(app, line, SimpleNamespace(version=1, calibration=calibration), detector)
+    run = scorer.score(sorted(tmp_path.glob("*.png")))
+    assert (len(run.verdicts), detector.seen) == (3, 3)
+    assert all((tmp_path / verdict.overlay).is_file() for verdict in run.verdicts)
