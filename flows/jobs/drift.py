@@ -151,8 +151,17 @@ def _constants(data: LineData, rows: pd.DataFrame) -> dict[str, str]:
         frame = read_table(data.read(file))
         for name, values in found.items():
             if name in frame:
-                values.update(dict.fromkeys(str(value) for value in as_categories(frame[name]).dropna().unique()))
+                here = as_categories(frame[name]).dropna().unique()
+                values.update(dict.fromkeys(_spelt(str(value), like=data.schema.constants[name]) for value in here))
     return {name: ", ".join(values) for name, values in found.items() if values}
+
+
+def _spelt(value: str, *, like: str) -> str:
+    """`value`, or `like` where both are one number: whole numbers turn to 5.0 where a cell of theirs is missing."""
+    try:
+        return like if float(value) == float(like) else value
+    except ValueError:
+        return value
 
 
 def _log(app: Linewright, champion: ModelVersion, found: DriftReport, *, html: str, number: int) -> None:

@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.core.contracts import Modality, Scores
+from components.core.contracts import ManifestColumn, Modality, Scores
 from components.core.errors import SourceError
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
+from flows.jobs.drift import _constants
 from flows.jobs.ingest import ingest
 from flows.jobs.score import ScoreRun, _ImageScorer
 from flows.jobs.setup import make_workspace
@@ -58,3 +59,16 @@ def test_an_image_is_scored_once_for_its_score_and_its_map(tmp_path):
     run = scorer.score(sorted(tmp_path.glob("*.png")))
     assert (len(run.verdicts), detector.seen) == (3, 3)
     assert all((tmp_path / verdict.overlay).is_file() for verdict in run.verdicts)
+
+
+def constants_of(table, *, was, windows=None):
+    rows = pd.DataFrame(windows or [(0, len(table))], columns=[ManifestColumn.START, ManifestColumn.END])
+    read = lambda _: table.to_csv(index=False).encode()  # noqa: E731
+    data = SimpleNamespace(schema=SimpleNamespace(constants=was), read=read)
+    return _constants(data, rows.assign(**{ManifestColumn.FILE: "a"}))
+
+
+def test_a_constant_whole_number_stays_what_it_was_where_a_cell_is_missing():
+    table = pd.DataFrame({"flow": [1.0, 2, 3], "recipe": [7, None, 7], "plant": ["a", "a", None]})
+    assert constants_of(table, was={"recipe": "7", "plant": "a"}) == {"recipe": "7", "plant": "a"}
+    assert constants_of(table, was={"recipe": "8", "plant": "7"}) == {"recipe": "7.0", "plant": "a"}
