@@ -33,6 +33,9 @@ MOST_CELLS = 25_000_000
 
 BATCH = 16
 
+NAMED = 5
+"""Values of a column that was constant which a verdict lists: a sensor that woke up has as many as rows."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DriftOutcome:
@@ -153,7 +156,7 @@ def _constants(data: LineData, rows: pd.DataFrame) -> dict[str, str]:
             if name in frame:
                 here = as_categories(frame[name]).dropna().unique()
                 values.update(dict.fromkeys(_spelt(str(value), like=data.schema.constants[name]) for value in here))
-    return {name: ", ".join(values) for name, values in found.items() if values}
+    return {name: _listed(list(values)) for name, values in found.items() if values}
 
 
 def _spelt(value: str, *, like: str) -> str:
@@ -162,6 +165,11 @@ def _spelt(value: str, *, like: str) -> str:
         return like if float(value) == float(like) else value
     except ValueError:
         return value
+
+
+def _listed(values: list[str]) -> str:
+    more = f" and {len(values) - NAMED} more" if len(values) > NAMED else ""
+    return ", ".join(values[:NAMED]) + more
 
 
 def _log(app: Linewright, champion: ModelVersion, found: DriftReport, *, html: str, number: int) -> None:

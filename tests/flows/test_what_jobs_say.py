@@ -72,3 +72,8 @@ def test_a_constant_whole_number_stays_what_it_was_where_a_cell_is_missing():
     table = pd.DataFrame({"flow": [1.0, 2, 3], "recipe": [7, None, 7], "plant": ["a", "a", None]})
     assert constants_of(table, was={"recipe": "7", "plant": "a"}) == {"recipe": "7", "plant": "a"}
     assert constants_of(table, was={"recipe": "8", "plant": "7"}) == {"recipe": "7.0", "plant": "a"}
+
+
+def test_a_sensor_that_woke_up_is_not_listed_value_by_value():
+    found = constants_of(pd.DataFrame({"flow": np.arange(1000)}), was={"flow": "0"})
+    assert found == {"flow": "0, 1, 2, 3, 4 and 995 more"}
