@@ -146,15 +146,18 @@ def _look(samples: ImageSamples, detector: Embedder) -> tuple[pd.DataFrame, NDAr
 
 
 def _constants(data: LineData, rows: pd.DataFrame) -> dict[str, str]:
-    """What the columns that were constant in the first version hold now; several values are listed."""
+    """What the columns that were constant in the first version hold in these windows; several values are listed."""
     if data.schema is None or not data.schema.constants or rows.empty:
         return {}
     found: dict[str, dict[str, None]] = {name: {} for name in data.schema.constants}
-    for file in dict.fromkeys(rows[ManifestColumn.FILE]):
-        frame = read_table(data.read(file))
+    for file, windows in rows.groupby(ManifestColumn.FILE, sort=False):
+        frame = read_table(data.read(str(file)))
+        inside = np.zeros(len(frame), np.bool_)
+        for start, end in windows[[ManifestColumn.START, ManifestColumn.END]].to_numpy(np.int64):
+            inside[start:end] = True
         for name, values in found.items():
             if name in frame:
-                here = as_categories(frame[name]).dropna().unique()
+                here = as_categories(frame[name][inside]).dropna().unique()
                 values.update(dict.fromkeys(_spelt(str(value), like=data.schema.constants[name]) for value in here))
     return {name: _listed(list(values)) for name, values in found.items() if values}
 

@@ -77,3 +77,9 @@ def test_a_constant_whole_number_stays_what_it_was_where_a_cell_is_missing():
 def test_a_sensor_that_woke_up_is_not_listed_value_by_value():
     found = constants_of(pd.DataFrame({"flow": np.arange(1000)}), was={"flow": "0"})
     assert found == {"flow": "0, 1, 2, 3, 4 and 995 more"}
+
+
+def test_constants_are_those_of_the_windows_that_are_compared_alone():
+    table = pd.DataFrame({"flow": range(6), "valve": ["on", "on", "on", "off", "on", "on"]})
+    assert constants_of(table, was={"valve": "on"}, windows=[(0, 2), (1, 3), (4, 6)]) == {"valve": "on"}
+    assert constants_of(table, was={"valve": "on"}, windows=[(2, 4)]) == {"valve": "on, off"}
