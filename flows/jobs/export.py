@@ -71,9 +71,10 @@ def export_model(
                 f"{name} v{version} as {format_name} is refused: {'; '.join(against)}.",
                 hint="Take another format, or change the export_ limits in gates.yaml.",
             )
+        app.tracker.log_file(model.mlflow_run, work / DESCRIPTION, f"exports/{format_name}")
+        # What leaves is in the ledger first: one that is there and was killed before it left is told of again.
+        app.records.ledger.note("model exported", line=name, actor=actor, data=told)
         work.replace(target)
-    app.tracker.log_file(model.mlflow_run, target / DESCRIPTION, f"exports/{format_name}")
-    app.records.ledger.note("model exported", line=name, actor=actor, data=told)
     return Exported(folder=target, made=made)
 
 

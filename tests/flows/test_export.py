@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import RefusedError
+from components.core.errors import RefusedError, UnavailableError
 from components.core.hashing import sha256_file
 from components.export.runner import detector
 from flows.jobs.export import export_model
@@ -67,6 +67,20 @@ def test_an_export_that_flips_verdicts_is_refused_and_leaves_its_record_alone(ex
     event = events(linewright, "export refused")[-1]
     assert event.data["because"]
     assert event.data["figures"]["pearson"] < 0.95
+
+
+def test_nothing_leaves_that_the_records_do_not_know(exported, linewright, monkeypatch):
+    def silent(*_):
+        raise UnavailableError("The tracking server does not answer.")
+
+    app = linewright.open()
+    known = events(linewright, "model exported")
+    monkeypatch.setattr(app.tracker, "log_file", silent)
+    folder = linewright.folder / "unrecorded" / "here"
+    with pytest.raises(UnavailableError):
+        export_model(app, "pump", version=1, format_name="onnx", out=folder, actor="operator")
+    assert list(folder.parent.iterdir()) == []
+    assert events(linewright, "model exported") == known
 
 
 @pytest.mark.parametrize(
