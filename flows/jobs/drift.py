@@ -73,7 +73,7 @@ def _windows(
 ) -> tuple[DriftWindow, DriftWindow]:
     folder = app.tracker.local_folder(champion.folder)
     known = calibration_scores(folder)
-    manifest, most = data.manifest, _most(data.schema)
+    manifest, most = _by_age(data.manifest), _most(data.schema)
     old = manifest[manifest[ManifestColumn.SAMPLE].isin(known)].tail(most)
     new = manifest[
         (manifest[ManifestColumn.ADDED_IN] > champion.dataset)
@@ -104,6 +104,15 @@ def _windows(
         ignored=data.schema.ignored if data.schema else {},
     )
     return reference, current
+
+
+def _by_age(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order in which they came, those of one version by their files' names and their place in them.
+
+    A manifest goes by the samples' digests: its last rows are not the newest, and its neighbours no neighbours in time.
+    """
+    order = [ManifestColumn.ADDED_IN, ManifestColumn.PATH, ManifestColumn.START]
+    return manifest.sort_values(order, kind="stable", ignore_index=True)
 
 
 def _most(schema: TableSchema | None) -> int:

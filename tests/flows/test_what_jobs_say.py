@@ -10,7 +10,8 @@ from components.core.errors import SourceError
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
-from flows.jobs.drift import _constants
+from flows.data import LineData
+from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
 from flows.jobs.score import ScoreRun, _ImageScorer
 from flows.jobs.setup import make_workspace
@@ -83,3 +84,22 @@ def test_constants_are_those_of_the_windows_that_are_compared_alone():
     table = pd.DataFrame({"flow": range(6), "valve": ["on", "on", "on", "off", "on", "on"]})
     assert constants_of(table, was={"valve": "on"}, windows=[(0, 2), (1, 3), (4, 6)]) == {"valve": "on"}
     assert constants_of(table, was={"valve": "on"}, windows=[(2, 4)]) == {"valve": "on, off"}
+
+
+def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(tmp_path):
+    (tmp_path / "source").mkdir()
+    make_workspace(tmp_path / "home")
+    app = Linewright.open(tmp_path / "home")
+    options = TableOptions(window=5, stride=5)
+    line = LineConfig(name="pump", modality=Modality.TABLE, source=str(tmp_path / "source"), table=options)
+    app.add_line(line)
+    for seed, name in enumerate(["b", "a"]):
+        table = pd.DataFrame({"flow": np.random.default_rng(seed).normal(size=600)})
+        table.to_csv(tmp_path / "source" / f"{name}.csv", index=False)
+        ingest(app, "pump", actor="operator")
+    manifest = LineData.open(app, line).manifest
+    came = _by_age(manifest)
+    assert sorted(came[ManifestColumn.SAMPLE]) == sorted(manifest[ManifestColumn.SAMPLE])
+    newest = came.tail(int((manifest[ManifestColumn.ADDED_IN] == 2).sum()))
+    assert set(newest[ManifestColumn.PATH]) == {"a.csv"}
+    assert newest[ManifestColumn.START].is_monotonic_increasing
