@@ -16,7 +16,7 @@ from typing import Any
 from components.adapters.db.holder import this_process
 from components.adapters.db.leases import Lease
 from components.adapters.db.retrains import Retrain
-from components.core.errors import ConflictError, LinewrightError
+from components.core.errors import ConflictError, LinewrightError, UnknownVersionError
 from flows.data import LineData
 from flows.jobs.plan import RetrainPlan
 
@@ -104,6 +104,7 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
             request=plan.request,
         )
         plan.app.tracker.close_stale(plan.line.name, live={identity})
+        _clear(plan)
         job = RetrainJob(plan, lease=held.lease, record=record)
         try:
             yield job
@@ -114,6 +115,17 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
             raise
         records.retrains.finish(held.lease, identity, "done", {"timings": job.timings})
         shutil.rmtree(job.folder, ignore_errors=True)
+
+
+def _clear(plan: RetrainPlan) -> None:
+    """Remove what killed retrains of the line left; its lease is ours, so that nobody works on them."""
+    for folder in (plan.app.home / "retrains").glob("*"):
+        try:
+            stale = folder.name != plan.identity and plan.app.records.retrains.get(folder.name).line == plan.line.name
+        except UnknownVersionError:
+            continue
+        if stale:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _give_up(job: RetrainJob, error: BaseException) -> None:

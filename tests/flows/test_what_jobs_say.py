@@ -6,13 +6,14 @@ import pandas as pd
 import pytest
 
 from components.core.contracts import ManifestColumn, Modality, Scores
-from components.core.errors import SourceError
+from components.core.errors import ConflictError, SourceError
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
 from flows.data import LineData
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
+from flows.jobs.retrain import retraining
 from flows.jobs.score import ScoreRun, _ImageScorer
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
@@ -103,3 +104,28 @@ def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(
     newest = came.tail(int((manifest[ManifestColumn.ADDED_IN] == 2).sum()))
     assert set(newest[ManifestColumn.PATH]) == {"a.csv"}
     assert newest[ManifestColumn.START].is_monotonic_increasing
+
+
+def test_a_retrain_removes_what_a_killed_one_of_another_key_left(tmp_path):
+    make_workspace(tmp_path / "home")
+    app = Linewright.open(tmp_path / "home")
+    tracker = SimpleNamespace(close_stale=lambda *_, **__: 0)
+    parts = SimpleNamespace(home=app.home, records=app.records, settings=app.settings, tracker=tracker)
+
+    def plan(line: str, identity: str) -> SimpleNamespace:
+        config = LineConfig(name=line, modality=Modality.TABLE, source=str(tmp_path))
+        fixed = {"seed": 0, "version": SimpleNamespace(number=1), "actor": "operator", "request": ""}
+        return SimpleNamespace(app=parts, line=config, identity=identity, key=identity, **fixed)
+
+    def killed(line: str, identity: str) -> None:
+        with retraining(plan(line, identity)) as job:
+            job.fresh_folder("model")
+            raise ConflictError("As if it had been killed.")
+
+    for line, identity in (("pump", "killed"), ("press", "other")):
+        with pytest.raises(ConflictError):
+            killed(line, identity)
+    (app.home / "retrains" / "unknown").mkdir()
+    with retraining(plan("pump", "next")) as job:
+        job.fresh_folder("model")
+        assert sorted(path.name for path in (app.home / "retrains").iterdir()) == ["next", "other", "unknown"]
