@@ -15,6 +15,8 @@ MISSING = {"", "?", "-", "--", "nan", "na", "n/a", "null", "none"}
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
     """Rows of each window of a CSV file, and the network's input, some windows at a time."""
     rows, window = rows_of(data), spec["preparation"]["window"]
+    if not rows:
+        raise ValueError("the table has no rows")
     values, bounds = cells(rows, spec), list(window_bounds(rows, spec))
     for start in range(0, len(bounds), 4096):
         some = bounds[start : start + 4096]

@@ -147,6 +147,13 @@ def test_no_file_is_no_success():
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "usage: python run.py FILE...\n")
 
 
+@pytest.mark.parametrize("data", [b"", b"flow,mode\n"])
+def test_a_file_without_rows_is_refused_as_one_that_cannot_be_read(data):
+    spec = {"preparation": {"columns": [], "window": 4, "stride": 2, "timestamp": "", "group": ""}}
+    with pytest.raises(ValueError, match="the table has no rows"):
+        list(tables.samples(data, spec))
+
+
 def test_times_are_numbers_or_iso():
     rows = [{"t": one} for one in ("1", "2", "3", "30", "31")]
     assert tables._breaks(rows, "t", "") == [3]
