@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
-MISSING = {"", "?", "-", "--", "nan", "na", "n/a", "null", "none"}
+MISSING = {"", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
+"""A cell of any column that holds no value; where numbers belong, the same words in any case."""
+
+_NO_NUMBERS = {word.lower() for word in MISSING}
 
 
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
@@ -78,10 +81,10 @@ def _plain(cell: str, comma: str) -> str:
 
 
 def _cell(text: str, column: dict[str, Any]) -> float:
-    if text.lower() in MISSING:
-        return np.nan
-    if column["kind"] == "categorical":
+    if column["kind"] == "categorical" and text not in MISSING:
         return column["categories"].index(text) if text in column["categories"] else -1
+    if text.lower() in _NO_NUMBERS:
+        return np.nan
     try:
         value = float({"true": "1", "false": "0"}.get(text.lower(), text))
     except ValueError:
@@ -104,7 +107,7 @@ def _breaks(rows: list[dict[str, str]], timestamp: str, group: str) -> list[int]
 
 def _seconds(text: str) -> float:
     """A number as it is, else seconds of an ISO 8601 time."""
-    if text.lower() in MISSING:
+    if text.lower() in _NO_NUMBERS:
         return np.nan
     try:
         return float(text)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from components.core.contracts import Column, TableSchema
 from components.core.lines import ImageOptions, TableOptions
 from components.export.runner import images, run, tables
 from components.models.images import scaled
@@ -145,6 +146,19 @@ def test_a_file_that_is_no_csv():
 def test_no_file_is_no_success():
     done = subprocess.run([sys.executable, "-I", run.__file__], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "usage: python run.py FILE...\n")
+
+
+def test_a_category_may_be_called_none_and_what_is_missing_is_missing_in_both():
+    words = ["none", "NONE", "None", "Na", "NA", "null", "Null", "-", "", "warn", "nan", "Nan"]
+    data = ("alarm,flow\n" + "".join(f"{word},{word}\n" for word in [*words, "1"])).encode()
+    columns = (
+        Column(name="alarm", kind="categorical", categories=("none", "warn")),
+        Column(name="flow", kind="numeric"),
+    )
+    theirs = encode_cells(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
+    theirs[np.isinf(theirs)] = np.nan
+    spec = {"preparation": {"columns": [column.model_dump() for column in columns]}}
+    assert np.array_equal(tables.cells(tables.rows_of(data), spec), theirs, equal_nan=True)
 
 
 @pytest.mark.parametrize("data", [b"", b"flow,mode\n"])
