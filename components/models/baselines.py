@@ -142,7 +142,8 @@ class ECOD(Baseline[BaselineParams]):
     """Tail probabilities of each feature, as if independent (Li et al. 2022, "ECOD", equations 4 to 6).
 
     A sample joins the training samples for its own distribution functions, so that none is 0; PyOD lets a whole batch
-    join, and takes the skewness of both together.
+    join, and takes the skewness of both together. No feature adds more than the logarithm of their number: that of
+    `TableEncoder.complete` is one among all, and sensors that died are hardly seen.
     """
 
     name: ClassVar[str] = "ecod"
@@ -181,7 +182,10 @@ class ECOD(Baseline[BaselineParams]):
 
 
 class IsolationForest(Baseline[IsolationForestParams]):
-    """How few random cuts part a sample from others (Liu, Ting & Zhou 2008, equation 2); between 0 and 1."""
+    """How few random cuts part a sample from others (Liu, Ting & Zhou 2008, equation 2); between 0 and 1.
+
+    No cut parts training samples by a feature that is 0 in all: of `TableEncoder.complete` it sees nothing.
+    """
 
     name: ClassVar[str] = "isolation-forest"
     parameters: ClassVar[type[BaselineParams]] = IsolationForestParams
@@ -191,7 +195,8 @@ class IsolationForest(Baseline[IsolationForestParams]):
 
     def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing estimated
         chosen = self._params
-        return pyod_fit.isolation_forest(rows, trees=chosen.trees, subsample=chosen.subsample, seed=seed)
+        varied = rows[:, : rows.shape[1] - self._fitted().gaps]  # or the others would be drawn in another order
+        return pyod_fit.isolation_forest(varied, trees=chosen.trees, subsample=chosen.subsample, seed=seed)
 
     def _prepare(self) -> None:
         kinds = ("root", "left", "right", "feature")

@@ -92,8 +92,9 @@ class DeepSAD:
         normal, anomalous = (features[torch.from_numpy(chosen)] for chosen in (labels != 1, labels == 1))
         with torch.random.fork_rng(devices=[]), one_thread():
             torch.manual_seed(derive_seed(seed, "deepsad"))
-            view = View.of(normal, rows=self._encoder.rows, overlap=overlap)
-            self._scorer = self._trained(self._encoder, view, normal, anomalous, progress)
+            encoder = self._encoder
+            view = View.of(normal, rows=encoder.rows, overlap=overlap, gaps=encoder.gaps)
+            self._scorer = self._trained(encoder, view, normal, anomalous, progress)
 
     def _trained(
         self, encoder: TableEncoder, view: View, normal: Tensor, anomalous: Tensor, progress: Progress

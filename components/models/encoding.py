@@ -25,6 +25,10 @@ leave the range of numbers, and what comes of them is no feature."""
 _IQR = 1.349
 """Interquartile range of a standard normal distribution: makes a robust deviation of it."""
 
+GAP = 0.1
+"""Sensors that are missing for a whole window where none was in training count as one deviation for so many. One that
+died is then as far out as `CLIP` lets anything be, and a cell among the thirty of a window a third of a deviation."""
+
 STATISTICS = ("mean", "std", "min", "max", "trend", "roughness")
 """What a window of more than one row says of a numeric column."""
 
@@ -47,6 +51,8 @@ class TableEncoder(Record):
         indicators: Columns that had missing values in training; each gets a feature that says so.
         centre, scale: ``(F,)`` of the numeric features; those that were constant in training have scale 1.
         features: How windows of more than one row are seen.
+        complete: Numeric columns that had no missing value in training; one feature says how much of them all is
+            missing. None in models of earlier releases, which have no such feature.
     """
 
     table: TableSchema
@@ -55,6 +61,12 @@ class TableEncoder(Record):
     centre: tuple[float, ...]
     scale: tuple[float, ...]
     features: Features = "statistics"
+    complete: tuple[int, ...] = ()
+
+    @property
+    def gaps(self) -> int:
+        """How many features say what is missing of `complete`, one or none; the last ones before `rows`."""
+        return 1 if self.complete else 0
 
     @property
     def rows(self) -> int:
@@ -74,14 +86,16 @@ class TableEncoder(Record):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value has no median: 0 stands in
             medians = np.nan_to_num(np.nanmedian(rows, axis=0))
-        indicators = tuple(int(place) for place in np.flatnonzero(np.isnan(rows).any(axis=0)))
+        missing = np.isnan(rows).any(axis=0)
+        numeric = np.array([column.kind == "numeric" for column in schema.features], dtype=np.bool_)
         draft = cls(
             table=schema.model_copy(update={"window": windows.shape[1]}),
             medians=tuple(map(float, medians)),
-            indicators=indicators,
+            indicators=tuple(map(int, np.flatnonzero(missing))),
             centre=(),
             scale=(),
             features=features,
+            complete=tuple(map(int, np.flatnonzero(numeric & ~missing))),
         )
         raw = draft.raw(values)
         if not np.ptp(raw, axis=0).any():
@@ -90,6 +104,8 @@ class TableEncoder(Record):
                 hint="Check the columns that the line's file excludes, and the source.",
             )
         centre, scale = _place(raw)
+        last = raw.shape[1] - draft.rows
+        scale[last - draft.gaps : last] = GAP
         return draft.model_copy(update={"centre": tuple(map(float, centre)), "scale": tuple(map(float, scale))})
 
     def encode(self, windows: Windows) -> NDArray[np.float64]:
@@ -112,6 +128,8 @@ class TableEncoder(Record):
                 parts.append(_summary(known, seen=self.features))
                 rows.append(known)
         parts += [np.isnan(values[:, :, place]).mean(axis=1, keepdims=True) for place in self.indicators]
+        if self.gaps:
+            parts.append(np.isnan(values[:, :, list(self.complete)]).mean(axis=1).sum(axis=1, keepdims=True))
         if self.rows:
             parts += rows
         return np.concatenate(parts, axis=1)

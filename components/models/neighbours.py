@@ -102,7 +102,7 @@ class Mahalanobis(KNN):
     arrays: ClassVar[frozenset[str]] = frozenset({"rows", "whitening"})
 
     def _learn(self, rows: Rows, seed: int, overlap: float) -> Arrays:  # noqa: ARG002 - nothing drawn
-        components = whitening(rows, floor=SHARP, overlap=overlap)
+        components = whitening(rows, floor=SHARP, overlap=overlap, gaps=self._fitted().gaps)
         return {"rows": rows @ components, "whitening": components}
 
     def _seen(self, rows: Rows) -> Rows:

@@ -47,12 +47,12 @@ class View(nn.Module):
         self.register_buffer("sharpening", sharpening)
 
     @classmethod
-    def of(cls, features: Tensor, *, rows: int = 0, overlap: float) -> "View":
-        """Learn mean and components from ``(N, F)``; `overlap` as in `whitening`."""
+    def of(cls, features: Tensor, *, rows: int = 0, overlap: float, gaps: int = 0) -> "View":
+        """Learn mean and components from ``(N, F)``; `overlap` and `gaps` as in `whitening`."""
         plain = features[:, : features.shape[1] - rows]
         squashed = torch.asinh(plain)
         whitened, sharp = (
-            torch.from_numpy(whitening(way.numpy(), floor=floor, overlap=overlap))
+            torch.from_numpy(whitening(way.numpy(), floor=floor, overlap=overlap, gaps=gaps))
             for way, floor in ((squashed, FLOOR), (plain, SHARP))
         )
         return cls(squashed.mean(dim=0), whitened, sharp, rows=rows)

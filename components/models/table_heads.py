@@ -47,9 +47,12 @@ def encoded(graph: OnnxGraph, encoder: TableEncoder) -> Value:
         _shares(graph, graph.take(cells, np.array([place]), axis=2), len(columns[place].categories))
         for place in np.flatnonzero(kinds == "categorical")
     ]
+    gone = graph.floats(missing)
     if encoder.indicators:
-        gone = graph.floats(missing)
         parts.append(graph.reduced("Mean", graph.take(gone, np.array(encoder.indicators), axis=2), axes=(1,)))
+    if encoder.gaps:
+        shares = graph.reduced("Mean", graph.take(gone, np.array(encoder.complete), axis=2), axes=(1,))
+        parts.append(graph.reduced("Sum", shares, axes=(1,), keep=True))
     if encoder.rows:
         parts.append(graph.reshape(graph.transpose(values, (0, 2, 1)), (-1, encoder.rows)))
     factor, summand = _scaling(encoder)
@@ -146,7 +149,7 @@ def _names(encoder: TableEncoder) -> list[tuple[int, str]]:
             found += [(place, "")] * (len(column.categories) + 1)
         else:
             found += [(place, name) for name in statistics]
-    found += [(place, "") for place in encoder.indicators]
+    found += [(place, "") for place in (*encoder.indicators, *encoder.complete[: encoder.gaps])]
     if encoder.rows:
         numeric = [place for place, column in enumerate(encoder.table.features) if column.kind == "numeric"]
         found += [(place, _ROW) for place in numeric for _ in range(encoder.table.window)]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST = 512
-"""Components at most, those of most variance: bounds what a model keeps of a very wide table."""
+"""Components of what varies at most, those of most variance: bounds what a model keeps of a very wide table."""
 
 SHARP = 1e-4
 """Floor for distances: where normal samples differ by less than a hundredth of a deviation, rounding decides."""
@@ -12,7 +12,7 @@ SHARP = 1e-4
 Doubles = NDArray[np.float64]
 
 
-def whitening(rows: Doubles, *, floor: float, overlap: float) -> Doubles:
+def whitening(rows: Doubles, *, floor: float, overlap: float, gaps: int = 0) -> Doubles:
     """``(F, K)`` that features ``(N, F)`` like `rows`, less their mean, are multiplied with.
 
     The covariance is shrunk as Ledoit & Wolf (2004) do, who take samples to be independent and shrink in proportion to
@@ -22,11 +22,17 @@ def whitening(rows: Doubles, *, floor: float, overlap: float) -> Doubles:
         rows: Of normal samples.
         floor: Of the mean variance, added to each component's, so that directions without any do not drown others.
         overlap: How many samples tell what one would that is independent of the others, at least 1.
+        gaps: How many of the features, the last ones, are 0 in all normal samples: each is a component of its own, as a
+            direction without variance is, and takes no part in the others.
     """
+    from scipy.linalg import block_diag
     from sklearn.covariance import empirical_covariance, ledoit_wolf_shrinkage, shrunk_covariance
 
-    shrinkage = min(1.0, overlap * ledoit_wolf_shrinkage(rows))
-    values, vectors = np.linalg.eigh(shrunk_covariance(empirical_covariance(rows), shrinkage))
+    varied = rows[:, : rows.shape[1] - gaps]
+    shrinkage = min(1.0, overlap * ledoit_wolf_shrinkage(varied))
+    values, vectors = np.linalg.eigh(shrunk_covariance(empirical_covariance(varied), shrinkage))
     values, vectors = values[-MOST:].clip(min=0), vectors[:, -MOST:]
-    found: Doubles = vectors / np.sqrt(values + floor * values.mean())
+    mean = values.mean()
+    still = np.eye(gaps) / np.sqrt((shrinkage + floor) * mean)
+    found: Doubles = block_diag(vectors / np.sqrt(values + floor * mean), still)
     return found

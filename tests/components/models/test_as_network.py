@@ -60,6 +60,7 @@ def test_tables(window, features, cases, listed, make_rows, runtimes):
     detector.fit(listed(np.concatenate([make_rows(0, 300, window), labelled]), [0] * 300 + [1] * 30), seed=0)
     windows = make_rows(1, 40, window)
     windows[0, 0, 1], windows[1, 0, 2], windows[2, :, 2], windows[3, :, 0] = 1e30, -1, np.nan, np.nan
+    windows[4, :, 1], windows[5, 0, 1] = np.nan, np.nan  # where training had no missing value
     expected = detector.score(windows)
     for found in by_networks(detector, windows, runtimes):
         assert found["score"] == pytest.approx(expected.image, rel=1e-5)
@@ -77,9 +78,23 @@ def test_tables_by_baselines(name, params, window, cases, listed, make_rows, run
     detector.fit(listed(make_rows(0, 300, window)), seed=0)
     windows = make_rows(1, 40, window)
     windows[0, 0, 1], windows[1, :, 0] = 1e30, np.nan
+    windows[2, :, 1], windows[3, 0, 1] = np.nan, np.nan  # where training had no missing value
     expected = detector.score(windows).image
     for found in by_networks(detector, windows, runtimes):
         assert set(found) == {"score"}
+        assert found["score"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["knn", "mahalanobis", "ecod", "deepsad"])
+@pytest.mark.parametrize(("window", "features"), [(1, "level"), (7, "level"), (7, "spectral"), (7, "statistics")])
+def test_gaps_in_several_complete_columns_are_one_feature(name, window, features, cases, listed, make_rows, runtimes):
+    schema = cases[name].schema.model_copy(update={"window": window})
+    detector = registry.create(name, {**cases[name].params, "features": features}, schema=schema)
+    detector.fit(listed(np.nan_to_num(make_rows(0, 300, window), nan=10.0)), seed=0)
+    windows = np.nan_to_num(make_rows(1, 40, window), nan=10.0)
+    windows[:10, 0, 0], windows[5:15, window // 2 :, 1], windows[20:25, :, :2] = np.nan, np.nan, np.nan
+    expected = detector.score(windows).image
+    for found in by_networks(detector, windows, runtimes):
         assert found["score"] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 

@@ -1,5 +1,7 @@
 """Cheap detectors: the arrays of PyOD's score as PyOD does, and what cannot be learned from is refused."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,9 +40,11 @@ def test_the_arrays_score_as_pyod_does(name, cases, fitted_once, make_rows):
 
     case = cases[name]
     encoder = TableEncoder.fit(case.normal, case.schema)
-    theirs = reference(name, derive_seed(0, name)).fit(encoder.encode(case.normal))
     fresh = np.concatenate([make_rows(7, 60), case.anomalous])
-    rows = encoder.encode(fresh)
+    normal, rows = encoder.encode(case.normal), encoder.encode(fresh)
+    if name == "isolation-forest":
+        normal, rows = normal[:, : -encoder.gaps], rows[:, : -encoder.gaps]  # of which no tree asks
+    theirs = reference(name, derive_seed(0, name)).fit(normal)
     if name == "ecod":
         # Alone, so that the others of the batch have no say.
         expected = np.concatenate([theirs.decision_function(row[None]) for row in rows])
@@ -105,8 +109,9 @@ def test_mahalanobis_by_hand(listed):
     made.fit(listed(windows), seed=0)
     encoder = TableEncoder.fit(windows, PLAIN)
     rows, new = encoder.encode(windows), encoder.encode(fresh)
-    inverse = np.linalg.inv(ledoit_wolf(rows)[0])
-    apart = new[:, None] - rows
+    assert not new[:, -1].any()  # no value is missing
+    inverse = np.linalg.inv(ledoit_wolf(rows[:, :-1])[0])
+    apart = (new[:, None] - rows)[..., :-1]
     squared = np.einsum("nmf,fg,nmg->nm", apart, inverse, apart)
     assert made.score(fresh).image == pytest.approx(np.sqrt(np.sort(squared, axis=1)[:, 1]), rel=0.01)
 
@@ -147,6 +152,57 @@ def test_more_neighbours_than_rows_means_all_rows(name, cases, listed, make_rows
     made = cases[name].make(neighbours=100)
     made.fit(listed(make_rows(0, 20)), seed=0)
     assert np.isfinite(made.score(make_rows(1, 5)).image).all()
+
+
+@pytest.mark.parametrize("name", ["knn", "lof", "mahalanobis", "deepsad"])
+@pytest.mark.parametrize("window", [1, 12])
+@pytest.mark.parametrize("dead", [1, 3, 6])
+def test_sensors_that_were_complete_and_die_lie_outside_of_what_is_normal(name, window, dead, cases, listed):
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(3, 6))
+    normal, fresh = (rng.normal(size=(count, window, 3)) @ mix for count in (400, 200))
+    schema = TableSchema(features=tuple(Column(name=name, kind="numeric") for name in "abcdef"), window=window)
+    made = registry.create(name, {**cases[name].params, "features": "level"}, schema=schema)
+    made.fit(listed(normal + 0.2 * rng.normal(size=normal.shape)), seed=0)
+    fresh += 0.2 * rng.normal(size=fresh.shape)
+    usual = made.score(fresh).image
+    broken = fresh[:50].copy()
+    broken[:, :, :dead] = np.nan
+    scores = made.score(broken).image
+    assert np.isfinite(scores).all()
+    assert scores.min() > usual.max()
+    if dead == 1:
+        assert (made.explain(broken).sum(axis=1).argmax(axis=1) == 0).all()
+
+
+def test_to_ecod_sensors_that_die_are_one_feature_among_all(cases, fitted_once):
+    detector, usual = fitted_once("ecod"), cases["ecod"].fresh.copy()
+    usual[:, :, 1] = detector._encoder.medians[1]
+    dead = usual.copy()
+    dead[:, :, 1] = np.nan
+    more = detector.score(dead).image - detector.score(usual).image
+    assert more == pytest.approx(np.log(301))  # of 300 training samples
+
+
+@pytest.mark.parametrize("name", ["ecod", "isolation-forest", "knn", "lof", "mahalanobis", "deepsad"])
+def test_a_model_of_before_gaps_were_a_feature_scores_as_it_did(name, cases, listed, tmp_path, monkeypatch):
+    case, fit = cases[name], TableEncoder.fit
+
+    def of_before(*given, **more):
+        made = fit(*given, **more)
+        return made.model_copy(update={"complete": (), "centre": made.centre[:-1], "scale": made.scale[:-1]})
+
+    monkeypatch.setattr(TableEncoder, "fit", of_before)
+    detector = case.make()
+    detector.fit(listed(case.normal), seed=0)
+    detector.save(tmp_path / "model")
+    path = tmp_path / "model" / "detector.json"
+    header = json.loads(path.read_text())
+    del header["state"]["encoder"]["complete"]
+    path.write_text(json.dumps(header))
+    fresh = case.fresh.copy()
+    fresh[:9, :, 1] = np.nan
+    assert np.array_equal(registry.load(tmp_path / "model").score(fresh).image, detector.score(fresh).image)
 
 
 @pytest.mark.parametrize("name", ["ecod", "isolation-forest", "knn", "lof", "mahalanobis"])

@@ -4,6 +4,14 @@ import pytest
 from components.core.contracts import Column, TableSchema
 from components.models.encoding import CLIP, TableEncoder
 
+THREE = TableSchema(
+    features=(
+        Column(name="a", kind="numeric"),
+        Column(name="b", kind="numeric"),
+        Column(name="c", kind="numeric"),
+        Column(name="mode", kind="categorical", categories=("x",)),
+    )
+)
 ONE = TableSchema(features=(Column(name="flow", kind="numeric"),))
 
 
@@ -63,5 +71,42 @@ def test_raw_windows_come_last_one_column_after_the_other():
     windows[0, 1, 0] = np.nan
     encoder = TableEncoder.fit(windows, two, features="raw")
     assert encoder.rows == 6
-    found = encoder.raw(windows)[0, -6:]
-    np.testing.assert_allclose(found, [windows[0, 0, 0], encoder.medians[0], windows[0, 2, 0], *windows[0, :, 1]])
+    windows[0, 0, 1] = np.nan
+    share, *found = encoder.raw(windows)[0, -7:]
+    assert share == 1 / 3
+    first = [windows[0, 0, 0], encoder.medians[0], windows[0, 2, 0]]
+    np.testing.assert_allclose(found, [*first, encoder.medians[1], *windows[0, 1:, 1]])
+
+
+def with_gaps():
+    """Twenty windows of five rows, whose third column alone has missing values, and what is made of them."""
+    windows = np.random.default_rng(0).normal(size=(20, 5, 4))
+    windows[:, :, 3] = 0
+    windows[0, 0, 2] = np.nan
+    return windows, TableEncoder.fit(windows, THREE, features="level")
+
+
+def test_missing_values_where_training_had_none_count_by_their_share_and_a_dead_sensor_as_much_as_anything_can():
+    windows, encoder = with_gaps()
+    assert encoder.indicators == (2,)
+    assert encoder.complete == (0, 1)
+    assert not encoder.encode(windows)[:, -1].any()
+    broken = np.repeat(windows[1:2], 6, axis=0)
+    broken[1, 0, 0] = broken[2, :2, 0] = broken[2, 4, 1] = broken[3, :, 1] = broken[4, :, :2] = np.nan
+    broken[5, :, 2:] = np.nan  # what had missing values, or has a code for what is unknown
+    np.testing.assert_allclose(encoder.encode(broken)[:, -1], [0, CLIP / 5, CLIP * 3 / 5, CLIP, CLIP, 0])
+
+
+def test_an_infinite_reading_is_missing_where_training_had_none():
+    windows, encoder = with_gaps()
+    windows[3, :, 0] = np.inf
+    assert encoder.encode(windows)[3, -1] == CLIP
+
+
+def test_an_encoder_of_before_has_no_feature_for_gaps_and_makes_the_others_as_it_did():
+    windows, encoder = with_gaps()
+    old = encoder.model_dump(mode="json", exclude={"complete"})
+    loaded = TableEncoder.model_validate({**old, "centre": old["centre"][:-1], "scale": old["scale"][:-1]})
+    windows[3:, :, 0] = np.nan
+    assert loaded.gaps == 0
+    assert np.array_equal(loaded.encode(windows), encoder.encode(windows)[:, :-1])

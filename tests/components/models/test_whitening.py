@@ -5,7 +5,7 @@ import pytest
 
 from components.core.contracts import TableSchema
 from components.models.on_table import training_windows
-from components.models.whitening import whitening
+from components.models.whitening import MOST, whitening
 
 
 @pytest.fixture
@@ -49,3 +49,15 @@ def test_windows_overlap_as_the_schema_says_and_fewer_by_as_much_less(listed, wi
     found = training_windows(samples, schema=schema, limit=limit, seed=0)
     assert found.overlap == overlap
     assert len(found.windows) == len(found.labels) == min(limit, 40)
+
+
+@pytest.mark.parametrize("columns", [6, MOST + 8])
+def test_what_is_0_in_training_is_a_component_of_its_own_and_changes_no_other(columns):
+    rows = np.random.default_rng(0).normal(size=(60, columns))
+    still = np.concatenate([rows, np.zeros((60, 1))], axis=1)
+    for overlap in (1, 1e9):  # of which little, and nothing, is known
+        found = whitening(still, floor=1e-4, overlap=overlap, gaps=1)
+        assert np.array_equal(found[:-1, :-1], whitening(rows, floor=1e-4, overlap=overlap))
+        assert not found[-1, :-1].any()
+        assert not found[:-1, -1].any()
+        assert 0.9 < found[-1, -1] <= 100 / rows.std()
