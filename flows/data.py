@@ -18,7 +18,10 @@ SampleSet = ImageSamples | TableSamples
 
 @dataclass(frozen=True, kw_only=True)
 class LineData:
-    """A line's samples at one version. Every byte that it reads is checked against the manifest."""
+    """A line's samples at one version, windows of tables in the order of their files and rows.
+
+    Every byte that it reads is checked against the manifest.
+    """
 
     line: LineConfig
     version: DatasetVersion
@@ -39,6 +42,10 @@ class LineData:
                 f"Line {line.name!r} has no data yet.", hint=f"Ingest some: linewright ingest {line.name}"
             )
         manifest = app.registry.manifest(version)
+        if line.modality is Modality.TABLE:
+            # It goes by the samples' digests: every batch would parse nearly every file of a line again.
+            order = [ManifestColumn.PATH, ManifestColumn.START]
+            manifest = manifest.sort_values(order, kind="stable", ignore_index=True)
         return cls(line=line, version=version, manifest=manifest, read=app.registry.reader(version))
 
     @property

@@ -28,11 +28,11 @@ class Scale:
 def anchored_scale(threshold: float, *, background: float) -> Scale:
     """A scale that begins half-way from `background` to `threshold` and ends as far above it again.
 
-    The same for all samples of a model, so that two pictures can be compared.
+    Pictures of one model and background can be compared.
 
     Args:
         threshold: Scores above it are NG.
-        background: Usual value of the maps of normal samples.
+        background: Usual value of the maps of normal samples, or of the one map that is drawn.
 
     >>> anchored_scale(3.0, background=1.0)
     Scale(low=2.0, high=5.0, threshold=3.0)

@@ -143,9 +143,10 @@ class _ImageScorer(_Scorer):
             scores=scores,
         )
         maps = self.detector.explain(images) if scores.maps is None else scores.maps
-        scale = anchored_scale(calibration.threshold, background=float(np.median(maps)))
         drawn = []
         for verdict, image, heat in zip(found, images, maps, strict=True):
+            # Its own median, as `linewright explain` takes it: a picture must not depend on the images beside it.
+            scale = anchored_scale(calibration.threshold, background=float(np.median(heat)))
             path = folder / f"{verdict.sample[:16]}-v{self.champion.version}.png"
             save_image(overlay(image, heat, low=scale.low, high=scale.high, outline=scale.threshold), path)
             drawn.append(verdict.model_copy(update={"overlay": path.relative_to(self.app.home).as_posix()}))

@@ -99,6 +99,8 @@ def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(
         table.to_csv(tmp_path / "source" / f"{name}.csv", index=False)
         ingest(app, "pump", actor="operator")
     manifest = LineData.open(app, line).manifest
+    assert manifest[ManifestColumn.PATH].is_monotonic_increasing  # so that each file is parsed once
+    assert all(own[ManifestColumn.START].is_monotonic_increasing for _, own in manifest.groupby(ManifestColumn.PATH))
     came = _by_age(manifest)
     assert sorted(came[ManifestColumn.SAMPLE]) == sorted(manifest[ManifestColumn.SAMPLE])
     newest = came.tail(int((manifest[ManifestColumn.ADDED_IN] == 2).sum()))
