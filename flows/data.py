@@ -42,11 +42,14 @@ class LineData:
                 f"Line {line.name!r} has no data yet.", hint=f"Ingest some: linewright ingest {line.name}"
             )
         manifest = app.registry.manifest(version)
-        if line.modality is Modality.TABLE:
-            # It goes by the samples' digests: every batch would parse nearly every file of a line again.
-            order = [ManifestColumn.PATH, ManifestColumn.START]
-            manifest = manifest.sort_values(order, kind="stable", ignore_index=True)
         return cls(line=line, version=version, manifest=manifest, read=app.registry.reader(version))
+
+    def __post_init__(self) -> None:
+        """Order windows: a manifest goes by digests, and every batch would parse nearly every file of a line again."""
+        if self.line.modality is Modality.TABLE:
+            order = [ManifestColumn.PATH, ManifestColumn.START]
+            ordered = self.manifest.sort_values(order, kind="stable", ignore_index=True)
+            object.__setattr__(self, "manifest", ordered)
 
     @property
     def schema(self) -> TableSchema | None:
