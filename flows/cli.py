@@ -8,7 +8,7 @@ import typer
 
 from components.core.errors import LinewrightError
 from flows.commands import audit, exports, lines, loop, promotion, verdicts, workspace
-from flows.commands.common import tell, use_home
+from flows.commands.common import errors, tell, use_home
 from flows.runtime import garbage
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ def main() -> None:
         tell(error)
         sys.exit(1)
     except KeyboardInterrupt:
+        errors.print("Interrupted. What was finished is kept; the command can be given again.")
         sys.exit(130)
     finally:
         garbage.look_no_more()

@@ -1,10 +1,10 @@
 """What a line's file (`lines/<line>.yaml` in the workspace) may say."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .budgets import Rate
 from .contracts import Costs, Modality
@@ -36,6 +36,12 @@ class TableOptions(_Section):
     window: int = Field(1, ge=1, le=100_000, description="Rows of one sample")
     stride: int = Field(0, ge=0, description="Rows between the starts of two samples; 0: as many as the window")
     max_missing: float = Field(0.5, ge=0, lt=1, description="Windows with a larger share of missing values are refused")
+
+    @model_validator(mode="after")
+    def _without_gaps(self) -> Self:
+        if self.stride > self.window:
+            raise ValueError(f"stride {self.stride} is larger than window {self.window}: rows would never be seen")
+        return self
 
 
 class Shares(_Section):

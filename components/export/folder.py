@@ -35,16 +35,17 @@ _README = """Linewright export: {detector} of line {line}, version {version}, as
     python run.py FILE...
 
 prints one JSON object a sample: path, score (higher is more anomalous), threshold, uncertainty (half the width of the
-95 % interval of score minus threshold), verdict, model_version{places}.
+95 % interval of score minus threshold), p_value, verdict, severity, model_version{places}.
 The verdict is OK at or below the threshold, NG above it, unsure where a person's look costs less than the risk of being
-wrong. It takes {takes}. A file that is not the one that was exported is refused.
+wrong. It takes {takes}. Where a file of this folder is not the one that was exported, nothing is scored.
 
 linewright.json holds the threshold and its promise, how a sample is prepared, and how the gate found this export beside
 the model that it was made of. Nothing here needs Linewright.
 """
 _TAKES = {
     Modality.IMAGE: "PNG, JPEG, BMP and TIFF images of any size, of the aspect that was learned if one is declared",
-    Modality.TABLE: "CSV files in UTF-8 with a header and decimal points; times are numbers or ISO 8601",
+    Modality.TABLE: "CSV files in UTF-8 with a header, decimal points (or commas, where these do not part cells) and "
+    "times as numbers or in ISO 8601",
 }
 
 

@@ -56,11 +56,6 @@ def infer_schema(
         why = "; ".join(f"{name}: {reason}" for name, reason in list(finder.ignored.items())[:5])
         raise SourceError(f"No column can be a feature ({why}).", hint="Check the delimiter, or table.exclude.")
     stride = options.stride or options.window
-    if stride > options.window:
-        raise ConfigError(
-            f"table.stride {stride} is larger than table.window {options.window}: rows between would never be seen.",
-            hint="Use a stride of at most the window.",
-        )
     ordered = finder.timestamp is not None or options.window > 1
     block = max(round((rows or len(frame)) / _BLOCKS), _WINDOWS_OF_BLOCK * options.window) if ordered else 1
     return TableSchema(
@@ -124,6 +119,7 @@ class _Finder:
             name = getattr(options, role)
             if name and name not in self.frame:
                 known = ", ".join(map(repr, self.frame.columns[:12]))
+                known += f" and {more} more" if (more := len(self.frame.columns) - 12) > 0 else ""
                 raise ConfigError(f"table.{role}: there is no column {name!r}.", hint=f"Columns are {known}.")
         for name in options.exclude:
             self.ignored[name] = f"excluded by the line's file{'' if name in self.frame else ', and in no file yet'}"

@@ -44,7 +44,7 @@ def complete_line(incomplete: str) -> list[str]:
 LineName = Annotated[str, typer.Argument(metavar="NAME", help="The line's name.", autocompletion=complete_line)]
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="The model version's number.")]
 AsActor = Annotated[
-    str, typer.Option("--as", metavar="ACTOR", envvar=ACTOR_VARIABLE, help="Who acts; needs that actor's key.")
+    str, typer.Option("--as", metavar="ACTOR", envvar=ACTOR_VARIABLE, help="Who acts; what is signed needs their key.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 

@@ -163,7 +163,7 @@ def _table(
     assert data.schema is not None
     window = _window(data, content, bounds)
     usual, options = pick_background(background(data, seed=seed), seed=seed), data.line.explain
-    names, title = [column.name for column in data.schema.features], f"rows {bounds[0]} to {bounds[1]}"
+    names, title = [column.name for column in data.schema.features], f"rows {bounds[0]} to {bounds[1] - 1}"
 
     def score(windows: Windows) -> NDArray[np.float64]:
         return plain_scores(detector, windows)

@@ -68,6 +68,9 @@ def test_bad_lines(before, refused, linewright):
     )
     table, image = (("line", "add", "other", "--modality", kind, "--source", source) for kind in ("table", "image"))
     assert "--labels-file says nothing of a line of tables." in refused(*table, "--labels-file", "labels.csv")
+    assert "stride 6 is larger than window 5: rows would never be seen" in refused(
+        *table, "--window", "5", "--stride", "6"
+    )
     assert "--window says nothing of a line of images." in refused(*image, "--window", "5")
     assert "--exclude says nothing of a line of images." in refused(*image, "--exclude", "flow")
     assert "source" in refused("line", "add", "other", "--modality", "table", "--source", "")

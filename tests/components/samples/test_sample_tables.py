@@ -113,10 +113,16 @@ def test_row_numbers_that_begin_again_in_each_file_are_identifiers() -> None:
     assert "identifier" in infer_schema(frame, TableOptions(), files=[30, 30]).ignored["row"]
 
 
-@pytest.mark.parametrize("options", [{"label": "x"}, {"timestamp": "x"}, {"label": "a"}, {"window": 5, "stride": 6}])
+@pytest.mark.parametrize("options", [{"label": "x"}, {"timestamp": "x"}, {"label": "a"}])
 def test_impossible_options_are_refused(options: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
         infer_schema(numbers(), TableOptions(**options))
+
+
+def test_a_column_that_is_not_there_is_told_with_how_many_are() -> None:
+    wide = pd.DataFrame({f"s{number}": range(3) for number in range(40)})
+    with pytest.raises(ConfigError, match="'s10', 's11' and 28 more"):
+        infer_schema(wide, TableOptions(label="fault"))
 
 
 def test_a_table_without_a_feature_is_refused() -> None:
