@@ -56,6 +56,11 @@ class LineData:
         """Schema of a table line."""
         return self.version.table
 
+    @property
+    def overlap(self) -> float:
+        """How many samples hold one row of a table; 1 for images."""
+        return 1.0 if self.schema is None else self.schema.overlap
+
     def rows(self, *splits: Split, label: Label | None = None) -> pd.DataFrame:
         """Manifest rows of these splits."""
         return select(self.manifest, splits=splits, label=label)

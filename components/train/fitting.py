@@ -68,8 +68,8 @@ def calibrate_split(
     samples: Samples,
     rate: float | None,
     seed: int,
-    schema: TableSchema | None = None,
     costs: Costs | None = None,
+    overlap: float = 1.0,
 ) -> Calibrated:
     """Threshold from normal `samples` that `detector` never saw; see `components.metrics.thresholds`.
 
@@ -88,7 +88,7 @@ def calibrate_split(
         seed=derive_seed(seed, "calibration"),
         left_out=left_out,
         costs=costs,
-        overlap=1.0 if schema is None else schema.overlap,
+        overlap=overlap,
     )
     joined = left_out if calibration.tail and calibration.tail.source == "left out" else None
     return Calibrated(

@@ -63,7 +63,7 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
         detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)
         held_out = data.split(Split.CALIBRATION)
         calibrated = calibrate_split(
-            detector, samples=held_out, rate=rate, seed=seed, schema=schema, costs=data.line.costs
+            detector, samples=held_out, rate=rate, seed=seed, costs=data.line.costs, overlap=data.overlap
         )
         return detector, calibrated
     rows = data.rows(Split.TRAIN, Split.CALIBRATION)
@@ -100,12 +100,11 @@ def require_calibration(data: LineData, *, rate: float | None) -> None:
     if rate is not None:
         train = len(data.rows(Split.TRAIN, label=Label.NORMAL))
         held_out = len(data.rows(Split.CALIBRATION, label=Label.NORMAL))
-        overlap = 1.0 if data.schema is None else data.schema.overlap
         if is_small(data):
-            require_samples((train + held_out) / overlap, rate=rate)
+            require_samples((train + held_out) / data.overlap, rate=rate)
         else:
             scored = registry.scored_left_out(detector_name(data.line), samples=train)
-            require_samples(held_out / overlap, rate=rate, left_out=scored)
+            require_samples(held_out / data.overlap, rate=rate, left_out=scored)
 
 
 def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: int) -> Scored:
@@ -120,7 +119,7 @@ def evaluate_on_test(data: LineData, detector: Detector, *, looks: int, seed: in
         looks=looks,
         seed=derive_seed(seed, "evaluate"),
         groups=data.groups(rows),
-        overlap=1.0 if data.schema is None else data.schema.overlap,
+        overlap=data.overlap,
         progress=report,
     )
 
