@@ -63,7 +63,7 @@ def score(
                 f"{len(found.flagged)} of {len(found.verdicts)} are flagged at a false-discovery rate of {fdr:g}; "
                 f"it takes {found.fewest} or more at once"
             )
-        if found.overlays:
+        if found.overlays and found.verdicts:
             console.print(f"Heat maps: {found.overlays}", soft_wrap=True)
     found.raise_if_refused()
 

@@ -48,7 +48,8 @@ class ScoreRun:
         if self.refused:
             more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
             first = self.refused[0].rstrip(".")
-            raise SourceError(f"Not scored: {first}{more}.", hint="Every other file has its verdict.")
+            hint = "Every other file has its verdict." if self.verdicts else "No file has a verdict."
+            raise SourceError(f"Not scored: {first}{more}.", hint=hint)
 
 
 def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr: float | None = None) -> ScoreRun:

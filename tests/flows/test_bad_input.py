@@ -165,7 +165,7 @@ def test_a_changed_csv_goes_to_quarantine_with_its_reason(story, refused, other,
 
 def test_files_that_are_no_images(texture, refused, linewright, tmp_path):
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    assert "torn.png" in refused("score", "texture", str(tmp_path / "torn.png"))
+    assert "No file has a verdict." in refused("score", "texture", str(tmp_path / "torn.png"))
     assert "does not exist" in refused("score", "texture", str(tmp_path / "none.png"))
     (tmp_path / "empty").mkdir()
     assert "nothing to score" in refused("score", "texture", str(tmp_path / "empty"))
@@ -175,6 +175,7 @@ def test_files_that_are_no_images(texture, refused, linewright, tmp_path):
     assert mixed.code == 1
     assert [Path(found["path"]).name for found in mixed.json] == ["whole.png"]
     assert "torn.png" in mixed.err
+    assert "Every other file has its verdict." in mixed.err
 
 
 def test_a_false_discovery_rate_that_cannot_be_held(story, refused):

@@ -64,7 +64,7 @@ def test_clopper_pearson_by_hand():
     assert rate_interval(np.zeros(0, bool)).value is None
 
 
-def blocks(seed, normal=20, anomalous=6, windows=40):
+def blocks(seed, normal=20, anomalous=6, windows=12):
     """Scores that are much alike within a block, their labels and blocks."""
     random = np.random.default_rng(seed)
     centres = random.normal(size=normal + anomalous) + 1.5 * (np.arange(normal + anomalous) >= normal)
