@@ -37,15 +37,16 @@ _README = """Linewright export: {detector} of line {line}, version {version}, as
 prints one JSON object a sample: path, score (higher is more anomalous), threshold, uncertainty (half the width of the
 95 % interval of score minus threshold), p_value, verdict, severity, model_version{places}.
 The verdict is OK at or below the threshold, NG above it, unsure where a person's look costs less than the risk of being
-wrong. It takes {takes}. Where a file of this folder is not the one that was exported, nothing is scored.
+wrong. Where a file of this folder is not the one that was exported, nothing is scored.
+
+It takes {takes}.
 
 linewright.json holds the threshold and its promise, how a sample is prepared, and how the gate found this export beside
 the model that it was made of. Nothing here needs Linewright.
 """
 _TAKES = {
     Modality.IMAGE: "PNG, JPEG, BMP and TIFF images of any size, of the aspect that was learned if one is declared",
-    Modality.TABLE: "CSV files in UTF-8 with a header, decimal points (or commas, where these do not part cells) and "
-    "times as numbers or in ISO 8601",
+    Modality.TABLE: "CSV files in UTF-8 with a header, points or commas for decimals, and times as numbers or ISO 8601",
 }
 
 
