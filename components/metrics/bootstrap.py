@@ -50,8 +50,7 @@ def interval(
     ranked = [Ranked.of(scores)]
     ((value,),) = _measured(metric, ranked, np.ones((1, len(scores))), labels)
     drawn = [_measured(metric, ranked, weights, labels)[0] for weights in _resamples(labels, groups, seed=seed)]
-    room = 1.0 if groups is None else _room(labels, groups, level=LEVEL / 2)
-    return _between(float(value), np.concatenate(drawn), room=room, least=0.0, n=len(labels))
+    return _between(float(value), np.concatenate(drawn), labels, groups, least=0.0)
 
 
 def paired_difference(
@@ -68,8 +67,7 @@ def paired_difference(
         return Metric(value=None, n=len(labels), note=ONE_CLASS)
     groups = _shared(groups)
     values, drawn = _differences(metric, [candidate], champion, labels, seed=seed, groups=groups)
-    room = 1.0 if groups is None else _room(labels, groups, level=LEVEL / 2)
-    return _between(float(values[0]), drawn, room=room, least=-1.0, n=len(labels))
+    return _between(float(values[0]), drawn, labels, groups, least=-1.0)
 
 
 def lower_bounds(
@@ -175,8 +173,16 @@ def _shared(groups: NDArray[np.str_] | None) -> NDArray[np.str_] | None:
     return None if groups is None or len(np.unique(groups)) == len(groups) else groups
 
 
-def _between(value: float, drawn: NDArray[np.float64], *, room: float, least: float, n: int) -> Metric:
-    """`value` with the interval that its resamples say, `room` times as wide, within `least` and 1."""
+def _between(
+    value: float,
+    drawn: NDArray[np.float64],
+    labels: NDArray[np.int8],
+    groups: NDArray[np.str_] | None,
+    *,
+    least: float,
+) -> Metric:
+    """`value` with the interval that its resamples say, as wide as few groups ask for, within `least` and 1."""
+    n, room = len(labels), 1.0 if groups is None else _room(labels, groups, level=LEVEL / 2)
     if room == np.inf:
         return Metric(value=value, low=least, high=1.0, n=n)
     low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])

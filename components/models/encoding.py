@@ -52,7 +52,7 @@ class TableEncoder(Record):
         centre, scale: ``(F,)`` of the numeric features; those that were constant in training have scale 1.
         features: How windows of more than one row are seen.
         complete: Numeric columns that had no missing value in training; one feature says how much of them all is
-            missing. None in models of earlier releases, which have no such feature.
+            missing, in units of `GAP`. Empty in models of earlier releases, which have no such feature.
     """
 
     table: TableSchema

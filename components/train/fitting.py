@@ -128,27 +128,12 @@ def calibrate_cross(
     Raises:
         NotEnoughDataError: There are fewer than two groups with normal samples, or too few samples for `rate`.
     """
-    normal = np.flatnonzero(samples.labels == 0)
-    anomalous = np.flatnonzero(samples.labels != 0)
-    names = np.unique(groups[normal])
-    if len(names) < 2:
-        raise NotEnoughDataError(
-            f"{len(normal)} normal samples in {len(names)} groups cannot be trained on and calibrated on.",
-            hint="Add normal samples.",
-        )
-    parts = np.array_split(generator(seed, "folds").permutation(names), min(FOLDS, len(names)))
-    folds = [normal[np.isin(groups[normal], part)] for part in parts]
+    folds = _folds(samples, groups, seed=seed)
     scores: dict[str, float] = {}
     for number, fold in enumerate(folds):
         progress("calibrating across folds", number, len(folds))
-        kept = np.concatenate([np.setdiff1d(normal, fold), anomalous])
-        model = fit(
-            name,
-            params=params,
-            schema=schema,
-            samples=Subset(samples, np.sort(kept)),
-            seed=derive_seed(seed, "fold", number),
-        )
+        kept = Subset(samples, np.setdiff1d(np.arange(len(samples)), fold))
+        model = fit(name, params=params, schema=schema, samples=kept, seed=derive_seed(seed, "fold", number))
         held_out = Subset(samples, fold)
         scores |= _by_name(held_out, score_all(model, held_out).image)
     values = np.array(list(scores.values()))
@@ -161,6 +146,19 @@ def calibrate_cross(
         overlap=1.0 if schema is None else schema.overlap,
     )
     return Calibrated(calibration=calibration, scores=scores)
+
+
+def _folds(samples: Samples, groups: NDArray[np.str_], *, seed: int) -> list[NDArray[np.intp]]:
+    """Places of the normal samples of each fold, whole groups."""
+    normal = np.flatnonzero(samples.labels == 0)
+    names = np.unique(groups[normal])
+    if len(names) < 2:
+        raise NotEnoughDataError(
+            f"{len(normal)} normal samples in {len(names)} groups cannot be trained on and calibrated on.",
+            hint="Add normal samples.",
+        )
+    parts = np.array_split(generator(seed, "folds").permutation(names), min(FOLDS, len(names)))
+    return [normal[np.isin(groups[normal], part)] for part in parts]
 
 
 def _by_name(samples: Samples, scores: NDArray[np.float64]) -> dict[str, float]:
