@@ -102,7 +102,7 @@ def _windows(
     bounds = rows[[ManifestColumn.START, ManifestColumn.END]].to_numpy(np.int64)
     window = spec["preparation"]["window"]
     for file, places in rows.groupby(ManifestColumn.FILE, sort=False).indices.items():
-        values = tables.cells(tables.rows_of(_csv(read(str(file)))), spec)
+        values = tables.table_of(_csv(read(str(file))), spec).values
         for some in np.array_split(places, range(WINDOWS_AT_ONCE, len(places), WINDOWS_AT_ONCE)):
             cut = np.stack([tables.cut(values, *bounds[place], window=window) for place in some])
             yield some, tables.prepared(cut, spec)

@@ -2,7 +2,10 @@
 
 import csv
 import io
+import math
+from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -10,24 +13,50 @@ from typing import Any
 import numpy as np
 
 MISSING = {"", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
-"""A cell of any column that holds no value; where numbers belong, the same words in any case."""
+"""A cell of any column that holds no value; where numbers belong, in any case."""
 
-_NO_NUMBERS = {word.lower() for word in MISSING}
+_NO_TIMES = {word.lower() for word in MISSING}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What an export needs of a CSV file's R rows, whose text would take many times as much.
+
+    Attributes:
+        values: ``(R, D)``: NaN where a value is missing or no finite number, categories by number, -1 for unknown ones.
+        times, groups: Of each row, as they are written; "" where there is no such column.
+    """
+
+    values: Any
+    times: list[str]
+    groups: list[str]
 
 
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
     """Rows of each window of a CSV file, and the network's input, some windows at a time."""
-    rows, window = rows_of(data), spec["preparation"]["window"]
-    if not rows:
+    table, window = table_of(data, spec), spec["preparation"]["window"]
+    if not table.times:
         raise ValueError("the table has no rows")
-    values, bounds = cells(rows, spec), list(window_bounds(rows, spec))
+    bounds = list(window_bounds(table, spec))
     for start in range(0, len(bounds), 4096):
         some = bounds[start : start + 4096]
-        windows = np.stack([cut(values, low, high, window=window) for low, high in some])
+        windows = np.stack([cut(table.values, low, high, window=window) for low, high in some])
         yield [{"start": low, "end": high} for low, high in some], prepared(windows, spec)
 
 
-def rows_of(data: bytes) -> list[dict[str, str]]:
+def table_of(data: bytes, spec: dict[str, Any]) -> Table:
+    """The table in a CSV file; refused where it lacks a column that the network needs."""
+    how, values, times, groups = spec["preparation"], array("d"), [], []
+    for row in rows_of(data):
+        if not times and (lost := [column["name"] for column in how["columns"] if column["name"] not in row]):
+            raise ValueError(f"column {lost[0]!r} is missing")
+        values.extend(_cell(row[column["name"]], column) for column in how["columns"])
+        times.append(row.get(how["timestamp"], ""))
+        groups.append(row.get(how["group"], ""))
+    return Table(np.array(values).reshape(len(times), len(how["columns"])), times, groups)
+
+
+def rows_of(data: bytes) -> Iterator[dict[str, str]]:
     """The rows of a CSV file by column name; the delimiter is the one that the first line has most of."""
     try:
         text = data.decode("utf-8-sig")
@@ -37,17 +66,10 @@ def rows_of(data: bytes) -> list[dict[str, str]]:
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     comma = "" if delimiter == "," else ","
     try:
-        return [{name.strip(): _plain(cell or "", comma) for name, cell in row.items() if name} for row in rows]
+        for row in rows:
+            yield {name.strip(): _plain(cell or "", comma) for name, cell in row.items() if name and name.strip()}
     except csv.Error as error:
         raise ValueError(f"it is no CSV file: {error}") from error
-
-
-def cells(rows: list[dict[str, str]], spec: dict[str, Any]) -> Any:
-    """``(R, D)``: NaN where a value is missing or no finite number, categories by their number, -1 unknown ones."""
-    columns = spec["preparation"]["columns"]
-    if lost := [column["name"] for column in columns if rows and column["name"] not in rows[0]]:
-        raise ValueError(f"column {lost[0]!r} is missing")
-    return np.array([[_cell(row[column["name"]], column) for column in columns] for row in rows], dtype=np.float64)
 
 
 def cut(values: Any, low: int, high: int, *, window: int) -> Any:
@@ -62,11 +84,11 @@ def prepared(windows: Any, spec: dict[str, Any]) -> dict[str, Any]:
     return {"window": np.clip(scaled, -how["limit"], how["limit"]).astype(np.float32)}
 
 
-def window_bounds(rows: list[dict[str, str]], spec: dict[str, Any]) -> Iterator[tuple[int, int]]:
+def window_bounds(table: Table, spec: dict[str, Any]) -> Iterator[tuple[int, int]]:
     """First row and end of each window; none straddles a gap in time, a step backwards or a change of the group."""
     how = spec["preparation"]
     window, stride = how["window"], how["stride"]
-    for low, high in pairwise([0, *_breaks(rows, how["timestamp"], how["group"]), len(rows)]):
+    for low, high in pairwise([0, *_breaks(table), len(table.times)]):
         starts = list(range(low, max(high - window, low) + 1, stride))
         if starts[-1] + window < high:
             starts.append(high - window)
@@ -83,31 +105,26 @@ def _plain(cell: str, comma: str) -> str:
 def _cell(text: str, column: dict[str, Any]) -> float:
     if column["kind"] == "categorical" and text not in MISSING:
         return column["categories"].index(text) if text in column["categories"] else -1
-    if text.lower() in _NO_NUMBERS:
-        return np.nan
     try:
-        value = float({"true": "1", "false": "0"}.get(text.lower(), text))
+        value = float(text)
     except ValueError:
-        return np.nan
-    return value if np.isfinite(value) else np.nan
+        value = {"true": 1.0, "false": 0.0}.get(text.lower(), math.nan)
+    return value if math.isfinite(value) else math.nan
 
 
-def _breaks(rows: list[dict[str, str]], timestamp: str, group: str) -> list[int]:
-    broken = np.zeros(max(len(rows) - 1, 0), dtype=bool)
-    if timestamp and rows and timestamp in rows[0]:
-        steps = np.diff([_seconds(row[timestamp]) for row in rows])
-        moving = steps[np.isfinite(steps) & (steps != 0)]
-        usual = np.median(moving) if len(moving) else 1.0
-        along = steps * np.sign(usual)
-        broken |= bool(len(moving)) & ((along < 0) | (along > 5 * abs(usual)))
-    if group and rows and group in rows[0]:
-        broken |= np.array([one[group] != other[group] for one, other in pairwise(rows)], dtype=bool)
+def _breaks(table: Table) -> list[int]:
+    steps = np.diff([_seconds(text) for text in table.times])
+    moving = steps[np.isfinite(steps) & (steps != 0)]
+    usual = np.median(moving) if len(moving) else 1.0
+    along = steps * np.sign(usual)
+    broken = bool(len(moving)) & ((along < 0) | (along > 5 * abs(usual)))
+    broken |= np.array([one != other for one, other in pairwise(table.groups)], dtype=bool)
     return [int(place) + 1 for place in np.flatnonzero(broken)]
 
 
 def _seconds(text: str) -> float:
     """A number as it is, else seconds of an ISO 8601 time."""
-    if text.lower() in _NO_NUMBERS:
+    if text.lower() in _NO_TIMES:
         return np.nan
     try:
         return float(text)

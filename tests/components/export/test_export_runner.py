@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -132,15 +133,15 @@ def test_windows_are_the_same_values(delimiter, point, window):
 
 def test_a_category_never_seen_and_a_missing_column():
     column = {"name": "mode", "kind": "categorical", "categories": ["eco"]}
-    spec = {"preparation": {"columns": [column]}}
-    assert tables.cells([{"mode": "eco"}, {"mode": "new"}], spec).tolist() == [[0], [-1]]
+    spec = {"preparation": {"columns": [column], "timestamp": "", "group": ""}}
+    assert tables.table_of(b"mode\neco\nnew\n", spec).values.tolist() == [[0], [-1]]
     with pytest.raises(ValueError, match="column 'mode' is missing"):
-        tables.cells([{"other": "1"}], spec)
+        tables.table_of(b"other\n1\n", spec)
 
 
 def test_a_file_that_is_no_csv():
     with pytest.raises(ValueError, match="it is no CSV file: "):
-        tables.rows_of(b"\x89PNG\r\n\x1a\n\x00\rIHDR\r\r")
+        list(tables.rows_of(b"\x89PNG\r\n\x1a\n\x00\rIHDR\r\r"))
 
 
 def test_no_file_is_no_success():
@@ -157,8 +158,9 @@ def test_a_category_may_be_called_none_and_what_is_missing_is_missing_in_both():
     )
     theirs = encode_cells(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
     theirs[np.isinf(theirs)] = np.nan
-    spec = {"preparation": {"columns": [column.model_dump() for column in columns]}}
-    assert np.array_equal(tables.cells(tables.rows_of(data), spec), theirs, equal_nan=True)
+    columns = [column.model_dump() for column in columns]
+    spec = {"preparation": {"columns": columns, "timestamp": "", "group": ""}}
+    assert np.array_equal(tables.table_of(data, spec).values, theirs, equal_nan=True)
 
 
 @pytest.mark.parametrize("data", [b"", b"flow,mode\n"])
@@ -168,7 +170,21 @@ def test_a_file_without_rows_is_refused_as_one_that_cannot_be_read(data):
         list(tables.samples(data, spec))
 
 
+def test_text_is_not_kept():
+    data = b"time,flow,valve\n" + b"".join(b"%d,0.5,%d\n" % (row, row % 7) for row in range(20_000))
+    columns = [{"name": name, "kind": "numeric"} for name in ("flow", "valve")]
+    spec = {"preparation": {"columns": columns, "timestamp": "time", "group": ""}}
+    tracemalloc.start()
+    table = tables.table_of(data, spec)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert table.values.shape == (20_000, 2)
+    assert kept < 120 * 20_000
+    assert peak < 180 * 20_000
+
+
 def test_times_are_numbers_or_iso():
-    rows = [{"t": one} for one in ("1", "2", "3", "30", "31")]
-    assert tables._breaks(rows, "t", "") == [3]
+    spec = {"preparation": {"columns": [], "window": 2, "stride": 2, "timestamp": "t", "group": ""}}
+    table = tables.table_of(b"t, \n1,a\n2,b\n3,c\n30,d\n31,e\n", spec)
+    assert list(tables.window_bounds(table, spec)) == [(0, 2), (1, 3), (3, 5)]
     assert pd.Timestamp("2025-03-01T10:00:00+02:00").timestamp() == tables._seconds("2025-03-01T10:00:00+02:00")
