@@ -1,7 +1,7 @@
 """One retrain that owns its line: a lease, a record with checkpoints, an MLflow run, a work folder.
 
-A retrain that was killed is found again by its key and goes on after its last checkpoint; one of another key is marked
-crashed and its left-overs are closed before a new one begins.
+A retrain that was killed or interrupted is found again by its key and goes on after its last checkpoint; one of another
+key is marked crashed and its left-overs are closed before a new one begins.
 """
 
 import logging
@@ -110,9 +110,10 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
             yield job
         except ConflictError:
             raise  # the line is another's by now: nothing of it is ours to close
-        except BaseException as error:
+        except Exception as error:
             _give_up(job, error)
             raise
+        # Ctrl-C and SIGTERM pass: what was finished is kept for the next try, as after a kill.
         records.retrains.finish(held.lease, identity, "done", {"timings": job.timings})
         shutil.rmtree(job.folder, ignore_errors=True)
 
@@ -128,7 +129,7 @@ def _clear(plan: RetrainPlan) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _give_up(job: RetrainJob, error: BaseException) -> None:
+def _give_up(job: RetrainJob, error: Exception) -> None:
     """Close what is open; if even that fails, the next start closes it, and the first error is the one to tell."""
     text = error.message if isinstance(error, LinewrightError) else f"{type(error).__name__}: {error}"
     try:

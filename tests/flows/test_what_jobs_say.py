@@ -108,7 +108,9 @@ def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(
     assert newest[ManifestColumn.START].is_monotonic_increasing
 
 
-def test_a_retrain_removes_what_a_killed_one_of_another_key_left(tmp_path):
+@pytest.fixture
+def planned(tmp_path):
+    """Plans of retrains in a new workspace, whose MLflow does nothing: of a line, by an identity that is their key."""
     make_workspace(tmp_path / "home")
     app = Linewright.open(tmp_path / "home")
     tracker = SimpleNamespace(close_stale=lambda *_, **__: 0)
@@ -119,15 +121,38 @@ def test_a_retrain_removes_what_a_killed_one_of_another_key_left(tmp_path):
         fixed = {"seed": 0, "version": SimpleNamespace(number=1), "actor": "operator", "request": ""}
         return SimpleNamespace(app=parts, line=config, identity=identity, key=identity, **fixed)
 
-    def killed(line: str, identity: str) -> None:
-        with retraining(plan(line, identity)) as job:
-            job.fresh_folder("model")
-            raise ConflictError("As if it had been killed.")
+    return plan
 
+
+def stopped(plan, error: BaseException) -> None:
+    """A retrain that `error` stops after its search."""
+    with retraining(plan) as job:
+        job.once("search", lambda: {"best": 3})
+        job.fresh_folder("model")
+        raise error
+
+
+def test_a_retrain_removes_what_a_killed_one_of_another_key_left(planned):
     for line, identity in (("pump", "killed"), ("press", "other")):
         with pytest.raises(ConflictError):
-            killed(line, identity)
-    (app.home / "retrains" / "unknown").mkdir()
-    with retraining(plan("pump", "next")) as job:
+            stopped(planned(line, identity), ConflictError("As if it had been killed."))
+    plan = planned("pump", "next")
+    folder = plan.app.home / "retrains"
+    (folder / "unknown").mkdir()
+    with retraining(plan) as job:
         job.fresh_folder("model")
-        assert sorted(path.name for path in (app.home / "retrains").iterdir()) == ["next", "other", "unknown"]
+        assert sorted(path.name for path in folder.iterdir()) == ["next", "other", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "kept"), [(KeyboardInterrupt(), "crashed", True), (ValueError(), "failed", False)]
+)
+def test_what_an_interrupted_retrain_finished_is_kept_and_of_one_that_failed_nothing(planned, error, state, kept):
+    plan = planned("pump", "first")
+    with pytest.raises(type(error)):
+        stopped(plan, error)
+    assert plan.app.records.retrains.get("first").state == state
+    assert (plan.app.home / "retrains" / "first" / "model").is_dir() == kept
+    if kept:
+        with retraining(plan) as job:
+            assert job.once("search", lambda: {"best": 4}) == {"best": 3}
