@@ -11,6 +11,9 @@ from flows.commands import audit, exports, lines, loop, promotion, verdicts, wor
 from flows.commands.common import errors, tell, use_home
 from flows.runtime import garbage
 
+INTERRUPTED = 130
+"""Exit code that typer turns Ctrl-C into."""
+
 app = typer.Typer(
     name="linewright",
     help="Keeps industrial anomaly detectors true while the line they watch changes.",
@@ -41,8 +44,9 @@ def main() -> None:
     except LinewrightError as error:
         tell(error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("Interrupted. What was finished is kept; the command can be given again.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            errors.print("Interrupted. What was finished is kept; the command can be given again.")
+        raise
     finally:
         garbage.look_no_more()

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import main
+from flows.jobs import doctor
+
 ROOT = Path(__file__).parents[2]
 HEAVY = {"dvc", "evidently", "matplotlib", "mlflow", "optuna", "pandas", "prefect", "shap", "sklearn", "torch"}
 
@@ -47,6 +50,17 @@ def test_help_loads_nothing_heavy(tmp_path):
     assert not modules[-1] & (HEAVY | {"alembic"})
     for command in ("init", "ingest", "retrain", "approve", "rollback", "lineage", "doctor", "up"):
         assert command in out
+
+
+def test_ctrl_c_says_that_it_interrupted(monkeypatch, capsys):
+    def interrupted(_home):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "diagnose", interrupted)
+    monkeypatch.setattr(sys, "argv", ["linewright", "doctor"])
+    with pytest.raises(SystemExit, match="130"):
+        main()
+    assert capsys.readouterr().err.startswith("Interrupted. What was finished is kept")
 
 
 @pytest.mark.server
