@@ -171,10 +171,9 @@ def _grow_retrain(graph: GraphBuilder, records: LineageRecords, model: ModelVers
     facts |= {"finished": found.finished.isoformat() if found.finished else None, "seed": model.seed}
     facts |= {"mlflow_run": model.mlflow_run, "code": model.code}
     node = graph.node("retrain", found.retrain_id, facts=facts, after=after, relation="was made by")
-    request = records.requests.find(found.request) if found.request else None
-    if request is not None:
+    for request in records.requests.answered_by(found.retrain_id):
         why = {"reason": request.reason, "created": request.created.isoformat()}
-        asked = graph.node("request", found.request, facts=why, after=node, relation="was asked for by")
+        asked = graph.node("request", request.request_id, facts=why, after=node, relation="answered")
         if request.drift_check is not None:
             _grow_drift(graph, records, request.drift_check, after=asked)
     return node

@@ -18,8 +18,6 @@ class RetrainFacts(Protocol):
     @property
     def actor(self) -> str: ...  # noqa: D102
     @property
-    def request(self) -> str: ...  # noqa: D102
-    @property
     def state(self) -> str: ...  # noqa: D102
     @property
     def started(self) -> datetime: ...  # noqa: D102
@@ -30,6 +28,8 @@ class RetrainFacts(Protocol):
 class RequestFacts(Protocol):
     """A request for a retrain."""
 
+    @property
+    def request_id(self) -> str: ...  # noqa: D102
     @property
     def reason(self) -> str: ...  # noqa: D102
     @property
@@ -64,7 +64,7 @@ class RetrainReader(Protocol):
 class RequestReader(Protocol):
     """Finds requests."""
 
-    def find(self, request_id: str) -> RequestFacts | None: ...  # noqa: D102
+    def answered_by(self, retrain_id: str) -> Sequence[RequestFacts]: ...  # noqa: D102
 
 
 class DriftReader(Protocol):

@@ -53,11 +53,11 @@ class Requests:
             row = session.execute(_pending(line)).one_or_none()
         return None if row is None else _request(row)
 
-    def find(self, request_id: str) -> RetrainRequest | None:
-        """The request of that id, answered or not; None if there is none."""
+    def answered_by(self, retrain_id: str) -> tuple[RetrainRequest, ...]:
+        """The requests that a retrain answered, oldest first."""
+        query = select(REQUESTS).where(REQUESTS.c.retrain == retrain_id).order_by(REQUESTS.c.created)
         with self._database.read() as session:
-            row = session.execute(select(REQUESTS).where(REQUESTS.c.id == request_id)).one_or_none()
-        return None if row is None else _request(row)
+            return tuple(_request(row) for row in session.execute(query))
 
     def close(self, request_id: str, retrain_id: str) -> None:
         """Mark the request as answered by a retrain; doing it twice does no harm.

@@ -41,7 +41,8 @@ def records(tmp_path: Path) -> Records:
     made.decisions.decide(a_decision(1), expected_champion=None)
     check = made.drift.add(a_drift_report(), champion=1, html="")
     asked = made.requests.request_retrain("press", reason="drift", drift_check=check)
-    _train(made, lease, "r2", dataset=2, request=asked.request_id)
+    _train(made, lease, "r2", dataset=2, request=f"drift check {check}: product")
+    made.requests.close(asked.request_id, "r2")
     made.verdicts.add([a_verdict("v1", sample="a"), a_verdict("v2", sample="new", path="c/new.png")])
     made.verdicts.add([a_verdict("v3", sample="b", model_version=2)])
     return made

@@ -85,7 +85,7 @@ def test_one_request_is_pending_until_a_retrain_answers_it(records: Records, pre
     records.requests.close(asked.request_id, "r1")
     records.requests.close(asked.request_id, "r1")
     assert records.requests.pending("press") is None
-    assert records.requests.find(asked.request_id) == asked
+    assert (records.requests.answered_by("r1"), records.requests.answered_by("r2")) == ((asked,), ())
     with pytest.raises(ConflictError, match="answered by retrain r1"):
         records.requests.close(asked.request_id, "r2")
     with pytest.raises(ConflictError, match="unknown"):
