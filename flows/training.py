@@ -15,7 +15,7 @@ from components.models.feature_memo import remembering
 from components.train.preflight import spare_memory
 from flows.ingestion import SCHEDULE
 from flows.jobs import explaining, registering, searching, stages
-from flows.jobs.plan import RetrainPlan, plan_retrain
+from flows.jobs.plan import RetrainPlan, plan_retrain, settle_request
 from flows.jobs.retrain import retraining
 from flows.runtime.crashes import TAG, line_tag, mark_crashed, retrain_tag
 from flows.runtime.server import prefect_api
@@ -50,7 +50,10 @@ def retrain_flow(
     """Make a candidate of `line` from its newest data; the one of an equal earlier retrain if nothing changed."""
     app = Linewright.open(Path(home))
     plan = plan_retrain(app, line, budget=budget, seed=seed, actor=actor, request=request)
-    return plan.done or carry_out(plan)
+    if plan.done is None:
+        return carry_out(plan)
+    settle_request(plan, plan.done)
+    return plan.done
 
 
 def carry_out(plan: RetrainPlan) -> ModelVersion:
@@ -67,7 +70,7 @@ def carry_out(plan: RetrainPlan) -> ModelVersion:
         model = stage(registering.register)(
             job, outcome=outcome, calibration=calibration, judged=judged, explained=explained
         )
-    registering.settle_request(plan, model)
+        settle_request(plan, model)
     return model
 
 

@@ -116,7 +116,7 @@ def retrain(
     json: Json = False,
 ) -> None:
     """Search, train, evaluate, explain and register a candidate; nothing runs if nothing changed."""
-    from flows.jobs.plan import plan_retrain
+    from flows.jobs.plan import plan_retrain, settle_request
 
     if budget is not None and budget < 1:
         raise ConfigError(f"A budget of {budget} trials trains nothing.", hint="Use --budget 1 or more.")
@@ -124,6 +124,7 @@ def retrain(
         raise ConfigError(f"Seed {seed} is out of range.", hint="Use a whole number from 0 to 4294967295.")
     plan = plan_retrain(open_workspace(), name, budget=budget, seed=seed, actor=actor)
     if plan.done is not None:
+        settle_request(plan, plan.done)
         if json:
             print_json({"line": name, "version": plan.done.version, "changed": False})
             return

@@ -99,5 +99,13 @@ def plan_retrain(
     )
 
 
+def settle_request(plan: RetrainPlan, model: ModelVersion) -> None:
+    """Mark the line's pending request for a retrain as answered by the one that made `model`."""
+    requests = plan.app.records.requests
+    pending = requests.pending(plan.line.name)
+    if pending is not None:
+        requests.close(pending.request_id, model.retrain)
+
+
 def _new_identity() -> str:
     return f"{now():%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"

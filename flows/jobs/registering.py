@@ -24,7 +24,7 @@ from flows.data import LineData
 from flows.jobs.explaining import Explained
 from flows.jobs.kept_scores import copy_scores
 from flows.jobs.modelling import configured
-from flows.jobs.plan import ROOT, RetrainPlan, code_digest
+from flows.jobs.plan import ROOT, code_digest
 from flows.jobs.promote import sync_aliases
 from flows.jobs.retrain import RetrainJob
 from flows.jobs.stages import Judged
@@ -117,10 +117,3 @@ def _log_record(job: RetrainJob, model: ModelVersion) -> None:
     path = job.folder / "model_version.json"
     path.write_text(canonical_json(record), encoding="utf-8")
     job.app.tracker.log_file(job.run_id, path, "record")
-
-
-def settle_request(plan: RetrainPlan, model: ModelVersion) -> None:
-    """Mark the line's pending request for a retrain as answered by this one."""
-    pending = plan.app.records.requests.pending(plan.line.name)
-    if pending is not None:
-        plan.app.records.requests.close(pending.request_id, model.retrain)

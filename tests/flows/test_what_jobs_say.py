@@ -10,7 +10,12 @@ from components.core.errors import ConflictError, SourceError
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
+from components.settings import HOME_VARIABLE
+from components.testing.records import a_model
+from flows import training
+from flows.commands import loop
 from flows.data import LineData
+from flows.jobs import plan as planning
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
 from flows.jobs.retrain import retraining
@@ -156,3 +161,18 @@ def test_what_an_interrupted_retrain_finished_is_kept_and_of_one_that_failed_not
     if kept:
         with retraining(plan) as job:
             assert job.once("search", lambda: {"best": 4}) == {"best": 3}
+
+
+def test_a_retrain_that_would_change_nothing_answers_the_request_for_one(planned, monkeypatch):
+    app = planned("press", "r1").app
+    with retraining(planned("press", "r1")) as job:
+        done = app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    plan = SimpleNamespace(app=app, line=SimpleNamespace(name="press"), done=done)
+    monkeypatch.setattr(training, "plan_retrain", lambda *_, **__: plan)
+    monkeypatch.setattr(planning, "plan_retrain", lambda *_, **__: plan)
+    monkeypatch.setenv(HOME_VARIABLE, str(app.home))
+    for run in (lambda: training.retrain_flow.fn(str(app.home), "press"), lambda: loop.retrain("press")):
+        asked = app.records.requests.request_retrain("press", reason="drift")
+        run()
+        assert app.records.requests.pending("press") is None
+        assert asked in app.records.requests.answered_by("r1")
