@@ -177,5 +177,5 @@ def load_settings(home: Path) -> Settings:
         return _OfThisWorkspace(**arguments)
     except ValidationError as error:
         raise ConfigError(f"{path} or the environment: {first_problem(error)}.", hint="Correct the setting.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error

@@ -74,12 +74,15 @@ class Linewright:
         """Text of the workspace's own copy of a configuration file.
 
         Raises:
-            ConfigError: It is missing.
+            ConfigError: It is missing, or not text in UTF-8.
         """
         path = self.config_path(name)
         if not path.is_file():
             raise ConfigError(f"{path} is missing.", hint="Bring it back with: linewright init")
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not YAML: {error}.", hint="Save it in UTF-8.") from error
 
     # Lines -------------------------------------------------------------------------------------------
 

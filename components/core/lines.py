@@ -129,8 +129,8 @@ class LineConfig(_Section):
         return check_slug(value)
 
 
-def parse_line(text: str, *, origin: str) -> LineConfig:
-    """The line that YAML `text` from `origin` declares.
+def parse_line(text: str | bytes, *, origin: str) -> LineConfig:
+    """The line that YAML `text` (bytes: in UTF-8) from `origin` declares.
 
     Raises:
         ConfigError: It is not YAML, has unknown keys, or a value is out of its range; the message names the first.
@@ -165,7 +165,7 @@ def dump_line(line: LineConfig) -> str:
 
 def read_line(path: Path) -> LineConfig:
     """The line declared by the file at `path`; see `parse_line`."""
-    line = parse_line(path.read_text(encoding="utf-8"), origin=str(path))
+    line = parse_line(path.read_bytes(), origin=str(path))
     if line.name != path.stem:
         raise ConfigError(f"{path} declares line {line.name!r}.", hint="File name and line name must be the same.")
     return line

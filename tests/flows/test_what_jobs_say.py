@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from components.core.contracts import ManifestColumn, Modality, Scores
-from components.core.errors import ConflictError, SourceError
+from components.core.errors import ConfigError, ConflictError, SourceError
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
@@ -176,3 +176,19 @@ def test_a_retrain_that_would_change_nothing_answers_the_request_for_one(planned
         run()
         assert app.records.requests.pending("press") is None
         assert asked in app.records.requests.answered_by("r1")
+
+
+def test_a_file_that_is_not_in_utf_8_is_named(tmp_path):
+    make_workspace(tmp_path)
+    app = Linewright.open(tmp_path)
+    app.add_line(LineConfig(name="pump", modality=Modality.TABLE, source="/data"))
+    reading = {
+        "lines/pump.yaml": lambda: app.line("pump"),
+        "agents.yaml": lambda: app.config_text("agents.yaml"),
+        "settings.yaml": lambda: Linewright.open(tmp_path),
+    }
+    for name, read in reading.items():
+        with (tmp_path / name).open("ab") as file:
+            file.write("# München\n".encode("latin-1"))
+        with pytest.raises(ConfigError, match=re.escape(f"{tmp_path / name} is not YAML: ")):
+            read()
