@@ -77,13 +77,13 @@ def write_marker(home: Path) -> None:
     write_atomically(path, json.dumps(marker, indent=2) + "\n")
 
 
-def copy_templates(home: Path) -> None:
-    """Give the workspace its own configuration files; files that are there stay as they are."""
+def copy_templates(home: Path) -> bool:
+    """Give the workspace its own configuration files, unless they are there; return whether any was not."""
     (home / "lines").mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        target = home / name.replace(".example", "")
-        if not target.exists():
-            write_atomically(target, (TEMPLATES / name).read_text(encoding="utf-8"))
+    missing = {name: path for name in COPIED if not (path := home / name.replace(".example", "")).exists()}
+    for name, path in missing.items():
+        write_atomically(path, (TEMPLATES / name).read_text(encoding="utf-8"))
+    return bool(missing)
 
 
 def backup(home: Path) -> Path:

@@ -37,7 +37,7 @@ class Git:
         if index:
             environment["GIT_INDEX_FILE"] = index
         if not (self.root / ".git").is_dir() and arguments[0] != "init":
-            raise WorkspaceError(f"There is no data registry at {str(self.root)!r}.", hint="Run: linewright init")
+            raise WorkspaceError(f"There is no data registry at {str(self.root)!r}.", hint="Restore it from a backup.")
         command = ["git", "-c", "core.autocrlf=false", "-c", f"core.hooksPath={os.devnull}", *arguments]
         try:
             done = subprocess.run(

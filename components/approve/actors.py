@@ -47,7 +47,7 @@ class Actors(BaseModel):
         Raises:
             ConfigError: It is missing, not YAML, or has an unknown key, role or impossible name.
         """
-        return read_yaml(path, into=TypeAdapter(cls), restore="Run `linewright init`.")
+        return read_yaml(path, into=TypeAdapter(cls), restore="Restore it from a backup.")
 
     def dump(self) -> str:
         """YAML that `read` reads."""

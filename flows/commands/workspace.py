@@ -23,8 +23,8 @@ def init(
 
     use_home(directory)
     home = default_home()
-    made = make_workspace(home)
-    console.print(f"Workspace {'made' if made else 'already there, untouched'}: {home}", soft_wrap=True)
+    done = make_workspace(home)
+    console.print(f"Workspace {done}: {home}", soft_wrap=True)
     if directory is not None:
         console.print(f"Use it with: export LINEWRIGHT_HOME={home}", soft_wrap=True)
     console.print("Next: linewright line add NAME --modality image --source FOLDER")

@@ -1,6 +1,7 @@
 """Make a workspace, and bring an older one up to date. Each step can be killed and run again."""
 
 from pathlib import Path
+from typing import Literal
 
 from components.adapters.db.records import Records
 from components.approve.actors import Actors
@@ -22,15 +23,15 @@ from flows.workspace import (
 OPERATOR = "operator"
 
 
-def make_workspace(home: Path) -> bool:
-    """Make the workspace at `home`, or complete one whose making was interrupted; False if it was whole.
+def make_workspace(home: Path) -> Literal["made", "completed", "already there, untouched"]:
+    """Make the workspace at `home`, go on with one whose making was interrupted, or bring lost templates back.
 
     Raises:
         WorkspaceError: The folder holds something else, or a workspace of another version.
     """
     if (home / MARKER).exists():
         read_marker(home)
-        return False
+        return "completed" if copy_templates(home) else "already there, untouched"
     if home.exists() and not home.is_dir():
         raise WorkspaceError(f"{home} is a file.", hint="Name a folder for the workspace.")
     strangers = [path.name for path in home.iterdir() if not _ours(path)] if home.exists() else []
@@ -49,7 +50,7 @@ def make_workspace(home: Path) -> bool:
         make_key(settings.keys, OPERATOR)
     _prepare(settings)
     write_marker(home)
-    return True
+    return "made"
 
 
 def _prepare(settings: Settings) -> None:

@@ -40,6 +40,10 @@ def test_an_interrupted_init_is_completed(linewright, tmp_path):
     assert "made" in linewright.good("init", home=home).out
     assert {path.name: path.read_bytes() for path in (home / "keys").iterdir()} == keys
     assert json.loads((home / MARKER).read_text())["format"] == FORMAT
+    gates = (home / "gates.yaml").read_text()
+    (home / "gates.yaml").unlink()
+    assert "completed" in linewright.good("init", home=home).out
+    assert (home / "gates.yaml").read_text() == gates
 
 
 def test_upgrade_makes_a_backup_first(linewright, tmp_path):

@@ -36,7 +36,7 @@ def check_version(database: Database) -> None:
     found = read_version(database)
     shown = database.url.render_as_string(hide_password=True)
     if not found:
-        raise WorkspaceError(f"{shown} holds no records.", hint="Run `linewright init`.")
+        raise WorkspaceError(f"{shown} holds no records.", hint="Run `linewright upgrade`.")
     if found < SCHEMA_VERSION:
         raise WorkspaceError(
             f"{shown} has format {found}; this version needs {SCHEMA_VERSION}.", hint="Run `linewright upgrade`."
@@ -97,4 +97,6 @@ def _refuse_newer(found: str, *, shown: str) -> None:
 
 def _require_file(database: Database) -> None:
     if database.file is not None and not database.file.exists():
-        raise WorkspaceError(f"There is no database {database.file}.", hint="Run `linewright init`.")
+        raise WorkspaceError(
+            f"There is no database {database.file}.", hint="Restore it, or make a new one: linewright upgrade"
+        )
