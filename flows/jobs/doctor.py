@@ -7,8 +7,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.core.errors import LinewrightError
+
+if TYPE_CHECKING:
+    from flows.wiring import Linewright
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +28,7 @@ class Finding:
 
 
 def diagnose(home: Path) -> list[Finding]:
-    """Check Python, packages, folders and the workspace at `home`; nothing is changed."""
+    """Check Python, packages, weights and the workspace at `home`, every signature too; nothing is changed."""
     return [_python(), _git(), *_packages(), *_top_level(), _weights(), *_workspace(home)]
 
 
@@ -94,6 +98,7 @@ def _workspace(home: Path) -> list[Finding]:
         first,
         check("records", lambda: f"schema {app.records.schema_version}"),
         check("ledger", lambda: f"{app.records.ledger.verify()} events, chain whole"),
+        check("decisions", lambda: _signed(app)),
         check("lines", lambda: ", ".join(app.line(name).name for name in app.line_names()) or "none yet"),
         check(
             "data registry",
@@ -101,3 +106,13 @@ def _workspace(home: Path) -> list[Finding]:
         ),
         check("MLflow", app.tracker.describe),
     ]
+
+
+def _signed(app: "Linewright") -> str:
+    from components.approve.service import verify_decision
+
+    lines = {model.line for model in app.records.models.list()}
+    found = [decision for line in sorted(lines) for decision in app.records.decisions.history(line)]
+    for decision in found:
+        verify_decision(app.settings.keys, decision=decision)
+    return f"{len(found)}, each as its actor signed it"

@@ -1,10 +1,13 @@
 import re
+import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from components.approve.service import approve
 from components.core.contracts import ManifestColumn, Modality, Scores
 from components.core.errors import ConfigError, ConflictError, SourceError
 from components.core.lines import LineConfig, TableOptions
@@ -16,8 +19,10 @@ from flows import training
 from flows.commands import loop
 from flows.data import LineData
 from flows.jobs import plan as planning
+from flows.jobs.doctor import diagnose
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
+from flows.jobs.promote import office
 from flows.jobs.retrain import retraining
 from flows.jobs.score import ScoreRun, _ImageScorer
 from flows.jobs.setup import make_workspace
@@ -192,3 +197,18 @@ def test_a_file_that_is_not_in_utf_8_is_named(tmp_path):
             file.write("# München\n".encode("latin-1"))
         with pytest.raises(ConfigError, match=re.escape(f"{tmp_path / name} is not YAML: ")):
             read()
+
+
+def test_doctor_finds_a_decision_that_its_actor_did_not_sign(planned):
+    app = planned("press", "r1").app
+    with retraining(planned("press", "r1")) as job:
+        app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    approve(office(app), line="press", version=1, actor="operator", reason="recall is what we need")
+
+    def found():
+        return next(item for item in diagnose(app.home) if item.name == "decisions")
+
+    assert (found().ok, found().detail) == (True, "1, each as its actor signed it")
+    with closing(sqlite3.connect(app.home / "linewright.db")) as connection, connection:
+        connection.execute("UPDATE lw_decisions SET record = replace(record, 'recall', 'speed')")
+    assert (found().ok, found().detail) == (False, "The signature of 'operator' does not fit.")
