@@ -137,10 +137,14 @@ class _Changed(Exception):  # noqa: N818 - an answer, never seen outside this mo
 @contextmanager
 def _translated(what: str) -> Iterator[None]:
     """Turn botocore's errors into ours; its own bounded retries are over by then."""
+    from boto3.exceptions import S3UploadFailedError
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
     try:
-        yield
+        try:
+            yield
+        except S3UploadFailedError as error:  # what `upload_file` makes of an answer, in words alone
+            raise error.__context__ or error from None
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         if code in {"412", "PreconditionFailed", "416", "InvalidRange"}:

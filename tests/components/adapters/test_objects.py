@@ -138,9 +138,12 @@ def test_one_object_as_source(s3: ObjectSettings, tmp_path: Path) -> None:
 
 
 @pytest.mark.server
-def test_missing_bucket_and_dead_server(s3: ObjectSettings) -> None:
+def test_missing_bucket_and_dead_server(s3: ObjectSettings, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="NoSuchBucket"):
         list(open_store("s3://no-such-bucket", s3).list())
+    (tmp_path / "new").write_bytes(b"new")
+    with pytest.raises(SourceError, match="NoSuchBucket"):
+        S3Store("s3://no-such-bucket", s3).put("new", tmp_path / "new")
     dead = ObjectSettings(endpoint_url="http://127.0.0.1:9", timeout=0.5)
     with pytest.raises(UnavailableError, match="does not answer"):
         list(open_store("s3://bucket", dead).list())
