@@ -16,7 +16,7 @@ def current_gate(app: Linewright, model: ModelVersion) -> GateReport:
 
 
 def describe(app: Linewright, model: ModelVersion) -> dict[str, Any]:
-    """Everything a person asks of a version; see the README for the keys."""
+    """Everything a person asks of a version: the object that `show --json` prints."""
     gate = current_gate(app, model)
     metrics = {name: metric.model_dump() for name, metric in model.evaluation.metrics.items()}
     history = [
