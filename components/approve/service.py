@@ -72,7 +72,7 @@ def approve(
     """
     _require_may(office, actor=actor)
     candidate = office.models.get(line, version)
-    _require_status(candidate, status="candidate")
+    _require_candidate(candidate)
     if office.actors.four_eyes and candidate.trainer == actor:
         raise RefusedError(
             f"{actor!r} trained version {version} of {line!r} and may not approve it.",
@@ -111,7 +111,7 @@ def reject(office: Office, *, line: str, version: int, actor: str, reason: str) 
         ConflictError: It is not a candidate, or another decision came first.
     """
     _require_may(office, actor=actor)
-    _require_status(office.models.get(line, version), status="candidate")
+    _require_candidate(office.models.get(line, version))
     champion = office.models.champion(line)
     decision = _sign(office, line=line, version=version, action="reject", actor=actor, reason=reason)
     return office.decisions.decide(decision, expected_champion=champion.version if champion else None)
@@ -182,10 +182,10 @@ def _require_may(office: Office, *, actor: str) -> None:
         raise RefusedError(f"{actor!r} is a {role} and may not decide.", hint="Roles are declared in actors.yaml.")
 
 
-def _require_status(version: ModelVersion, *, status: str) -> None:
-    if version.status != status:
+def _require_candidate(version: ModelVersion) -> None:
+    if version.status != "candidate":
         raise ConflictError(
-            f"Version {version.version} of {version.line!r} is {version.status}, not {status}.",
+            f"Version {version.version} of {version.line!r} is {version.status}, not candidate.",
             hint=f"`linewright candidates {version.line}` lists what waits for a decision.",
         )
 

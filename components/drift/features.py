@@ -78,9 +78,9 @@ def _sharpness(image: Image) -> float:
 
 
 def embedding_features(
-    reference: NDArray[np.floating], current: NDArray[np.floating], *, components: int = COMPONENTS
+    reference: NDArray[np.floating], current: NDArray[np.floating]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """At most `components` principal components of both windows together, and how far each sample lies off them.
+    """At most `COMPONENTS` principal components of both windows together, and how far each sample lies off them.
 
     The basis is that of the pooled samples on purpose: one of the reference alone fits its noise, the reference then
     varies more along it than any new sample, and the permutation null no longer holds (200 samples of
@@ -90,14 +90,13 @@ def embedding_features(
     Args:
         reference: ``(N, E)``.
         current: ``(M, E)``.
-        components: At most so many columns.
 
     Returns:
         ``(N, C + 1)`` and ``(M, C + 1)``: `embedding 1` to `embedding C`, then `embedding rest`, a length.
     """
     pooled = np.concatenate([reference, current]).astype(np.float64)
     pooled -= pooled.mean(axis=0)
-    basis = _basis(pooled, components)
+    basis = _basis(pooled)
     scores = pooled @ basis
     rest = np.linalg.norm(pooled - scores @ basis.T, axis=1)
     names = [f"embedding {number + 1}" for number in range(basis.shape[1])]
@@ -105,12 +104,12 @@ def embedding_features(
     return frame.iloc[: len(reference)], frame.iloc[len(reference) :].reset_index(drop=True)
 
 
-def _basis(centred: Floats, components: int) -> Floats:
+def _basis(centred: Floats) -> Floats:
     """``(E, C)``: leading principal directions, from the smaller of the two Gram matrices; signs fixed."""
     rows, width = centred.shape
     wide = width > rows
     values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
-    kept = [index for index in np.argsort(-values)[:components] if values[index] > 1e-10 * values[-1]]
+    kept = [index for index in np.argsort(-values)[:COMPONENTS] if values[index] > 1e-10 * values[-1]]
     basis = centred.T @ vectors[:, kept] / np.sqrt(values[kept]) if wide else vectors[:, kept]
     largest = np.abs(basis).argmax(axis=0)
     fixed: Floats = basis * np.sign(basis[largest, np.arange(len(kept))])

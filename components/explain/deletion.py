@@ -63,9 +63,8 @@ def deletion(
     normal: NormalImages,
     threshold: float,
     seed: int,
-    draws: int = DRAWS,
 ) -> Deletion | None:
-    """Score `image` with its marked region filled, and with `draws` random regions filled; None for a flat map.
+    """Score `image` with its marked region filled, and with `DRAWS` random regions filled; None for a flat map.
 
     Args:
         detector: Whose map it is.
@@ -74,14 +73,13 @@ def deletion(
         normal: What regions are filled with.
         threshold: The map's cut; see `marked_region`.
         seed: Of the random regions.
-        draws: R.
     """
     region = marked_region(heat, threshold=threshold, largest=LARGEST)
     if region is None:
         return None
     rng = generator(seed, "deletion")
     filled = [normal.fill(image, region)]
-    filled += [normal.fill(image, elsewhere(region, rng=rng)) for _ in range(draws)]
+    filled += [normal.fill(image, elsewhere(region, rng=rng)) for _ in range(DRAWS)]
     scores = detector.score([image, *filled]).image.tolist()
     return Deletion(
         score=scores[0],

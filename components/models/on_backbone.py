@@ -294,10 +294,10 @@ class OnBackbone(ABC, Generic[P]):
         return found
 
 
-def in_parts(images: Sequence[Image], *, size: int = IMAGES_AT_ONCE) -> Iterator[Sequence[Image]]:
-    """`images` in order, at most `size` at a time: the features of all at once might not fit into memory."""
-    for start in range(0, len(images), size):
-        yield images[start : start + size]
+def in_parts(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
+    """`images` in order, `IMAGES_AT_ONCE` at most: the features of all at once might not fit into memory."""
+    for start in range(0, len(images), IMAGES_AT_ONCE):
+        yield images[start : start + IMAGES_AT_ONCE]
 
 
 def numbers(joined: str) -> tuple[int, ...]:

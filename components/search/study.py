@@ -141,7 +141,7 @@ class Study:
         if last.state == TrialState.RUNNING:
             lease = Lease.read(last.user_attrs)
             if lease is None or lease.holder != self._owner.holder:
-                raise busy_trial(self.name, number_of(last), lease=Lease.read(last.user_attrs))
+                raise busy_trial(self.name, number, lease=lease)
             return asked_trial(last, space=self.space)
         return self._start(number, free_params(last, space=self.space), note=note_of(last))
 
@@ -293,7 +293,7 @@ class Study:
                 time.sleep(_POLL)
                 seen = Lease.read(self._all()[trial.number].user_attrs)
                 if seen is not None and seen.until != lease.until:
-                    raise busy_trial(self.name, number_of(trial), lease=Lease.read(trial.user_attrs))
+                    raise busy_trial(self.name, number_of(trial), lease=lease)
             asked = asked_trial(trial, space=self.space)
             tries = sum(number_of(other) == asked.number for other in self._all())
             alone = asked.number == 0 and len(self.space.detectors) == 1

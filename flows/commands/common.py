@@ -98,13 +98,13 @@ def print_conditions(title: str, conditions: Sequence[Condition], *, empty: str)
         table(title, ["condition", "", "figures"], rows, empty=empty)
 
 
-def figure(metric: Metric | None, *, digits: int = 3) -> str:
+def figure(metric: Metric | None) -> str:
     """A figure with its interval: `0.982 [0.951, 1.000]`."""
     if metric is None or metric.value is None:
         return f"[yellow]unmeasured[/] {escape(metric.note) if metric else ''}".strip()
     if metric.low is None or metric.high is None:
-        return f"{metric.value:.{digits}f}"
-    return f"{metric.value:.{digits}f} [dim]\\[{metric.low:.{digits}f}, {metric.high:.{digits}f}][/]"
+        return f"{metric.value:.3f}"
+    return f"{metric.value:.3f} [dim]\\[{metric.low:.3f}, {metric.high:.3f}][/]"
 
 
 @contextmanager

@@ -51,9 +51,7 @@ class Tracker(Runs):
         WorkspaceError: MLflow's database was made by another release.
     """
 
-    def log_model(
-        self, run_id: str, *, line: str, retrain_id: str, model_dir: Path, tags: Mapping[str, str] | None = None
-    ) -> LoggedModelRef:
+    def log_model(self, run_id: str, *, line: str, retrain_id: str, model_dir: Path) -> LoggedModelRef:
         """Log the model folder that `components.register.package` built, or find the one a retrain logged before.
 
         Writes `MLmodel` into `model_dir`. A model whose logging was interrupted is marked FAILED and logged anew.
@@ -62,7 +60,7 @@ class Tracker(Runs):
         for model in self._models(experiment, retrain_id=retrain_id):
             if ready := self._reused(model):
                 return ready
-        return self._log_new(run_id, experiment, line, model_dir, {**(tags or {}), RETRAIN: retrain_id})
+        return self._log_new(run_id, experiment, line, model_dir, retrain_id=retrain_id)
 
     def create_version(self, line: str, *, model_id: str, run_id: str, retrain_id: str) -> int:
         """Register a logged model under the line's name, or find the version that a retrain registered before.
@@ -121,12 +119,11 @@ class Tracker(Runs):
             raise UnavailableError(f"Model folder {path} is missing.", hint="Restore it from a backup.")
         return path
 
-    def _log_new(
-        self, run_id: str, experiment: str, line: str, model_dir: Path, tags: Mapping[str, str]
-    ) -> LoggedModelRef:
+    def _log_new(self, run_id: str, experiment: str, line: str, model_dir: Path, *, retrain_id: str) -> LoggedModelRef:
         from mlflow.entities import LoggedModelOutput
 
-        model = self._do(self._client.create_logged_model, experiment, name=line, source_run_id=run_id, tags=dict(tags))
+        tags = {RETRAIN: retrain_id}
+        model = self._do(self._client.create_logged_model, experiment, name=line, source_run_id=run_id, tags=tags)
         folder = relative_folder(model.artifact_location, root=self.root)
         _write_mlmodel(model_dir, model_id=model.model_id, run_id=run_id)
         files = folder_hashes(model_dir)
