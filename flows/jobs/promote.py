@@ -95,7 +95,8 @@ def add_actor(app: Linewright, actor: str, *, role: str) -> str:
         make_key(app.settings.keys, actor)
     elif actor in actors.roles:  # else an earlier call was interrupted after the key
         raise ConflictError(f"Actor {actor!r} has a key already.", hint="Change the role in actors.yaml.")
-    write_atomically(app.settings.actors, changed.dump())
     identity = key_id(app.settings.keys, actor)
+    # In the ledger first: of a role that is in force it always tells, one that was not given yet is told of again.
     app.records.ledger.note("key added", actor=actor, data={"key": identity, "role": role})
+    write_atomically(app.settings.actors, changed.dump())
     return identity

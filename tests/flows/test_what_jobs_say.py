@@ -2,6 +2,7 @@ import re
 import sqlite3
 from contextlib import closing
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ from flows.jobs import plan as planning
 from flows.jobs.doctor import diagnose
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
-from flows.jobs.promote import office
+from flows.jobs.promote import add_actor, office
 from flows.jobs.retrain import retraining
 from flows.jobs.score import ScoreRun, _ImageScorer
 from flows.jobs.setup import make_workspace
@@ -212,3 +213,16 @@ def test_doctor_finds_a_decision_that_its_actor_did_not_sign(planned):
     with closing(sqlite3.connect(app.home / "linewright.db")) as connection, connection:
         connection.execute("UPDATE lw_decisions SET record = replace(record, 'recall', 'speed')")
     assert (found().ok, found().detail) == (False, "The signature of 'operator' does not fit.")
+
+
+def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed(tmp_path, monkeypatch):
+    make_workspace(tmp_path)
+    app = Linewright.open(tmp_path)
+    with monkeypatch.context() as killing:
+        killing.setattr(app.records.ledger, "note", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            add_actor(app, "anna", role="engineer")
+    assert "anna" not in office(app).actors.roles
+    identity = add_actor(app, "anna", role="engineer")
+    (event,) = app.records.ledger.events(kind="key added")
+    assert (event.actor, event.data) == ("anna", {"key": identity, "role": "engineer"})
