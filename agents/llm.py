@@ -117,7 +117,7 @@ def make_model(settings: ModelSettings) -> ChatModel | None:
         # Each provider has its own errors for a missing package, a missing key and an option it does not know.
         raise UnavailableError(
             f"Language model {settings.provider}:{settings.name} cannot be used: {_first_line(error)}.",
-            hint="Install its LangChain package and set its key, or set provider: none in configs/agents.yaml.",
+            hint="Install its LangChain package and set its key, or set provider: none in agents.yaml.",
         ) from error
     return ChatModel(settings, model=model)
 

@@ -31,7 +31,7 @@ class ToolGuard:
         if used >= allowed:
             raise RefusedError(
                 f"The {self._graph} graph may call {tool} {allowed} times and has called it {used} times.",
-                hint="Raise its limit in configs/agents.yaml if that is wanted.",
+                hint="Raise its limit in agents.yaml if that is wanted.",
             )
         self.used[tool] = used + 1
         return function()

@@ -1,4 +1,4 @@
-"""What `configs/agents.yaml` may say: which language model, and the limits of every graph."""
+"""What `agents.yaml` may say: which language model, and the limits of every graph."""
 
 from pathlib import Path
 from typing import Self

@@ -41,7 +41,7 @@ class BuilderLimits(Record):
         if self.trials > allowed:
             raise ConfigError(
                 f"A budget of {self.trials} trials is more than the {allowed} evaluations the builder may run.",
-                hint="Lower the budget, or raise builder.tools.evaluate in configs/agents.yaml.",
+                hint="Lower the budget, or raise builder.tools.evaluate in agents.yaml.",
             )
 
 

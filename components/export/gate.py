@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 
 
 class Limits(Record):
-    """How far an export may differ; `configs/gates.yaml` says it of an installation."""
+    """How far an export may differ; `gates.yaml` says it of a workspace."""
 
     flip_share: float = Field(ge=0, le=1)
     unsure_change: float = Field(ge=0, le=1)

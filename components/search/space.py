@@ -222,7 +222,7 @@ def load_space(detector: str, *, path: Path = SPACES_FILE) -> SearchSpace:
 def outside(what: str, problem: str) -> ConfigError:
     """The error for parameters of `what` that are in no search space."""
     return ConfigError(
-        f"Parameters of {what} are not in the search space: {problem}.", hint="Stay within configs/search_spaces.yaml."
+        f"Parameters of {what} are not in the search space: {problem}.", hint="Stay within search_spaces.yaml."
     )
 
 
