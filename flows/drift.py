@@ -37,7 +37,7 @@ def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> tuple[DriftOutcom
     if follows != "nothing":
         app.records.requests.request_retrain(line, reason=_reason(outcome), drift_check=outcome.check_id, actor=actor)
     if follows == "event":
-        emit_drift(line, check=f"{line} drift check {outcome.check_id}", detail=report.detail)
+        emit_drift(line, check=_reason(outcome), detail=report.detail)
     return outcome, follows
 
 
@@ -59,4 +59,5 @@ def run_drift(app: Linewright, name: str, *, actor: str) -> tuple[DriftOutcome, 
 
 
 def _reason(outcome: DriftOutcome) -> str:
+    """Why a retrain is asked for, whoever starts it; no two checks have the same number."""
     return f"drift check {outcome.check_id}: {outcome.report.kind}"
