@@ -98,15 +98,21 @@ def example_of(data: LineData) -> pd.DataFrame:
 
 def provenance() -> dict[str, str]:
     """What the model was made with: commit, digests of code and lock file, versions of the packages that matter."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=10, check=False
-    )
     return {
-        "commit": commit.stdout.strip() or "not a git checkout",
+        "commit": _commit(),
         "code": code_digest(),
         "requirements.lock": sha256_file(ROOT / "requirements.lock"),
         **{name: importlib.metadata.version(name) for name in PACKAGES},
     }
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:  # a whole search must not be lost for it
+        return f"unknown: {type(error).__name__}"
+    return found.strip() or "not a git checkout"
 
 
 def _log_record(job: RetrainJob, model: ModelVersion) -> None:

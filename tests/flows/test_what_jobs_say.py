@@ -1,5 +1,6 @@
 import re
 import sqlite3
+import subprocess
 from contextlib import closing
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -24,6 +25,7 @@ from flows.jobs.doctor import diagnose
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
 from flows.jobs.promote import add_actor, office
+from flows.jobs.registering import provenance
 from flows.jobs.retrain import retraining
 from flows.jobs.score import ScoreRun, _ImageScorer
 from flows.jobs.setup import make_workspace
@@ -226,3 +228,8 @@ def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed
     identity = add_actor(app, "anna", role="engineer")
     (event,) = app.records.ledger.events(kind="key added")
     assert (event.actor, event.data) == ("anna", {"key": identity, "role": "engineer"})
+
+
+def test_a_retrain_is_not_lost_because_git_does_not_tell_the_commit(monkeypatch):
+    monkeypatch.setattr(subprocess, "run", Mock(side_effect=subprocess.TimeoutExpired("git", 10)))
+    assert provenance()["commit"] == "unknown: TimeoutExpired"
