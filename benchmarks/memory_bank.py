@@ -3,7 +3,8 @@
     python -m benchmarks.memory_bank --root FOLDER [--ratio 0.1] [--size 256] [--stages 2-3] [--images N]
         [--precision f32] [--skip-peer | --peer-picks N] [--json]
 
-FOLDER is of MVTec's shape: train/good and test/KIND. Each side runs in a process of its own, one after the other:
+FOLDER is of MVTec's shape: train/good and test/KIND, with images at any depth below these. Each side runs in a process
+of its own, one after the other:
 
 fit_s           seconds to fit on train/good, reading and scaling its files included
 images_per_s    over all of test, reading included, the second time that it is scored
@@ -30,7 +31,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.images import Files
+from benchmarks.images import Files, listed, of_kinds
 from components.core.ports import batches
 from components.core.scoring import score_all
 from components.metrics.bootstrap import interval
@@ -70,8 +71,8 @@ def ours(root: Path, *, size: int, stages: str, ratio: float, precision: str) ->
         "precision": precision, "resize": "stretch", "augment": "none",
     }  # fmt: skip
     detector: Any = registry.create("memory-bank", params, schema=None)
-    train = Files(sorted((root / "train" / "good").iterdir()))
-    test = Files(sorted((root / "test").glob("*/*")))
+    normal, kinds = listed(root)
+    train, test = Files(normal), of_kinds(kinds)
     fit_s, _ = timed(lambda: detector.fit(train, seed=0))
     score_all(detector, test)
     seconds, scores = timed(lambda: score_all(detector, test).image)
@@ -139,14 +140,15 @@ def _ratio(name: str, one: float | None, other: float | None) -> float | None:
 
 
 def _view(root: Path, *, images: int, folder: Path) -> Path:
-    """The same folder with the first training images only, by links."""
-    view = folder / root.name
-    for kind in [root / "train" / "good", *sorted((root / "test").iterdir())]:
-        place = view / kind.relative_to(root)
-        place.mkdir(parents=True)
-        paths = sorted(kind.iterdir())
-        for path in paths[:images] if images and kind.parent.name == "train" else paths:
-            (place / path.name).symlink_to(path.resolve())
+    """The same folder with images and the first training ones only, by links: both sides see the same files."""
+    view = folder / root.resolve().name
+    normal, kinds = listed(root)
+    parts = {"train/good": normal[:images] if images else normal} | {f"test/{kind}": kinds[kind] for kind in kinds}
+    for part, paths in parts.items():
+        (view / part).mkdir(parents=True)
+        for path in paths:
+            inside = path.relative_to(root / part).parts
+            (view / part / "__".join(inside)).symlink_to(path.resolve())
     return view
 
 
@@ -170,6 +172,8 @@ def _arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if not (given.root / "train" / "good").is_dir() or not (given.root / "test").is_dir():
         parser.error(f"{given.root} has no train/good and test; name a folder of MVTec's shape")
+    if not all(listed(given.root)):
+        parser.error(f"{given.root} has no images in train/good or below test")
     return given
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.images import NORMAL, listed
 from components.models.weights import find_weights, read_weights
 
 _NAME = "tf_efficientnet_lite0"
@@ -130,10 +131,13 @@ def use_local_weights(folder: Path) -> None:
 def _data(root: Path) -> Any:
     from anomalib.data import Folder
 
-    kinds = sorted(path.name for path in (root / "test").iterdir() if path.name != "good")
+    _, kinds = listed(root)
+    normal = f"test/{NORMAL}" if NORMAL in kinds else None
     return Folder(
-        name=root.name, root=root, normal_dir="train/good", normal_test_dir="test/good",
-        abnormal_dir=[f"test/{kind}" for kind in kinds], val_split_mode="none",
+        name=root.name, root=root, normal_dir="train/good", normal_test_dir=normal,
+        abnormal_dir=[f"test/{kind}" for kind in kinds if kind != NORMAL],
+        test_split_mode="from_dir" if normal else "none",  # or it would take normal ones from training
+        val_split_mode="none",
         train_batch_size=_BATCH, eval_batch_size=_BATCH, num_workers=0,
     )  # fmt: skip
 
@@ -155,4 +159,4 @@ def run(root: Path, *, size: int, stages: Sequence[int], ratio: float, picks: in
         }
         if picks:
             return found
-        return {**found, "patches": peer.patches(sorted((root / "train" / "good").iterdir())), "bank": peer.bank}
+        return {**found, "patches": peer.patches(listed(root)[0]), "bank": peer.bank}

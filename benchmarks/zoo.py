@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.anomalib_models import PEERS, fitted_peer
-from benchmarks.images import Files
+from benchmarks.images import Files, listed, of_kinds
 from components.core.contracts import Modality
 from components.core.errors import LinewrightError
 from components.core.ports import Samples
@@ -67,12 +67,12 @@ class Tried:
 
 def read(root: Path, *, share: float, seed: int) -> Data:
     """The folder's images; validation with synthetic anomalies, as a search draws them."""
-    good = sorted(path for path in (root / "train" / "good").iterdir() if path.is_file())
+    good, kinds = listed(root)
     order = generator(seed, "benchmark").permutation(len(good))
     first = max(1, min(len(good) - 1, round(share * len(good))))
     train, held = (Files([good[index] for index in sorted(part)]) for part in (order[:first], order[first:]))
     validation, _ = with_synthetic(held, groups=np.array(held.ids), seed=derive_seed(seed, "synthetic"))
-    return Data(train, validation, Files(sorted(path for path in (root / "test").glob("*/*") if path.is_file())))
+    return Data(train, validation, of_kinds(kinds))
 
 
 def tried(

@@ -1,10 +1,14 @@
 """What the benchmark of the memory bank measures."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks import memory_bank
+from benchmarks.images import listed, of_kinds
+from benchmarks.patchcore_peer import _data
 
 
 @pytest.fixture
@@ -39,6 +43,29 @@ def test_a_view_holds_the_first_training_images_and_all_of_test(folder, tmp_path
     view = memory_bank._view(folder, images=3, folder=tmp_path / "views")
     assert sorted(path.name for path in (view / "train" / "good").iterdir()) == ["0.png", "1.png", "2.png"]
     assert len(list((view / "test").glob("*/*"))) == 4
+
+
+def test_a_view_holds_what_other_folders_of_the_shape_have_below_and_beside_their_images(folder, tmp_path):
+    for part in ("test/hole/first/0.PNG", "test/hole/second/0.PNG"):
+        (folder / part).parent.mkdir()
+        Image.fromarray(np.full((64, 64), 9, np.uint8)).save(folder / part)
+    for part in ("train/good/Thumbs.db", "train/good/._0.png", "test/hole/.DS_Store", "test/readme.txt"):
+        (folder / part).write_bytes(b"no image")
+    (folder / "test" / "empty").mkdir()
+    view = memory_bank._view(folder, images=0, folder=tmp_path / "views")
+    normal, kinds = listed(view)
+    assert [path.name for path in normal] == ["0.png", "1.png", "2.png", "3.png", "4.png"]
+    names = {kind: [path.name for path in paths] for kind, paths in kinds.items()}
+    assert names == {"good": ["0.png", "1.png"], "hole": ["0.png", "1.png", "first__0.PNG", "second__0.PNG"]}
+    assert of_kinds(kinds).labels.tolist() == [0, 0, 1, 1, 1, 1]
+    assert (view / "test/hole/second__0.PNG").resolve() == folder / "test/hole/second/0.PNG"
+
+
+def test_the_peer_keeps_all_training_images_where_test_has_no_normal_ones(folder):
+    shutil.rmtree(folder / "test" / "good")
+    data = _data(folder)
+    data.setup()
+    assert (len(data.train_data), len(data.test_data)) == (5, 2)
 
 
 def test_figures_and_arrays_come_back_from_a_side(tmp_path):

@@ -58,6 +58,15 @@ def test_validation_is_held_out_and_carries_drawn_anomalies(folder):
     assert data.test.labels.tolist() == [0, 0, 1, 1, 1]
 
 
+def test_images_in_folders_of_a_kind_are_tested_and_other_files_are_not(folder):
+    (folder / "test" / "hole" / "deep").mkdir()
+    (folder / "test" / "hole" / "2.png").rename(folder / "test" / "hole" / "deep" / "2.png")
+    (folder / "test" / "hole" / "notes.txt").write_text("no image")
+    data = read(folder, share=0.7, seed=0)
+    assert data.test.labels.tolist() == [0, 0, 1, 1, 1]
+    assert len(data.test.take([4])) == 1
+
+
 def test_test_is_scored_after_all_is_validated_and_what_does_not_fit_is_named(folder):
     data, told = read(folder, share=0.7, seed=0), []
 
