@@ -134,9 +134,8 @@ def _radius(patches: NDArray[np.float32], bank: NDArray[np.float32]) -> float:
 
 
 def _ratio(name: str, one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return None
-    return one / other if BETTER[name] > 0 else other / one
+    over, under = (one, other) if BETTER[name] > 0 else (other, one)
+    return over / under if over is not None and under else None
 
 
 def _view(root: Path, *, images: int, folder: Path) -> Path:
