@@ -10,7 +10,8 @@ to choosing patches, and `rest_s` to what the memory says of training images by 
 before the fit.
 
 The detector keeps at most `max_patches` patches, so from some size on (`kept` below `seen`) only reading grows, the
-coreset does not. A larger --max-patches shows the growth without that bound.
+coreset does not. A larger --max-patches shows the growth without that bound. There is no peer: `peer` and `ratio` of
+the object that --json prints are empty.
 """
 
 import argparse
@@ -121,7 +122,7 @@ def main() -> None:
     sizes = [row["images"] for row in rows]
     slopes = {name: exponent(sizes, [row[name] for row in rows]) for name in GROWING}
     if given.json:
-        print(json.dumps({"ours": {"sizes": rows, "exponent": slopes}}))
+        print(json.dumps({"ours": {"sizes": rows, "exponent": slopes}, "peer": {}, "ratio": {}}))
         return
     _print(rows, slopes)
 

@@ -1,8 +1,11 @@
 """What the benchmark of growth measures."""
 
+import json
+
 import numpy as np
 import pytest
 
+from benchmarks import growth
 from benchmarks.growth import GROWING, Gravel, exponent, measure
 
 
@@ -27,3 +30,13 @@ def test_a_fit_has_every_figure_and_says_what_was_sampled():
     assert all(row[name] >= 0 for name in GROWING)
     assert row["peak_mb"] > row["over_mb"]
     assert row["fit_s"] == pytest.approx(row["read_s"] + row["coreset_s"] + row["rest_s"])
+
+
+def test_the_object_that_is_printed_has_the_parts_of_every_benchmark(monkeypatch, capsys):
+    row = dict.fromkeys(GROWING, 1.0)
+    monkeypatch.setattr(growth, "_apart", lambda images, _: {"images": images, **row})
+    monkeypatch.setattr("sys.argv", ["growth", "--sizes", "2", "4", "--json"])
+    growth.main()
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == ["ours", "peer", "ratio"]
+    assert found["ours"]["exponent"]["fit_s"] == pytest.approx(0)
