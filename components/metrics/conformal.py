@@ -46,10 +46,19 @@ def rank_of(rate: float, *, samples: int) -> int:
     return math.ceil((samples + 1) * (1 - rate) - _ROUNDING)
 
 
+def counted(samples: int, *, overlap: float) -> int:
+    """How many samples so many windows count as where `overlap` of them hold one row.
+
+    >>> counted(10, overlap=4.0), counted(3, overlap=4.0)
+    (2, 1)
+    """
+    return max(1, int(samples / overlap))
+
+
 def reference(scores: NDArray[np.float64], *, overlap: float = 1.0) -> tuple[tuple[float, int], ...]:
     """What p-values need of ``(n,)`` calibration scores, in a few hundred pairs whatever n is.
 
-    Where `overlap` windows hold one row, so many count as one, rounded up.
+    Where `overlap` windows hold one row, so many count as one, rounded up, but never more than all of them count as.
     """
     ordered = np.sort(scores)[::-1]
     ranks = list(range(min(EXACT, len(ordered))))
@@ -57,7 +66,7 @@ def reference(scores: NDArray[np.float64], *, overlap: float = 1.0) -> tuple[tup
         ranks.append(min(math.ceil(ranks[-1] * STEP), len(ordered) - 1))
     kept = np.unique(ordered[ranks])
     larger = len(ordered) - np.searchsorted(ordered[::-1], kept, side="right")
-    counts = np.ceil(larger / overlap - _ROUNDING).astype(int)
+    counts = np.minimum(np.ceil(larger / overlap - _ROUNDING).astype(int), counted(len(scores), overlap=overlap))
     return tuple((float(score), int(count)) for score, count in zip(kept, counts, strict=True))
 
 

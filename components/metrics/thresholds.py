@@ -20,7 +20,7 @@ from ..core.contracts import Calibration, Costs, Tail
 from ..core.errors import NotEnoughDataError
 from ..core.seeds import generator
 from . import tails
-from .conformal import needed_samples, rank_of, reference, smallest_rate
+from .conformal import counted, needed_samples, rank_of, reference, smallest_rate
 
 USUAL = 0.01
 """What is allowed where nothing is declared: it stays as data grow, where the smallest rate would cost more and more
@@ -98,7 +98,7 @@ def calibrate(
             "are not finite.",
             hint="Add normal samples to the source.",
         )
-    told = max(1, int(n / overlap))
+    told = counted(n, overlap=overlap)
     chosen = usual_rate(told) if rate is None else rate
     tail = None
     if told >= needed_samples(chosen):
@@ -173,7 +173,7 @@ def _conformal(scores: Floats, *, rate: float, overlap: float, seed: int) -> tup
     that end comes from the tail as for a rate beyond the scores, and where there is none to fit from the bootstrap.
     """
     n, ordered = len(scores), np.sort(scores)
-    told = max(1, int(n / overlap))
+    told = counted(n, overlap=overlap)
 
     def smallest(rank: int) -> float:
         """Of that rank among those that count, each of which stands for n / `told` of the scores."""

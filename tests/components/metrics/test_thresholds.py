@@ -91,6 +91,14 @@ def test_windows_that_overlap_count_as_what_they_hold(rate):
     assert "overlap and count as 400" in often.guarantee
 
 
+@pytest.mark.parametrize("windows", [10, 1002])
+def test_a_p_value_is_a_chance_however_windows_overlap(windows):
+    scores = np.arange(float(windows))
+    made = calibrate(scores, rate=None, method="split", seed=0, overlap=4)
+    p = p_values(np.array([-1.0, 0.5, windows]), reference=made.reference, samples=made.samples)
+    assert p.tolist() == [1, 1, 1 / (windows // 4 + 1)]
+
+
 def test_windows_that_overlap_support_no_rate_that_those_apart_do_not():
     scores = np.repeat(np.random.default_rng(0).normal(size=60), 30)
     with pytest.raises(NotEnoughDataError, match=r"0\.01 needs 99 normal calibration samples, there are 60"):
