@@ -36,3 +36,5 @@ def _opened(data: bytes) -> ImageFile.ImageFile:
         return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "BMP", "TIFF"))
     except UnidentifiedImageError as error:
         raise ValueError("it is no PNG, JPEG, BMP or TIFF image") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"it is too large: {error}") from error

@@ -91,6 +91,13 @@ def test_only_files_that_we_read_are_read(data):
         images.pixels(data, {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
 
 
+def test_an_image_that_claims_all_memory_is_refused_as_one_that_cannot_be_read():
+    data = bytearray(FILES["colour"])
+    data[18:22] = (2**31 - 1).to_bytes(4, "little")  # the width in a BMP's header, which no checksum covers
+    with pytest.raises(ValueError, match="it is too large: "):
+        images.pixels(bytes(data), {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
+
+
 def text(delimiter: str = ",", point: str = ".") -> bytes:
     """Fifty rows with a gap in time, a step backwards, missing and strange cells; the mode changes the group."""
     rng = np.random.default_rng(1)
