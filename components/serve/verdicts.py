@@ -28,7 +28,7 @@ def verdicts(
         model_version: The champion's number.
         calibration: Its threshold, with the interval and the costs that decide what is `unsure`.
         samples: N sample names (SHA-256).
-        paths: N places, for people.
+        paths: N places, for people; bytes of a name that are no UTF-8 are written as escapes, which every store holds.
         scores: Of N samples; higher is more anomalous.
         bounds: ``(N, 2)`` first row and end (excluded) of windows; None for images.
     """
@@ -39,7 +39,7 @@ def verdicts(
             verdict_id=uuid.uuid4().hex,
             line=line,
             sample=samples[index],
-            path=paths[index],
+            path=paths[index].encode("utf-8", "backslashreplace").decode(),
             score=float(scores.image[index]),
             threshold=calibration.threshold,
             verdict=answer.word,

@@ -78,3 +78,11 @@ def test_the_uncertainty_of_a_score_reaches_its_verdict():
     )  # fmt: skip
     assert [item.verdict for item in found] == ["NG", "unsure"]
     assert found[1].uncertainty == pytest.approx(np.hypot(0.3, 1.96), rel=1e-4)
+
+
+def test_a_file_s_name_that_is_no_utf_8_is_kept_in_escapes():
+    (found,) = verdicts(
+        line="press", model_version=3, calibration=calibration(0.8, 1.4), samples=["s0"], paths=["/in/latin\udcfc.png"],
+        scores=Scores(image=np.array([0.5])),
+    )  # fmt: skip
+    assert found.path == "/in/latin\\udcfc.png"
