@@ -33,14 +33,14 @@ class Layout:
     """The places of all keys of one source."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        visible = [key for key in keys if not _hidden(key)]
+        visible = [key for key in keys if not hidden(key)]
         pictures = [key for key in visible if PurePosixPath(key).suffix.lower() in IMAGE_SUFFIXES]
-        self.images = [key for key in pictures if not _parts(key) & MASK_FOLDERS]
+        self.images = [key for key in pictures if not is_mask(key)]
         self.skipped = len(keys) - len(pictures)
         self.labels_file = min(
             (key for key in visible if PurePosixPath(key).name.lower() == LABELS_FILE), key=_depth, default=""
         )
-        self._masks = {_mask_key(key): key for key in pictures if _parts(key) & MASK_FOLDERS}
+        self._masks = {_mask_key(key): key for key in pictures if is_mask(key)}
         self._folders = {str(folder) for key in self.images for folder in PurePosixPath(key).parents}
         self._beside_normal = {
             str(PurePosixPath(folder).parent)
@@ -81,12 +81,14 @@ def split_of_folder(name: str) -> Split | None:
     return split_of_word(name.lower().removesuffix("_public"))
 
 
-def _hidden(key: str) -> bool:
+def hidden(key: str) -> bool:
+    """Whether the file, or a folder it lies in, is one that systems keep beside the files of people."""
     return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(key).parts)
 
 
-def _parts(key: str) -> set[str]:
-    return {part.lower() for part in PurePosixPath(key).parts[:-1]}
+def is_mask(key: str) -> bool:
+    """Whether an image lies in a folder of ground truth."""
+    return any(part.lower() in MASK_FOLDERS for part in PurePosixPath(key).parts[:-1])
 
 
 def _depth(key: str) -> tuple[int, str]:

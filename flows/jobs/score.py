@@ -14,6 +14,7 @@ from components.core.ports import Detector, Image
 from components.core.scoring import join
 from components.explain.overlays import anchored_scale, overlay
 from components.explain.pictures import save_image
+from components.ingest.layout import hidden, is_mask
 from components.metrics.conformal import fewest_discoveries
 from components.samples.images import IMAGE_SUFFIXES, decode_image
 from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
@@ -65,7 +66,7 @@ def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr
     if fdr is not None:
         fewest_discoveries(0, rate=fdr, samples=champion.calibration.samples)  # refused before anything is scored
     image = line.modality is Modality.IMAGE
-    files = find_files(paths, suffixes=IMAGE_SUFFIXES if image else TABLE_SUFFIXES)
+    files = find_files(paths, modality=line.modality)
     detector = load_model(app, champion)
     scorer = _ImageScorer if image else _TableScorer
     run = scorer(app, line, champion, detector).score(files)
@@ -76,20 +77,26 @@ def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr
     return replace(run, flagged=chosen, fewest=fewest)
 
 
-def find_files(paths: Sequence[Path], *, suffixes: frozenset[str]) -> list[Path]:
-    """Absolute paths of every file of these kinds at or below `paths`, each once, in order.
+def find_files(paths: Sequence[Path], *, modality: Modality) -> list[Path]:
+    """Absolute paths of every file of this kind at or below `paths`, each once, in order.
+
+    Hidden files and ground truth below a folder are no samples, as in a line's source; those that are named are.
 
     Raises:
         SourceError: A path does not exist, or there is no such file.
     """
+    image = modality is Modality.IMAGE
+    suffixes = IMAGE_SUFFIXES if image else TABLE_SUFFIXES
     found: dict[Path, None] = {}
     for given in paths:
         path = given.absolute()  # a verdict names its file for good, whatever the current folder is then
         if not path.exists():
             raise SourceError(f"{given} does not exist.", hint="Name files or folders to score.")
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        kept = [item for item in inside if item.is_file() and (item == path or item.suffix.lower() in suffixes)]
-        found.update(dict.fromkeys(kept))
+        for item in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            key = item.relative_to(path).as_posix()
+            sample = item.suffix.lower() in suffixes and not hidden(key) and not (image and is_mask(key))
+            if item.is_file() and (item == path or sample):
+                found[item] = None
     if not found:
         kinds = ", ".join(sorted(suffixes))
         raise SourceError(f"There is nothing to score in {', '.join(map(str, paths))}.", hint=f"It takes {kinds}.")

@@ -27,7 +27,7 @@ from flows.jobs.ingest import ingest
 from flows.jobs.promote import add_actor, office
 from flows.jobs.registering import provenance
 from flows.jobs.retrain import retraining
-from flows.jobs.score import ScoreRun, _ImageScorer
+from flows.jobs.score import ScoreRun, _ImageScorer, find_files
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
@@ -74,6 +74,21 @@ def test_an_image_is_scored_once_for_its_score_and_its_map(tmp_path):
     run = scorer.score(sorted(tmp_path.glob("*.png")))
     assert (len(run.verdicts), detector.seen) == (3, 3)
     assert all((tmp_path / verdict.overlay).is_file() for verdict in run.verdicts)
+
+
+def test_of_a_folder_to_score_what_a_source_would_take_for_samples_is_read(tmp_path):
+    names = ["test/good/0.png", "test/good/._0.png", "__MACOSX/0.png", "ground_truth/bad/0_mask.png", "masks/a.csv"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def found(*paths, modality):
+        return [path.relative_to(tmp_path).as_posix() for path in find_files(paths, modality=modality)]
+
+    assert found(tmp_path, modality=Modality.IMAGE) == ["test/good/0.png"]
+    assert found(tmp_path, modality=Modality.TABLE) == ["masks/a.csv"]
+    named = (tmp_path / names[1], tmp_path / "ground_truth" / "bad")
+    assert found(*named, modality=Modality.IMAGE) == [names[1], names[3]]
 
 
 def constants_of(table, *, was, windows=None):
