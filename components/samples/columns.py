@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 _TRUTH = {"true": "1", "false": "0"}
 _DATE_LIKE = re.compile(r"\d{1,4}[-/.:]\d{1,2}")
+_SHORT_DATE = re.compile(r"^(\d{1,2})([-/.]) ?(\d{1,2})\2 ?(\d{4}|\d{2})(?!\d)(.*)")
 _MISSING_WORDS = frozenset({"", "?", "-", "--", "nan", "null", "none", "n/a", "na"})
 
 
@@ -64,13 +65,44 @@ def looks_like_times(text: pd.Series) -> bool:
 
 
 def _parse(text: pd.Series) -> pd.Series:
+    """Times of cells, NaT where one is missing or none.
+
+    What 02.01.2026 means no cell tells, but the column does: of the orders of day, month and year the one that leaves
+    the fewest cells unread counts, and of several such the one in which the steps from row to row are smallest.
+    """
+    parts = text.str.extract(_SHORT_DATE)
+    if parts[0].isna().sum() > text.isna().sum():
+        return _mixed(text, _read(text))
+    first, second, last = (parts[place].str.zfill(2) for place in (0, 2, 3))
+    year = last.where(last.str.len() == 4, "20" + last)
+    orders = ((year, second, first), (year, first, second), ("20" + first, second, last))
+    cells = [
+        # pandas reads text of which the first cell is no date cell by cell, which takes minutes: it gets none.
+        (years + "-" + months + "-" + days + parts[4]).where((months <= "12") & (days.str.zfill(4) <= "0031"), None)
+        for years, months, days in orders
+    ]
+    readings = [_read(one) for one in cells]
+    best = min(range(len(orders)), key=lambda one: (readings[one].isna().sum(), _way(_seconds(readings[one]))))
+    return _mixed(cells[best], readings[best])
+
+
+def _way(seconds: NDArray[np.float64]) -> float:
+    """How far it is from row to row, there and back."""
+    return float(np.abs(np.diff(seconds[~np.isnan(seconds)])).sum())
+
+
+def _mixed(text: pd.Series, times: pd.Series) -> pd.Series:
+    """`times` that were read of `text`, or where one format does not do, those that each cell gives on its own."""
+    return _read(text, format="mixed") if times.isna().sum() > text.isna().sum() else times
+
+
+def _read(text: pd.Series, **how: str) -> pd.Series:
     with warnings.catch_warnings():
-        # pandas warns when it cannot guess one format; then each cell is read on its own, which is what we want.
+        # pandas warns when it cannot guess one format; then each cell is read on its own, which is what we want. And it
+        # warns, once a cell, of names of time zones, which it leaves out: but for summer time, no step changes.
         warnings.simplefilter("ignore", UserWarning)
-        times = pd.to_datetime(text, errors="coerce", utc=True)
-        if times.isna().sum() > text.isna().sum():
-            times = pd.to_datetime(text, errors="coerce", utc=True, format="mixed")
-    return times
+        warnings.simplefilter("ignore", FutureWarning)
+        return pd.to_datetime(text, errors="coerce", utc=True, **how)
 
 
 def _seconds(times: pd.Series) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from components.core.contracts import Column, TableSchema
 from components.core.errors import ConfigError, SourceError
 from components.core.lines import TableOptions
+from components.samples.columns import as_seconds
 from components.samples.schema import row_labels
 from components.samples.tables import cut, encode, encode_cells, infer_schema, read_table, window_names, window_starts
 from components.samples.unusable import UnusableSample
@@ -163,6 +164,26 @@ def test_what_is_no_finite_number_is_named() -> None:
         assert refused.value.reason == "non-finite"
     with pytest.raises(UnusableSample, match="'k' is missing"):
         encode(pd.DataFrame({"a": [1.0]}), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["%d.%m.%Y %H:%M", "%d/%m/%Y %H:%M", "%d-%m-%y %H:%M", "%d.%m.%y, %H:%M", "%m/%d/%Y %H:%M", "%y-%m-%d %H:%M"],
+)
+@pytest.mark.parametrize("start", ["2026-01-28", "2026-02-01"])
+@pytest.mark.parametrize("rows", [100, 600])
+def test_the_order_of_day_and_month_is_the_one_in_which_time_runs_on(written: str, start: str, rows: int) -> None:
+    times = pd.date_range(start, periods=rows, freq="1h").strftime(written)
+    seconds = as_seconds(pd.Series(times))
+    assert seconds is not None
+    assert set(np.diff(seconds)) == {3600.0}
+
+
+def test_a_zone_that_has_only_a_name_warns_of_nothing(recwarn: pytest.WarningsRecorder) -> None:
+    seconds = as_seconds(pd.Series(["2026-02-01 00:00:00 CET", "2026-02-01 01:00:00 CET"]))
+    assert seconds is not None
+    assert np.diff(seconds).tolist() == [3600.0]
+    assert not recwarn.list
 
 
 def schema_of(window: int, stride: int, timestamp: str | None = None) -> TableSchema:
