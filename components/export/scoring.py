@@ -102,9 +102,11 @@ def _windows(
     bounds = rows[[ManifestColumn.START, ManifestColumn.END]].to_numpy(np.int64)
     window = spec["preparation"]["window"]
     for file, places in rows.groupby(ManifestColumn.FILE, sort=False).indices.items():
-        values = tables.table_of(_csv(read(str(file))), spec).values
+        table = tables.table_of(_csv(read(str(file))), spec)
+        # The windows are the manifest's; where the runner could not find its own, it would score no file of the line.
+        next(tables.window_bounds(table, spec))
         for some in np.array_split(places, range(WINDOWS_AT_ONCE, len(places), WINDOWS_AT_ONCE)):
-            cut = np.stack([tables.cut(values, *bounds[place], window=window) for place in some])
+            cut = np.stack([tables.cut(table.values, *bounds[place], window=window) for place in some])
             yield some, tables.prepared(cut, spec)
 
 

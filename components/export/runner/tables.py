@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 MISSING = {"", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
 """A cell of any column that holds no value; where numbers belong, in any case."""
 
+_WITH_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
 _NO_TIMES = {word.lower() for word in MISSING}
 
 
@@ -64,10 +66,10 @@ def rows_of(data: bytes) -> Iterator[dict[str, str]]:
         text = data.decode("latin-1")
     delimiter = max(",;\t|", key=text.partition("\n")[0].count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    comma = "" if delimiter == "," else ","
+    plain = str.strip if delimiter == "," else _plain
     try:
         for row in rows:
-            yield {name.strip(): _plain(cell or "", comma) for name, cell in row.items() if name and name.strip()}
+            yield {name.strip(): plain(cell or "") for name, cell in row.items() if name and name.strip()}
     except csv.Error as error:
         raise ValueError(f"it is no CSV file: {error}") from error
 
@@ -88,18 +90,19 @@ def window_bounds(table: Table, spec: dict[str, Any]) -> Iterator[tuple[int, int
     """First row and end of each window; none straddles a gap in time, a step backwards or a change of the group."""
     how = spec["preparation"]
     window, stride = how["window"], how["stride"]
-    for low, high in pairwise([0, *_breaks(table), len(table.times)]):
+    # Rows that are scored one by one are the same whatever parts them, and their times need not be read.
+    breaks = _breaks(table) if window > 1 else []
+    for low, high in pairwise([0, *breaks, len(table.times)]):
         starts = list(range(low, max(high - window, low) + 1, stride))
         if starts[-1] + window < high:
             starts.append(high - window)
         yield from ((start, min(start + window, high)) for start in starts)
 
 
-def _plain(cell: str, comma: str) -> str:
-    """`cell` without blanks around it; a decimal comma as a point where commas do not part cells."""
+def _plain(cell: str) -> str:
+    """`cell` without blanks around it, and with a point for a decimal comma."""
     text = cell.strip()
-    whole, found, part = text.partition(comma) if comma else (text, "", "")
-    return f"{whole}.{part}" if found and whole.lstrip("+-").isdigit() and part.isdigit() else text
+    return text.replace(",", ".") if _WITH_COMMA.fullmatch(text) else text
 
 
 def _cell(text: str, column: dict[str, Any]) -> float:

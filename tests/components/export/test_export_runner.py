@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,10 @@ import pytest
 from PIL import Image
 
 from components.core.contracts import Column, TableSchema
+from components.core.errors import ModelError
 from components.core.lines import ImageOptions, TableOptions
-from components.export.runner import images, run, tables
+from components.export.runner import detector, images, run, tables
+from components.export.scoring import score_export
 from components.models.images import scaled
 from components.samples.images import decode_image
 from components.samples.tables import encode_cells, infer_schema, read_table
@@ -188,6 +191,35 @@ def test_text_is_not_kept():
     assert table.values.shape == (20_000, 2)
     assert kept < 120 * 20_000
     assert peak < 180 * 20_000
+
+
+def test_decimal_commas_with_exponents_are_the_same_numbers():
+    data = b"flow;count\n1,5E-03;1,0\n-2,5e+1;2,0\n,5;3,0\n7,;4,0\n3e2;5,0\n"
+    columns = tuple(Column(name=name, kind="numeric") for name in ("flow", "count"))
+    theirs = encode_cells(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
+    preparation = {"columns": [column.model_dump() for column in columns], "timestamp": "", "group": ""}
+    assert theirs[:, 0] == pytest.approx([0.0015, -25.0, 0.5, 7.0, 300.0], rel=1e-15)
+    assert tables.table_of(data, {"preparation": preparation}).values == pytest.approx(theirs, rel=1e-15)
+
+
+@pytest.mark.parametrize("window", [1, 2])
+def test_an_export_whose_runner_could_not_read_the_line_s_times_is_refused(window, monkeypatch):
+    spec = {
+        "modality": "table", "outputs": ["score"],
+        "preparation": {
+            "columns": [{"name": "flow", "kind": "numeric"}], "window": window, "stride": 1, "timestamp": "time",
+            "group": "", "offset": [0.0], "unit": [1.0], "limit": 1e6,
+        },
+    }  # fmt: skip
+    opened = spec, lambda values: {"score": values["window"].sum(axis=(1, 2))}
+    monkeypatch.setattr(detector, "opened", lambda _: opened)
+    rows = pd.DataFrame({"file": ["f", "f"], "start": [0, 1], "end": [window, window + 1]})
+    data = b"time;flow\n01.02.2026 08:00;1,5\n01.02.2026 08:01;2\n01.02.2026 08:02;4\n"
+    if window == 1:  # where no time parts rows, none is read
+        assert score_export(Path(), rows, read=lambda _: data).image.tolist() == [1.5, 2.0]
+    else:
+        with pytest.raises(ModelError, match="cannot read a file of this line: Invalid isoformat string"):
+            score_export(Path(), rows, read=lambda _: data)
 
 
 def test_times_are_numbers_or_iso():
