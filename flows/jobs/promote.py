@@ -5,7 +5,7 @@ from components.approve.actors import Actors
 from components.approve.keys import has_key, key_id, make_key
 from components.approve.service import Office
 from components.core.contracts import ModelVersion, Role
-from components.core.errors import ConfigError, ConflictError
+from components.core.errors import ConfigError, ConflictError, UnavailableError
 from flows.wiring import Linewright
 from flows.workspace import write_atomically
 
@@ -62,9 +62,19 @@ def roll_back(app: Linewright, name: str, *, actor: str, reason: str) -> ModelVe
 
 
 def copy_aliases(app: Linewright) -> None:
-    """Bring MLflow's aliases up to every decision that was not copied yet, this process's or a killed one's."""
+    """Bring MLflow's aliases up to every decision that was not copied yet, this process's or a killed one's.
+
+    Raises:
+        UnavailableError: MLflow does not answer; what was decided holds all the same.
+    """
     for item in app.records.decisions.outbox():
-        sync_aliases(app, item.line)
+        try:
+            sync_aliases(app, item.line)
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"The decision holds, but MLflow's aliases do not show it yet. {error.message}",
+                hint=f"{error.hint} The next decision brings them up to date.",
+            ) from error
         app.records.decisions.settle(item.outbox_id)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from components.approve.service import approve
 from components.core.contracts import ManifestColumn, Modality, Scores
-from components.core.errors import ConfigError, ConflictError, SourceError
+from components.core.errors import ConfigError, ConflictError, SourceError, UnavailableError
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
@@ -24,7 +24,7 @@ from flows.jobs import plan as planning
 from flows.jobs.doctor import diagnose
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
-from flows.jobs.promote import add_actor, office
+from flows.jobs.promote import add_actor, approve_version, copy_aliases, office
 from flows.jobs.registering import provenance
 from flows.jobs.retrain import retraining
 from flows.jobs.score import ScoreRun, _ImageScorer, find_files
@@ -248,3 +248,18 @@ def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed
 def test_a_retrain_is_not_lost_because_git_does_not_tell_the_commit(monkeypatch):
     monkeypatch.setattr(subprocess, "run", Mock(side_effect=subprocess.TimeoutExpired("git", 10)))
     assert provenance()["commit"] == "unknown: TimeoutExpired"
+
+
+def test_a_decision_says_that_it_holds_where_mlflow_does_not_answer(planned):
+    app = planned("press", "r1").app
+    with retraining(planned("press", "r1")) as job:
+        app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    app.line = lambda _: None
+    app.tracker.sync_aliases = Mock(side_effect=UnavailableError("MLflow is away.", hint="Start it."))
+    with pytest.raises(UnavailableError, match=r"The decision holds, but .* MLflow is away\. Start it\. The next"):
+        approve_version(app, "press", version=1, actor="operator", reason="recall is what we need")
+    assert app.records.models.champion("press").version == 1
+    app.tracker.sync_aliases = Mock()
+    copy_aliases(app)
+    app.tracker.sync_aliases.assert_called_once_with("press", {"champion": 1, "previous": None, "candidate": None})
+    assert app.records.decisions.outbox() == ()
