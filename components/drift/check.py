@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,44 +47,34 @@ def check(
         ConfigError: The rate left to one check is too small for any affordable number of permutations.
         ValueError: The windows have different columns or thresholds.
     """
-    thin = both = pool(reference, current)
     level = options.false_alarm_rate / options.horizon
-    blocks = Blocks.of(reference, current) if both.thinned and min(len(reference), len(current)) else None
+    rows = both = pool(reference, current)
+    blocks = Blocks.of(reference, current) if rows.thinned and min(len(reference), len(current)) else None
     if blocks is not None:
-        both = replace(both, old_groups=blocks.old, new_groups=blocks.new)
-    features: list[DriftFeature] = []
-    kind, verdict = "", "not enough data"
-    detail = _shortage(len(reference), len(current), both, least=options.min_samples, level=level)
-    if not detail:
-        rng = generator(seed, "drift", line, number)
-        features, both = _compared(
-            reference, current, both, blocks, level=level, min_effect=options.min_effect, rng=rng
-        )
-        drifted = [feature for feature in features if feature.drifted]
-        # The name is found among the rows of the pool, whose groups are not the blocks.
-        kind = kind_of(thin, drifted, level=level, min_effect=options.min_effect, rng=rng)
-        verdict = "drift" if drifted else "no drift"
-        detail = words.outcome(features, both, permutations=permutations_for(level), level=level)
-        detail += words.caveat(kind, drifted)
-    # What could not be measured says nothing where nothing was.
-    notes = words.notes(reference, current, both, options=options, check=number) if features else []
-    return DriftReport.model_validate(
-        {
-            "line": line,
-            "reference": reference.name,
-            "current": current.name,
-            "verdict": verdict,
-            "kind": kind,
-            "method": words.METHOD,
-            "reference_samples": len(reference),
-            "current_samples": len(current),
-            "false_alarm_rate": options.false_alarm_rate,
-            "horizon": options.horizon,
-            "check": number,
-            "features": features,
-            "detail": "; ".join([detail, *notes]) + ".",
-        }
+        both = replace(rows, old_groups=blocks.old, new_groups=blocks.new)
+    report = partial(
+        DriftReport,
+        line=line,
+        reference=reference.name,
+        current=current.name,
+        method=words.METHOD,
+        reference_samples=len(reference),
+        current_samples=len(current),
+        false_alarm_rate=options.false_alarm_rate,
+        horizon=options.horizon,
+        check=number,
     )
+    if lacking := _shortage(len(reference), len(current), both, least=options.min_samples, level=level):
+        return report(verdict="not enough data", kind="", features=(), detail=f"{lacking}.")
+    rng = generator(seed, "drift", line, number)
+    features, both = _compared(reference, current, both, blocks, level=level, min_effect=options.min_effect, rng=rng)
+    drifted = [feature for feature in features if feature.drifted]
+    # The name is found among the rows of the pool, whose groups are not the blocks.
+    kind = kind_of(rows, drifted, level=level, min_effect=options.min_effect, rng=rng)
+    found = words.outcome(features, both, permutations=permutations_for(level), level=level)
+    notes = words.notes(reference, current, both, options=options, check=number)
+    detail = "; ".join([found + words.caveat(kind, drifted), *notes]) + "."
+    return report(verdict="drift" if drifted else "no drift", kind=kind, features=tuple(features), detail=detail)
 
 
 def _compared(
