@@ -125,6 +125,7 @@ class Linewright:
         """Take the line out of service; its data, models and ledger stay. Return where its file went."""
         self.line(name)
         path = self.line_path(name)
-        target = path.with_suffix(".yaml.removed")
+        earlier = len(list(path.parent.glob(f"{path.name}.removed*")))  # a line of that name may have gone before
+        target = path.with_name(f"{path.name}.removed{f'-{earlier + 1}' if earlier else ''}")
         path.replace(target)
         return target

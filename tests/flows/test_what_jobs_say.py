@@ -15,7 +15,7 @@ from components.core.errors import ConfigError, ConflictError, SourceError, Unav
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
-from components.settings import HOME_VARIABLE
+from components.settings import HOME_VARIABLE, Settings
 from components.testing.records import a_model
 from flows import training
 from flows.commands import loop
@@ -263,3 +263,14 @@ def test_a_decision_says_that_it_holds_where_mlflow_does_not_answer(planned):
     copy_aliases(app)
     app.tracker.sync_aliases.assert_called_once_with("press", {"champion": 1, "previous": None, "candidate": None})
     assert app.records.decisions.outbox() == ()
+
+
+def test_the_file_of_a_removed_line_is_kept_also_when_one_of_its_name_was_removed_before(tmp_path):
+    app = Linewright(Settings(home=tmp_path))
+    app.settings.lines.mkdir()
+    kept = {}
+    for source in ("/first", "/second", "/third"):
+        app.add_line(LineConfig(name="pump", modality=Modality.TABLE, source=source))
+        kept[source] = app.remove_line("pump")
+    assert all(source in path.read_text() for source, path in kept.items())
+    assert app.line_names() == []
