@@ -9,8 +9,9 @@ error, then the best of those. Only then is the sealed test split scored, by all
 The peer is anomalib alone: its models by its own Engine, at its own scores, on the same weights, images, image sizes
 and numbers of steps as ours of that name, chosen by the same rule, Patchcore first. Ours of these names are built from
 the same networks, so the peer differs most in the choice that it has: no `memory-bank`, `gaussian`, `dino-memory` or
-`ensemble`, but Patchcore. `hindsight` is the best on test, which nobody could have chosen. `--seconds` bounds the
-fitting and validating of each side on each folder: what is expected not to fit is left out and named.
+`ensemble`, but Patchcore. `hindsight` is the best on test, which nobody could have chosen; a test of one class has no
+AUROC. `--seconds` bounds the fitting and validating of each side on each folder: what is expected not to fit is left
+out and named.
 """
 
 import argparse
@@ -27,13 +28,12 @@ from numpy.typing import NDArray
 
 from benchmarks.anomalib_models import PEERS, fitted_peer
 from benchmarks.images import Files, listed, of_kinds
+from benchmarks.memory_bank import auroc_of
 from components.core.contracts import Modality
 from components.core.errors import LinewrightError
 from components.core.ports import Samples
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed, generator
-from components.metrics.bootstrap import interval
-from components.metrics.ranking import auroc
 from components.models import registry
 from components.models.catalogue import DETECTORS
 from components.search.objective import better_beyond_error, objective
@@ -124,8 +124,8 @@ def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: in
     chosen = choose(found, labels, seed=derive_seed(seed, "choice"), groups=groups)
     tested = {}
     for name, one in found.items():
-        tested[name] = _auroc(one.score(data.test), data.test.labels)
-        print(f"{name}: test AUROC {tested[name]:.4f}", file=sys.stderr)
+        tested[name] = auroc_of(one.score(data.test), data.test.labels)
+        print(f"{name}: test AUROC {_shown(tested[name])}", file=sys.stderr)
     rows = {
         name: {"validation_auroc": one.value, "test_auroc": tested[name], "seconds": one.seconds}
         for name, one in found.items()
@@ -133,15 +133,10 @@ def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: in
     return {
         "chosen": chosen,
         "auroc": tested[chosen],
-        "hindsight": max(tested.values()),
+        "hindsight": max((value for value in tested.values() if value is not None), default=None),
         "detectors": rows,
         "left_out": left_out,
     }
-
-
-def _auroc(scores: NDArray[np.float64], labels: NDArray[np.int8]) -> float:
-    value = interval(auroc, scores, labels, seed=0).value
-    return float("nan") if value is None else value
 
 
 def ours(name: str, data: Data, *, seed: int) -> Score:
@@ -170,7 +165,8 @@ def measure(root: Path, *, given: argparse.Namespace) -> dict[str, Any]:
     if not given.peers:
         return {"ours": mine}
     theirs = side(given.peers, lambda name: fitted_peer(name, data.train, seed=given.seed), data, **budget)
-    return {"ours": mine, "peer": theirs, "ratio": {"auroc": mine["auroc"] / theirs["auroc"]}}
+    ratio = mine["auroc"] / theirs["auroc"] if mine["auroc"] is not None and theirs["auroc"] else None
+    return {"ours": mine, "peer": theirs, "ratio": {"auroc": ratio}}
 
 
 def main() -> None:
@@ -194,6 +190,10 @@ def main() -> None:
         print(json.dumps({part: {name: found[part] for name, found in every.items()} for part in sorted(parts)}))
 
 
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.split(",") if name)
 
@@ -206,12 +206,12 @@ def _print(name: str, found: Mapping[str, Any]) -> None:
         print(f"  {'detector':<16}{'validation AUROC':>18}{'test AUROC':>12}{'seconds':>9}")
         for detector, row in found[part]["detectors"].items():
             mark = "  chosen" if detector == found[part]["chosen"] else ""
-            figures = f"{row['validation_auroc']:>18.4f}{row['test_auroc']:>12.4f}{row['seconds']:>9.1f}"
+            figures = f"{row['validation_auroc']:>18.4f}{_shown(row['test_auroc']):>12}{row['seconds']:>9.1f}"
             print(f"  {detector:<16}{figures}{mark}")
         for reason in found[part]["left_out"]:
             print(f"  left out: {reason}")
     if "ratio" in found:
-        print(f"{name}: ratio of the chosen ones' test AUROC {found['ratio']['auroc']:.4f}")
+        print(f"{name}: ratio of the chosen ones' test AUROC {_shown(found['ratio']['auroc'])}")
     print(flush=True)
 
 

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image as Pictures
@@ -82,3 +85,13 @@ def test_test_is_scored_after_all_is_validated_and_what_does_not_fit_is_named(fo
     assert found["chosen"] == "memory-bank"
     assert found["auroc"] == found["hindsight"] == 1.0
     assert found["left_out"][0].startswith("dinomaly: about ")
+
+
+def test_of_a_test_with_one_class_there_is_no_figure(folder):
+    shutil.rmtree(folder / "test" / "good")
+    data = read(folder, share=0.7, seed=0)
+    found = side(
+        ("memory-bank",), lambda _: lambda samples: np.arange(float(len(samples))), data, seconds=100.0, seed=0
+    )
+    assert found["auroc"] is found["hindsight"] is found["detectors"]["memory-bank"]["test_auroc"] is None
+    assert json.dumps(found, allow_nan=False)
