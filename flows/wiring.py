@@ -3,6 +3,7 @@
 import difflib
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +126,8 @@ class Linewright:
         """Take the line out of service; its data, models and ledger stay. Return where its file went."""
         self.line(name)
         path = self.line_path(name)
-        earlier = len(list(path.parent.glob(f"{path.name}.removed*")))  # a line of that name may have gone before
-        target = path.with_name(f"{path.name}.removed{f'-{earlier + 1}' if earlier else ''}")
+        names = (f"{path.name}.removed{'' if n == 1 else f'-{n}'}" for n in count(1))
+        # A line of that name may have gone before.
+        target = next(place for name in names if not (place := path.with_name(name)).exists())
         path.replace(target)
         return target
