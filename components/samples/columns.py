@@ -96,13 +96,13 @@ def _mixed(text: pd.Series, times: pd.Series) -> pd.Series:
     return _read(text, format="mixed") if times.isna().sum() > text.isna().sum() else times
 
 
-def _read(text: pd.Series, **how: str) -> pd.Series:
+def _read(text: pd.Series, *, format: str | None = None) -> pd.Series:  # noqa: A002 - as pandas calls it
     with warnings.catch_warnings():
         # pandas warns when it cannot guess one format; then each cell is read on its own, which is what we want. And it
         # warns, once a cell, of names of time zones, which it leaves out: but for summer time, no step changes.
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        return pd.to_datetime(text, errors="coerce", utc=True, **how)
+        return pd.to_datetime(text, errors="coerce", utc=True, format=format)
 
 
 def _seconds(times: pd.Series) -> NDArray[np.float64]:
