@@ -2,8 +2,9 @@
 
 The rule: conformal where n scores support the rate (n >= 1 / rate - 1), with its finite-sample guarantee. Else the tail
 of the scores is extrapolated, if there are enough of them (`tails.SAMPLES`), the rate is at most `tails.REACH` times
-rarer than they show, and the tail fits. A memory bank's left-out scores, matched to the calibration scores, join them
-where these alone are too few for the tail. Else the rate is refused, and the message says how many samples would do.
+rarer than they show, and the tail fits; the rate then holds on average over the tails that the scores leave possible. A
+memory bank's left-out scores, matched to the calibration scores, join them where these alone are too few for the tail.
+Else the rate is refused, and the message says how many samples would do.
 
 Windows that overlap are not so many samples: where each row is in `overlap` of them, n of them count as n / `overlap`.
 """
@@ -141,7 +142,7 @@ def _extrapolated(
     if tail.fit_p < tails.LEVEL:
         why = f"the tail of the scores is no generalised Pareto one (p = {tail.fit_p:.3g}), so it is not extrapolated"
         raise _refused(n, rate=rate, why=why)
-    threshold = tails.quantile(tail, rate=rate)
+    threshold = tails.predicted(used, tail, rate=rate, overlap=overlap)
     low, high = tails.quantile_interval(used, tail, rate=rate, overlap=overlap)
     if used is not scores and left_out is not None:
         tail = tail.model_copy(update={"source": "left out"})
@@ -241,6 +242,7 @@ def _guarantee(rate: float, *, n: int, told: int, method: Method) -> str:
 def _tail_guarantee(rate: float, tail: Tail) -> str:
     where = "calibration scores" if tail.source == "calibration" else "calibration and matched left-out scores"
     return (
-        f"about {shown_rate(rate)} normal samples is a false alarm, extrapolated by a generalised Pareto tail from the "
-        f"{tail.exceedances} largest of {tail.samples} {where} (fit p = {tail.fit_p:.2f}); no finite-sample bound holds"
+        f"about {shown_rate(rate)} normal samples is a false alarm, extrapolated from the {tail.exceedances} largest of "
+        f"{tail.samples} {where} on average over the generalised Pareto tails that these may have (fit p = "
+        f"{tail.fit_p:.2f}); no finite-sample bound holds"
     )

@@ -38,6 +38,26 @@ def test_the_interval_of_a_few_hundred_scores_covers_no_less_than_it_says():
     assert np.mean(hits) > 0.93  # of 0.95, with a standard deviation of 0.01
 
 
+@pytest.mark.parametrize("distribution", [norm(), gumbel_r(), lognorm(0.5)])
+def test_new_scores_exceed_what_is_predicted_about_as_often_as_declared(distribution):
+    rate, predicted, fitted = 1 / 2000, [], []  # ten times rarer than 200 scores show
+    for seed in range(150):
+        scores = distribution.rvs(size=200, random_state=seed)
+        tail = tails.fit_tail(scores, seed=0)
+        predicted.append(distribution.sf(tails.predicted(scores, tail, rate=rate)) / rate)
+        fitted.append(distribution.sf(tails.quantile(tail, rate=rate)) / rate)
+    assert 0.5 < np.mean(predicted) < 1.6  # 1.1 to 1.3, with a standard deviation of 0.28
+    assert np.mean(fitted) > 4  # what the one fitted tail says
+
+
+def test_of_many_scores_the_predicted_quantile_is_that_of_their_tail():
+    scores = drawn(0.1, 40_000, seed=0)
+    tail = tails.fit_tail(scores, seed=0)
+    twice = tails.predicted(scores, tail, rate=1e-3, overlap=2)
+    assert tails.predicted(scores, tail, rate=1e-3) == pytest.approx(tails.quantile(tail, rate=1e-3), rel=0.02)
+    assert tails.predicted(scores, tail, rate=1e-3) < twice  # half of them leave more possible
+
+
 def test_shape_and_scale_of_many_scores():
     tail = tails.fit_tail(genpareto.rvs(0.15, scale=2, size=5000, random_state=0), seed=0)
     assert (tail.exceedances, tail.samples) == (500, 5000)
