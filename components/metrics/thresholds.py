@@ -242,7 +242,7 @@ def _guarantee(rate: float, *, n: int, told: int, method: Method) -> str:
 def _tail_guarantee(rate: float, tail: Tail) -> str:
     where = "calibration scores" if tail.source == "calibration" else "calibration and matched left-out scores"
     return (
-        f"about {shown_rate(rate)} normal samples is a false alarm, extrapolated from the {tail.exceedances} largest of "
-        f"{tail.samples} {where} on average over the generalised Pareto tails that these may have (fit p = "
+        f"about {shown_rate(rate)} normal samples is a false alarm, extrapolated from the {tail.exceedances} largest "
+        f"of {tail.samples} {where} on average over the generalised Pareto tails that these may have (fit p = "
         f"{tail.fit_p:.2f}); no finite-sample bound holds"
     )

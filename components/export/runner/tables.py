@@ -48,7 +48,9 @@ def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, 
 
 def table_of(data: bytes, spec: dict[str, Any]) -> Table:
     """The table in a CSV file; refused where it lacks a column that the network needs."""
-    how, values, times, groups = spec["preparation"], array("d"), [], []
+    how, values = spec["preparation"], array("d")
+    times: list[str] = []
+    groups: list[str] = []
     for row in rows_of(data):
         if not times and (lost := [column["name"] for column in how["columns"] if column["name"] not in row]):
             raise ValueError(f"column {lost[0]!r} is missing")
