@@ -18,7 +18,7 @@ from flows.jobs import explaining, registering, searching, stages
 from flows.jobs.plan import RetrainPlan, plan_retrain, settle_request
 from flows.jobs.retrain import retraining
 from flows.runtime.crashes import TAG, line_tag, mark_crashed, retrain_tag
-from flows.runtime.server import prefect_api
+from flows.runtime.server import answering, prefect_api
 from flows.wiring import Linewright
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def carry_out(plan: RetrainPlan) -> ModelVersion:
     """The stages in order, under the line's lease."""
     # A task inherits the run's tags, and before each tagged task Prefect asks the server for a slot of every tag and
     # waits two seconds for the answer. The line's lease guards a retrain; its tasks need no slots.
-    with retraining(plan) as job, TagsContext(current_tags=set()):
+    with retraining(plan) as job, answering(), TagsContext(current_tags=set()):
         stage(stages.prepare)(job)
         with remembering(spare_memory()):
             outcome = stage(searching.search)(job)

@@ -1,7 +1,8 @@
 """One retrain that owns its line: a lease, a record with checkpoints, an MLflow run, a work folder.
 
-A retrain that was killed or interrupted is found again by its key and goes on after its last checkpoint; one of another
-key is marked crashed and its left-overs are closed before a new one begins.
+A retrain that was killed or interrupted, or that something outside left without an answer, is found again by its key
+and goes on after its last checkpoint; one of another key is marked crashed and its left-overs are closed before a new
+one begins.
 """
 
 import logging
@@ -16,7 +17,7 @@ from typing import Any
 from components.adapters.db.holder import this_process
 from components.adapters.db.leases import Lease
 from components.adapters.db.retrains import Retrain
-from components.core.errors import ConflictError, LinewrightError, UnknownVersionError
+from components.core.errors import ConflictError, LinewrightError, UnavailableError, UnknownVersionError
 from flows.data import LineData
 from flows.jobs.plan import RetrainPlan
 
@@ -110,10 +111,11 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
             yield job
         except ConflictError:
             raise  # the line is another's by now: nothing of it is ours to close
+        except UnavailableError:
+            raise  # what failed is outside: what was finished is kept for the next try, as after Ctrl-C or a kill
         except Exception as error:
             _give_up(job, error)
             raise
-        # Ctrl-C and SIGTERM pass: what was finished is kept for the next try, as after a kill.
         records.retrains.finish(held.lease, identity, "done", {"timings": job.timings})
         shutil.rmtree(job.folder, ignore_errors=True)
 

@@ -62,10 +62,10 @@ def prefect_api(settings: Settings) -> Iterator[str]:
     one of this workspace that another process started, or a new one.
 
     Raises:
-        UnavailableError: The named server does not answer, or a new one does not start in time.
+        UnavailableError: The named server does not answer, a new one does not start in time, or it is gone by now.
     """
     prepare(settings)
-    with FileLock(users_lock(settings.prefect_home)) as users:
+    with FileLock(users_lock(settings.prefect_home)) as users, answering():
         url = settings.prefect.api_url or _shared(settings, users=users)
         with use_api(settings, url=url), ExitStack() as stack:
             if settings.prefect.api_url:
@@ -77,6 +77,21 @@ def prefect_api(settings: Settings) -> Iterator[str]:
                 yield url
             finally:
                 _drain()
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Raises UnavailableError where Prefect's client, after its own retries, got no answer or a refusal."""
+    from httpx import HTTPError
+
+    try:
+        yield
+    except HTTPError as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UnavailableError(
+            f"Prefect's server does not answer any more: {said[:200]}.",
+            hint="What was finished is kept; give the command again.",
+        ) from error
 
 
 def _shared(settings: Settings, *, users: FileLock) -> str:

@@ -5,6 +5,7 @@ from contextlib import closing
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,6 +30,7 @@ from flows.jobs.registering import provenance
 from flows.jobs.retrain import retraining
 from flows.jobs.score import ScoreRun, _ImageScorer, find_files
 from flows.jobs.setup import make_workspace
+from flows.runtime.server import answering
 from flows.wiring import Linewright
 
 
@@ -173,7 +175,12 @@ def test_a_retrain_removes_what_a_killed_one_of_another_key_left(planned):
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "kept"), [(KeyboardInterrupt(), "crashed", True), (ValueError(), "failed", False)]
+    ("error", "state", "kept"),
+    [
+        (KeyboardInterrupt(), "crashed", True),
+        (UnavailableError("S3 is away.", hint="Start it."), "crashed", True),
+        (ValueError(), "failed", False),
+    ],
 )
 def test_what_an_interrupted_retrain_finished_is_kept_and_of_one_that_failed_nothing(planned, error, state, kept):
     plan = planned("pump", "first")
@@ -184,6 +191,12 @@ def test_what_an_interrupted_retrain_finished_is_kept_and_of_one_that_failed_not
     if kept:
         with retraining(plan) as job:
             assert job.once("search", lambda: {"best": 4}) == {"best": 3}
+
+
+def test_a_prefect_server_that_dies_within_a_flow_is_no_traceback():
+    said = r"does not answer any more: ConnectError: refused\. What was finished"
+    with pytest.raises(UnavailableError, match=said), answering():
+        raise httpx.ConnectError("refused")
 
 
 def test_a_retrain_that_would_change_nothing_answers_the_request_for_one(planned, monkeypatch):
