@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -20,14 +21,16 @@ __all__ = [
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 _DELIMITERS = ",;\t|"
+_EXCEL = re.compile(r"""\A"?sep=[,;\t|]"?\r?\n""")
+"""What Excel writes before the header to tell itself the delimiter."""
 _MISSING = ["", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"]
 
 
 def read_table(data: bytes) -> pd.DataFrame:
     """The table that `data` holds. `frame.attrs` says its `delimiter` and `encoding` ("" for Parquet).
 
-    CSV: the delimiter is found among comma, semicolon, tab and bar, a decimal comma is understood where the delimiter
-    leaves it free, the encoding is UTF-8 or UTF-16 by its mark, else UTF-8, else Latin-1.
+    CSV: the delimiter is found among comma, semicolon, tab and bar, a first line `sep=;` is skipped, a decimal comma is
+    understood where the delimiter leaves it free; the encoding is UTF-8 or UTF-16 by its mark, else UTF-8 or Latin-1.
 
     Raises:
         UnusableSample: `empty`, `not-a-table`, `damaged`, or `schema` where there is no row of column names.
@@ -110,6 +113,7 @@ def _parquet(data: bytes) -> pd.DataFrame:
 
 def _csv(data: bytes) -> pd.DataFrame:
     text, encoding = _text(data)
+    text = _EXCEL.sub("", text)
     first = next((line for line in text[:65_536].splitlines() if line.strip()), "")
     delimiter = sniff_delimiter(first)
     _check_header(next(csv.reader([first], delimiter=delimiter), []))

@@ -16,6 +16,7 @@ import numpy as np
 MISSING = {"", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"}
 """A cell of any column that holds no value; where numbers belong, in any case."""
 
+_EXCEL = re.compile(r"""\A"?sep=[,;\t|]"?\r?\n""")
 _WITH_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
 _NO_TIMES = {word.lower() for word in MISSING}
 
@@ -66,6 +67,7 @@ def rows_of(data: bytes) -> Iterator[dict[str, str]]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
+    text = _EXCEL.sub("", text)
     delimiter = max(",;\t|", key=text.partition("\n")[0].count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
     plain = str.strip if delimiter == "," else _plain

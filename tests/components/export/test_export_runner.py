@@ -180,6 +180,16 @@ def test_a_file_without_rows_is_refused_as_one_that_cannot_be_read(data):
         list(tables.samples(data, spec))
 
 
+@pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "sep=,\n"])
+def test_the_line_in_which_excel_tells_itself_the_delimiter_is_no_header(first):
+    data = (first + "flow;count\n1,5;1,0\n2,5;2,0\n").encode()
+    frame = read_table(data)
+    assert (list(frame.columns), frame["flow"].tolist()) == (["flow", "count"], [1.5, 2.5])
+    columns = [{"name": name, "kind": "numeric"} for name in ("flow", "count")]
+    spec = {"preparation": {"columns": columns, "timestamp": "", "group": ""}}
+    assert tables.table_of(data, spec).values.tolist() == frame.to_numpy().tolist()
+
+
 def test_text_is_not_kept():
     data = b"time,flow,valve\n" + b"".join(b"%d,0.5,%d\n" % (row, row % 7) for row in range(20_000))
     columns = [{"name": name, "kind": "numeric"} for name in ("flow", "valve")]
