@@ -171,6 +171,8 @@ def _arguments() -> argparse.Namespace:
     given = parser.parse_args()
     if not (given.root / "train" / "good").is_dir() or not (given.root / "test").is_dir():
         parser.error(f"{given.root} has no train/good and test; name a folder of MVTec's shape")
+    if not 0 < given.ratio <= 1:
+        parser.error(f"--ratio {given.ratio:g} is no share; use more than 0 and at most 1")
     if not all(listed(given.root)):
         parser.error(f"{given.root} has no images in train/good or below test")
     return given
