@@ -7,14 +7,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from components.core.lines import parse_line
+from components.core.contracts import Modality
+from components.core.lines import LineConfig, parse_line
 from components.settings import Settings
 from components.testing import pump_line, texture_line
+from flows.jobs.setup import make_workspace
 from flows.runtime.locks import FileLock
 from flows.runtime.notes import users_lock
 from flows.wiring import Linewright
@@ -201,3 +204,19 @@ def texture(linewright: Commands) -> Path:
     linewright.good("retrain", "texture", "--budget", "1")
     linewright.good("approve", "texture", "1", "--reason", "only one", "--accept-unmeasured")
     return source / "test"
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """Plans of retrains in a new workspace, whose MLflow does nothing: of a line, by an identity that is their key."""
+    make_workspace(tmp_path / "home")
+    app = Linewright.open(tmp_path / "home")
+    tracker = SimpleNamespace(close_stale=lambda *_, **__: 0)
+    parts = SimpleNamespace(home=app.home, records=app.records, settings=app.settings, tracker=tracker)
+
+    def plan(line: str, identity: str) -> SimpleNamespace:
+        config = LineConfig(name=line, modality=Modality.TABLE, source=str(tmp_path))
+        fixed = {"seed": 0, "version": SimpleNamespace(number=1), "actor": "operator", "request": ""}
+        return SimpleNamespace(app=parts, line=config, identity=identity, key=identity, **fixed)
+
+    return plan

@@ -1,0 +1,59 @@
+"""Decisions and the roles behind them, wherever something is killed, changed or away."""
+
+import sqlite3
+from contextlib import closing
+from unittest.mock import Mock
+
+import pytest
+
+from components.approve.service import approve
+from components.core.errors import UnavailableError
+from components.testing.records import a_model
+from flows.jobs.doctor import diagnose
+from flows.jobs.promote import add_actor, approve_version, copy_aliases, office
+from flows.jobs.retrain import retraining
+from flows.jobs.setup import make_workspace
+from flows.wiring import Linewright
+
+
+def test_doctor_finds_a_decision_that_its_actor_did_not_sign(planned):
+    app = planned("press", "r1").app
+    with retraining(planned("press", "r1")) as job:
+        app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    approve(office(app), line="press", version=1, actor="operator", reason="recall is what we need")
+
+    def found():
+        return next(item for item in diagnose(app.home) if item.name == "decisions")
+
+    assert (found().ok, found().detail) == (True, "1, each as its actor signed it")
+    with closing(sqlite3.connect(app.home / "linewright.db")) as connection, connection:
+        connection.execute("UPDATE lw_decisions SET record = replace(record, 'recall', 'speed')")
+    assert (found().ok, found().detail) == (False, "The signature of 'operator' does not fit.")
+
+
+def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed(tmp_path, monkeypatch):
+    make_workspace(tmp_path)
+    app = Linewright.open(tmp_path)
+    with monkeypatch.context() as killing:
+        killing.setattr(app.records.ledger, "note", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            add_actor(app, "anna", role="engineer")
+    assert "anna" not in office(app).actors.roles
+    identity = add_actor(app, "anna", role="engineer")
+    (event,) = app.records.ledger.events(kind="key added")
+    assert (event.actor, event.data) == ("anna", {"key": identity, "role": "engineer"})
+
+
+def test_a_decision_says_that_it_holds_where_mlflow_does_not_answer(planned):
+    app = planned("press", "r1").app
+    with retraining(planned("press", "r1")) as job:
+        app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    app.line = lambda _: None
+    app.tracker.sync_aliases = Mock(side_effect=UnavailableError("MLflow is away.", hint="Start it."))
+    with pytest.raises(UnavailableError, match=r"The decision holds, but .* MLflow is away\. Start it\. The next"):
+        approve_version(app, "press", version=1, actor="operator", reason="recall is what we need")
+    assert app.records.models.champion("press").version == 1
+    app.tracker.sync_aliases = Mock()
+    copy_aliases(app)
+    app.tracker.sync_aliases.assert_called_once_with("press", {"champion": 1, "previous": None, "candidate": None})
+    assert app.records.decisions.outbox() == ()
