@@ -28,26 +28,20 @@ def test_the_interval_holds_the_true_quantile_at_its_rate(shape):
     assert hits >= 33  # 95 % of 40 is 38; fewer than 34 has a chance below 0.2 %
 
 
-def test_the_interval_of_a_few_hundred_scores_covers_no_less_than_it_says():
-    rate, hits, runs = 0.004, [], 150
+def test_of_a_few_hundred_scores_interval_and_prediction_hold_what_they_say():
+    near, far, covered = 0.004, 1 / 2000, []  # far: ten times rarer than 200 scores show
     for distribution in (norm(), gumbel_r(), lognorm(0.5)):
-        for seed in range(runs):
+        predicted, fitted = [], []
+        for seed in range(150):
             scores = distribution.rvs(size=200, random_state=seed)
-            low, high = tails.quantile_interval(scores, tails.fit_tail(scores, seed=0), rate=rate)
-            hits.append(low <= distribution.isf(rate) <= high)
-    assert np.mean(hits) > 0.93  # of 0.95, with a standard deviation of 0.01
-
-
-@pytest.mark.parametrize("distribution", [norm(), gumbel_r(), lognorm(0.5)])
-def test_new_scores_exceed_what_is_predicted_about_as_often_as_declared(distribution):
-    rate, predicted, fitted = 1 / 2000, [], []  # ten times rarer than 200 scores show
-    for seed in range(150):
-        scores = distribution.rvs(size=200, random_state=seed)
-        tail = tails.fit_tail(scores, seed=0)
-        predicted.append(distribution.sf(tails.predicted(scores, tail, rate=rate)) / rate)
-        fitted.append(distribution.sf(tails.quantile(tail, rate=rate)) / rate)
-    assert 0.5 < np.mean(predicted) < 1.6  # 1.1 to 1.3, with a standard deviation of 0.28
-    assert np.mean(fitted) > 4  # what the one fitted tail says
+            tail = tails.fit_tail(scores, seed=0)
+            low, high = tails.quantile_interval(scores, tail, rate=near)
+            covered.append(low <= distribution.isf(near) <= high)
+            predicted.append(distribution.sf(tails.predicted(scores, tail, rate=far)) / far)
+            fitted.append(distribution.sf(tails.quantile(tail, rate=far)) / far)
+        assert 0.5 < np.mean(predicted) < 1.6  # 1.1 to 1.3, with a standard deviation of 0.28
+        assert np.mean(fitted) > 4  # the one fitted tail is exceeded so many times as often as declared
+    assert np.mean(covered) > 0.93  # of 0.95, with a standard deviation of 0.01
 
 
 def test_of_many_scores_the_predicted_quantile_is_that_of_their_tail():
