@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from components.core.ports import Image
+from components.ingest.layout import hidden
 from components.models.parallel import each
 from components.samples.images import IMAGE_SUFFIXES
 
@@ -45,7 +46,7 @@ def of_kinds(kinds: Mapping[str, Sequence[Path]]) -> Files:
 
 def _pictures(place: Path) -> list[Path]:
     found = (path for path in place.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(place).parts))
+    return sorted(path for path in found if not hidden(path.relative_to(place).as_posix()))
 
 
 def _read(path: Path) -> Image:

@@ -92,7 +92,7 @@ def compare(root: Path, *, options: Sequence[str], peer: bool) -> dict[str, dict
         sides = {side: _run(side, root, options, Path(folder)) for side in ("ours", "peer")[: 1 + peer]}
     _add_radii(sides)
     if peer:
-        sides["ratio"] = {name: _ratio(name, sides["ours"][name], sides["peer"][name]) for name in BETTER}
+        sides["ratio"] = {name: ratio_of(name, sides["ours"][name], sides["peer"][name]) for name in BETTER}
     return sides
 
 
@@ -133,7 +133,8 @@ def _radius(patches: NDArray[np.float32], bank: NDArray[np.float32]) -> float:
     return float(Bank(bank).distances(patches, neighbours=1).max())
 
 
-def _ratio(name: str, one: float | None, other: float | None) -> float | None:
+def ratio_of(name: str, one: float | None, other: float | None) -> float | None:
+    """How many times better the figure `one` is than `other`; None where one is missing, or the divisor is 0."""
     over, under = (one, other) if BETTER[name] > 0 else (other, one)
     return over / under if over is not None and under else None
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from benchmarks.anomalib_models import PEERS, fitted_peer
 from benchmarks.images import Files, listed, of_kinds
-from benchmarks.memory_bank import auroc_of
+from benchmarks.memory_bank import auroc_of, ratio_of
 from components.core.contracts import Modality
 from components.core.errors import LinewrightError
 from components.core.ports import Samples
@@ -165,8 +165,7 @@ def measure(root: Path, *, given: argparse.Namespace) -> dict[str, Any]:
     if not given.peers:
         return {"ours": mine}
     theirs = side(given.peers, lambda name: fitted_peer(name, data.train, seed=given.seed), data, **budget)
-    ratio = mine["auroc"] / theirs["auroc"] if mine["auroc"] is not None and theirs["auroc"] else None
-    return {"ours": mine, "peer": theirs, "ratio": {"auroc": ratio}}
+    return {"ours": mine, "peer": theirs, "ratio": {"auroc": ratio_of("auroc", mine["auroc"], theirs["auroc"])}}
 
 
 def main() -> None:

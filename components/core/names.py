@@ -1,4 +1,4 @@
-"""The slug rule: line names and actors become tags, paths and registry names, so one rule fits all of them."""
+"""Names: one slug rule for lines and actors, whose names become tags, paths and registry names; files' as UTF-8."""
 
 import re
 
@@ -25,3 +25,12 @@ def check_slug(name: str, *, what: str = "line name") -> str:
         f"{what} {name!r} is not allowed.",
         hint=f"Use a lower-case letter, then letters, digits and single '-' or '_', at most {_LONGEST}: 'press-2'.",
     )
+
+
+def as_utf8(name: str) -> str:
+    r"""A file's name as every store holds it: bytes that are no UTF-8 are written as escapes.
+
+    >>> as_utf8("m\udcfcnchen.png")
+    'm\\udcfcnchen.png'
+    """
+    return name.encode("utf-8", "backslashreplace").decode()

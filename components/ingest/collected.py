@@ -10,6 +10,7 @@ from components.core.contracts import Label, Quarantined, Split, TableSchema
 from components.core.contracts import ManifestColumn as Col
 from components.core.errors import SourceError
 from components.core.hashing import sha256_bytes
+from components.core.names import as_utf8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,4 +92,4 @@ class Tally:
 
 def _plain(text: str) -> str:
     """`text` as one line that every file can hold: names from disk may not be valid Unicode."""
-    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+    return " ".join(as_utf8(text).split())

@@ -11,6 +11,7 @@ from components.core.contracts import Label, Split
 from components.core.contracts import ManifestColumn as Col
 from components.core.errors import ConfigError, SourceError
 from components.core.lines import ImageOptions, LineConfig
+from components.core.names import as_utf8
 from components.core.ports import Progress
 from components.ingest.collected import Collected, Tally
 from components.ingest.fetch import in_parallel
@@ -222,7 +223,7 @@ class _Sorter:
         return manifest_rows({
             Col.SAMPLE: [item.sha for item in chosen],
             Col.FILE: [item.sha for item in chosen],
-            Col.PATH: [item.key.encode("utf-8", "backslashreplace").decode() for item in chosen],
+            Col.PATH: [as_utf8(item.key) for item in chosen],
             Col.LABEL: [str(place.label) for place in places],
             Col.LABEL_SOURCE: [place.label_source for place in places],
             Col.DEFECT: [place.defect for place in places],

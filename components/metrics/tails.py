@@ -136,7 +136,7 @@ def _spread(scores: Floats) -> float:
 
 
 def _log_likelihoods(excess: Floats, scales: Floats, *, shape: float) -> Floats:
-    """Of a generalised Pareto tail of each of ``(S,)`` ascending scales; -inf where it would end below the largest."""
+    """Of a generalised Pareto tail of each of ``(S,)`` scales; -inf where it would end below the largest."""
     shape = float(_never_zero(np.array(shape)))
     found = np.full(len(scales), -np.inf)
     long = 1 + shape * excess.max() / scales > 0

@@ -128,7 +128,7 @@ def _extrapolated(
     scores: Floats, *, rate: float, left_out: Floats | None, overlap: float, seed: int
 ) -> tuple[float, float, float, Tail]:
     """Threshold, its interval and the tail that they come from."""
-    needed, n, error = needed_for_tail(rate), int(len(scores) / overlap), 0.0
+    needed, n, error = needed_for_tail(rate), counted(len(scores), overlap=overlap), 0.0
     require_samples(n, rate=rate, left_out=0 if left_out is None else len(left_out))
     used = scores
     if n < needed:

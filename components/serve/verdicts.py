@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.contracts import Calibration, Scores, Verdict, now
+from components.core.names import as_utf8
 from components.metrics.conformal import discoveries, fewest_discoveries
 from components.metrics.verdicts import answers
 
@@ -39,7 +40,7 @@ def verdicts(
             verdict_id=uuid.uuid4().hex,
             line=line,
             sample=samples[index],
-            path=paths[index].encode("utf-8", "backslashreplace").decode(),
+            path=as_utf8(paths[index]),
             score=float(scores.image[index]),
             threshold=calibration.threshold,
             verdict=answer.word,

@@ -34,10 +34,10 @@ def test_ours_has_every_figure_and_what_radii_are_taken_from(folder):
 
 
 def test_a_ratio_above_one_is_better_for_us():
-    assert memory_bank._ratio("fit_s", 2.0, 60.0) == 30
-    assert memory_bank._ratio("images_per_s", 80.0, 8.0) == 10
-    assert memory_bank._ratio("auroc", None, 0.5) is None
-    assert memory_bank._ratio("covering_radius", 0.0, 0.0) is None  # a bank of all patches
+    assert memory_bank.ratio_of("fit_s", 2.0, 60.0) == 30
+    assert memory_bank.ratio_of("images_per_s", 80.0, 8.0) == 10
+    assert memory_bank.ratio_of("auroc", None, 0.5) is None
+    assert memory_bank.ratio_of("covering_radius", 0.0, 0.0) is None  # a bank of all patches
 
 
 def test_a_view_holds_the_first_training_images_and_all_of_test(folder, tmp_path):

@@ -17,6 +17,7 @@ MISSING = {"", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL",
 """A cell of any column that holds no value; where numbers belong, in any case."""
 
 _EXCEL = re.compile(r"""\A"?sep=[,;\t|]"?\r?\n""")
+"""What Excel writes before the header to tell itself the delimiter."""
 _WITH_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
 _NO_TIMES = {word.lower() for word in MISSING}
 
