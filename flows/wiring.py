@@ -110,8 +110,8 @@ class Linewright:
         known = f"Did you mean {close[0]!r}?" if close else f"Lines here: {', '.join(names) or 'none yet'}."
         raise UnknownLineError(f"There is no line {name!r}.", hint=f"{known} Add one with: linewright line add")
 
-    def add_line(self, line: LineConfig) -> Path:
-        """Write the line's file.
+    def add_line(self, line: LineConfig, *, actor: str) -> Path:
+        """Write the line's file; the ledger tells of it first, so that of a line in service it always does.
 
         Raises:
             ConfigError: A line of that name is there already.
@@ -119,15 +119,23 @@ class Linewright:
         path = self.line_path(line.name)
         if path.exists():
             raise ConfigError(f"There is a line {line.name!r} already.", hint=f"Edit {path}, or choose another name.")
+        told = {"modality": line.modality.value, "source": line.source}
+        self.records.ledger.note("line added", line=line.name, actor=actor, data=told)
         write_atomically(path, dump_line(line))
         return path
 
-    def remove_line(self, name: str) -> Path:
-        """Take the line out of service; its data, models and ledger stay. Return where its file went."""
+    def remove_line(self, name: str, *, actor: str) -> Path:
+        """Take the line out of service; its data, models and ledger stay. Return where its file went.
+
+        Raises:
+            UnknownLineError: There is none of that name.
+            ConfigError: Its file is wrong.
+        """
         self.line(name)
         path = self.line_path(name)
         names = (f"{path.name}.removed{'' if n == 1 else f'-{n}'}" for n in count(1))
         # A line of that name may have gone before.
         target = next(place for name in names if not (place := path.with_name(name)).exists())
+        self.records.ledger.note("line removed", line=name, actor=actor, data={"kept": target.name})
         path.replace(target)
         return target

@@ -8,7 +8,7 @@ import typer
 from components.core.contracts import Modality
 from components.core.errors import ConfigError
 from components.core.names import check_slug
-from flows.commands.common import Json, LineName, console, open_workspace, print_json, table
+from flows.commands.common import OPERATOR, AsActor, Json, LineName, console, open_workspace, print_json, table
 
 group = typer.Typer(help="Lines: what is inspected, and where its data come from.", no_args_is_help=True)
 
@@ -30,6 +30,7 @@ def add(
     stride: Annotated[int, typer.Option(help="Table: rows between the starts of two samples; 0: the window.")] = 0,
     labels_file: Annotated[str, typer.Option(help="Image: CSV below the source with columns path,label.")] = "",
     detector: Annotated[str, typer.Option(help="The only one to search; all: slow ones too; empty: quick ones.")] = "",
+    actor: AsActor = OPERATOR,
 ) -> None:
     """Declare a line; its file in the workspace holds every further option."""
     from components.core.lines import declare_line
@@ -51,7 +52,7 @@ def add(
         values["detector"] = detector
     line = declare_line(values, origin=f"line {name!r}")
     app.store(line)  # a source that is not there is refused now, not at the first ingest
-    path = app.add_line(line)
+    path = app.add_line(line, actor=actor)
     console.print(f"Line [bold]{name}[/] added: {path}\nNext: linewright ingest {name}", soft_wrap=True)
 
 
@@ -78,7 +79,7 @@ def _schedule(crons: dict[str, str]) -> str:
 
 
 @group.command("remove")
-def remove(name: LineName) -> None:
+def remove(name: LineName, actor: AsActor = OPERATOR) -> None:
     """Take a line out of service. Its data, models and ledger stay."""
-    kept = open_workspace().remove_line(name)
+    kept = open_workspace().remove_line(name, actor=actor)
     console.print(f"Line [bold]{name}[/] removed. Its file is kept as {kept}; data and models stay.", soft_wrap=True)
