@@ -24,6 +24,7 @@ class Collected:
         found: Samples that the source holds by now: images, or windows.
         duplicates: Those known before, or found twice.
         skipped: Files of other kinds, and files refused before.
+        notices: What the line's owner should know of the new samples, a sentence each.
         schema: Of a table line, new or as it was.
     """
 
@@ -33,6 +34,7 @@ class Collected:
     found: int
     duplicates: int
     skipped: int
+    notices: tuple[str, ...] = ()
     schema: TableSchema | None = None
 
     def check(self, *, manifest: pd.DataFrame | None, refused: Sequence[Quarantined], source: str) -> "Collected":
@@ -65,6 +67,7 @@ class Tally:
     before: Collection[str] = ()
     refused: list[Quarantined] = field(default_factory=list)
     notes: list[Quarantined] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
     duplicates: int = 0
     skipped: int = 0
 

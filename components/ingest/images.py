@@ -19,7 +19,7 @@ from components.ingest.labels_file import read_labels
 from components.ingest.layout import Layout, Place
 from components.ingest.staging import Staging
 from components.samples.fingerprint import fingerprint
-from components.samples.images import decode_image, decode_mask
+from components.samples.images import decode_image, decode_mask, is_deep_image
 from components.samples.manifest import manifest_rows
 from components.samples.unusable import UnusableSample
 
@@ -28,12 +28,17 @@ _READ = "PNG, JPEG, BMP and TIFF files are read."
 
 @dataclass(frozen=True, kw_only=True)
 class _Examined:
-    """One image file after it was fetched and decoded; `file` is None where its content was known before."""
+    """One image file after it was fetched and decoded; `file` is None where its content was known before.
+
+    `brightest` of its 8-bit values; `deep` where these come from 16 bits.
+    """
 
     key: str
     sha: str = ""
     file: Path | None = None
     fingerprint: bytes = b""
+    deep: bool = False
+    brightest: int = 0
     mask: str = ""
     mask_file: Path | None = None
     reason: str = ""
@@ -66,11 +71,11 @@ def collect_images(
     stored = {*known[Col.FILE], *known[Col.MASK]}
     examine = _Examiner(line.image, layout, staging, stored)
     examined = in_parallel(examine, layout.images, workers=workers, progress=progress, what="reading images")
-    rows, files = _Sorter(places, known, quarantined, tally).sort(examined)
+    rows, files = _Sorter(places, known, quarantined, tally, white_level=line.image.white_level).sort(examined)
     return (
         Collected(
             rows=rows, files=files, quarantined=tally.all, found=len(layout.images), duplicates=tally.duplicates,
-            skipped=tally.skipped,
+            skipped=tally.skipped, notices=tuple(tally.notices),
         ),
         tally,
     )  # fmt: skip
@@ -122,20 +127,22 @@ class _Examiner:
         if file is None:
             return _Examined(key=key, sha=sha)
         try:
-            image = decode_image(file.read_bytes(), self._options)
+            data = file.read_bytes()
+            image = decode_image(data, self._options)
         except UnusableSample as refused:
             return _Examined(key=key, sha=sha, file=file, reason=refused.reason, detail=refused.detail)
+        found = _Examined(
+            key=key, sha=sha, file=file, fingerprint=fingerprint(image), deep=is_deep_image(data),
+            brightest=int(image.max()),
+        )  # fmt: skip
         mask_key = self._layout.mask(key)
         if not mask_key:
-            return _Examined(key=key, sha=sha, file=file, fingerprint=fingerprint(image))
+            return found
         try:
             mask, mask_file = self._mask(mask_key, image.shape[:2])
         except UnusableSample as refused:
-            return _Examined(
-                key=key, sha=sha, file=file, fingerprint=fingerprint(image), mask=mask_key,
-                mask_reason=f"mask-{refused.reason}", mask_detail=refused.detail,
-            )  # fmt: skip
-        return _Examined(key=key, sha=sha, file=file, fingerprint=fingerprint(image), mask=mask, mask_file=mask_file)
+            return replace(found, mask=mask_key, mask_reason=f"mask-{refused.reason}", mask_detail=refused.detail)
+        return replace(found, mask=mask, mask_file=mask_file)
 
     def _mask(self, key: str, shape: tuple[int, ...]) -> tuple[str, Path | None]:
         try:
@@ -151,13 +158,24 @@ class _Examiner:
         return sha, file
 
 
+def _bits(brightest: int) -> int:
+    """Of the camera whose values, in 16 bits, were scaled down to at most `brightest` of 255."""
+    return next((bits for bits in (10, 12, 14) if round((2**bits - 1) * 255 / 65535) >= brightest), 16)
+
+
 class _Sorter:
     """Decides which examined files are new samples, which are known, and which contradict one another."""
 
     def __init__(
-        self, places: dict[str, Place], known: pd.DataFrame, quarantined: Collection[str], tally: Tally
+        self,
+        places: dict[str, Place],
+        known: pd.DataFrame,
+        quarantined: Collection[str],
+        tally: Tally,
+        *,
+        white_level: int,
     ) -> None:
-        self._places, self._quarantined, self._tally = places, quarantined, tally
+        self._places, self._quarantined, self._tally, self._white_level = places, quarantined, tally, white_level
         self._labels = dict(zip(known[Col.SAMPLE], known[Col.LABEL], strict=True))
 
     def sort(self, examined: Iterable[_Examined]) -> tuple[pd.DataFrame, dict[str, Path]]:
@@ -168,9 +186,25 @@ class _Sorter:
             else:
                 by_content.setdefault(one.sha, []).append(one)
         chosen = [item for same in by_content.values() if (item := self._judge(same))]
+        self._notice(chosen)
         files = {item.sha: item.file for item in chosen if item.file}
         files |= {item.mask: item.mask_file for item in chosen if item.mask_file}
         return self._rows(chosen), files
+
+    def _notice(self, chosen: Sequence[_Examined]) -> None:
+        assumed = sum(self._places[item.key].label_source == "assumed" for item in chosen)
+        if assumed:
+            self._tally.notices.append(
+                f"Neither a folder nor a labels file says what {assumed} of {len(chosen)} new images are: they count as"
+                " normal."
+            )
+        deep = [item.brightest for item in chosen if item.deep]
+        bits = _bits(max(deep)) if deep and not self._white_level else 16
+        if bits < 16:
+            self._tally.notices.append(
+                f"{len(deep)} new images in 16 bits seem to be of {bits}, of which {max(deep) + 1} grey levels are"
+                f" left: image.white_level: {2**bits - 1} in the line's file keeps 256."
+            )
 
     def _judge(self, same: list[_Examined]) -> _Examined | None:
         """The one of several files with one content that becomes a sample, or None."""

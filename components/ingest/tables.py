@@ -70,12 +70,16 @@ def collect_tables(
             parts.append(part)
         progress("reading tables", done, len(new))
     rows = _one_of_each(parts, known, tally) if parts else manifest_rows({})
+    if assumed := int((rows[Col.LABEL_SOURCE] == "assumed").sum()):
+        tally.notices.append(
+            f"No label column says what {assumed} of {len(rows)} new windows are: they count as normal."
+        )
     staged = {file.sha: file.file for file in new if file.file}
     files = {sha: staged[sha] for sha in dict.fromkeys(rows[Col.FILE]) if sha in staged}
     return (
         Collected(
             rows=rows, files=files, quarantined=tally.all, found=found + sum(map(len, parts)),
-            duplicates=tally.duplicates, skipped=tally.skipped, schema=reader.schema,
+            duplicates=tally.duplicates, skipped=tally.skipped, notices=tuple(tally.notices), schema=reader.schema,
         ),
         tally,
     )  # fmt: skip

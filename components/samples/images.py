@@ -58,6 +58,15 @@ def decode_image(data: bytes, options: ImageOptions) -> Image:
         raise _refusal(error) from error
 
 
+def is_deep_image(data: bytes) -> bool:
+    """Whether the file holds 16 bits a channel, of which `decode_image` leaves 8.
+
+    Raises:
+        UnusableSample: As `decode_image`, by the header alone.
+    """
+    return is_deep(_open(data))
+
+
 def decode_mask(data: bytes, options: ImageOptions) -> NDArray[np.bool_]:
     """``(H, W)`` ground truth: true where the mask is set.
 

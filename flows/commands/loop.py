@@ -62,6 +62,8 @@ def print_ingest(summary: "IngestSummary") -> None:
     )
     if summary.purged:
         console.print(f"  {summary.purged} windows beside borders of splits are left out: no split may see another")
+    for notice in summary.notices:
+        console.print(f"  [yellow]note:[/] {escape(notice)}", soft_wrap=True)
     if version is not None and summary.created_version:
         rows = [[split, *(str(labels.get(name, 0)) for name in ("normal", "anomalous"))]
                 for split, labels in version.counts.items()]  # fmt: skip

@@ -60,6 +60,7 @@ def ingest(app: Linewright, name: str, *, actor: str) -> IngestSummary:
         skipped=found.skipped,
         quarantined=quarantined,
         purged=manifest.attrs["purged"],
+        notices=found.notices,
     )
     app.records.ingests.add(summary, actor=actor)
     return summary

@@ -119,6 +119,7 @@ class IngestSummary(Record):
     Attributes:
         version: The line's newest dataset version, new or not; None if there is none.
         purged: New windows left out, because they overlap or touch a time block of another split.
+        notices: What the line's owner should know of the new samples, a sentence each.
     """
 
     line: str
@@ -130,3 +131,4 @@ class IngestSummary(Record):
     skipped: int
     quarantined: tuple[Quarantined, ...]
     purged: int = 0
+    notices: tuple[str, ...] = ()

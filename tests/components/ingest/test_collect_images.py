@@ -50,6 +50,40 @@ def ingest(
         assert folder_hashes(source) == before
 
 
+def deep_png(seed: int, *, bits: int) -> bytes:
+    stream = io.BytesIO()
+    values = np.random.default_rng(seed).integers(0, 2**bits, (40, 40), dtype=np.uint16)
+    Pillow.fromarray(values).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(("bits", "grey"), [(10, 5), (12, 17), (14, 65)])
+def test_a_camera_of_fewer_bits_than_its_files_is_told_what_keeps_them(tmp_path: Path, bits: int, grey: int) -> None:
+    write(tmp_path / "s", {f"good/{seed}.png": deep_png(seed, bits=bits) for seed in range(3)})
+    (said,) = ingest(tmp_path / "s", tmp_path / "st").notices
+    assert said == (
+        f"3 new images in 16 bits seem to be of {bits}, of which {grey} grey levels are left:"
+        f" image.white_level: {2**bits - 1} in the line's file keeps 256."
+    )
+    assert ingest(tmp_path / "s", tmp_path / "other", white_level=2**bits - 1).notices == ()
+
+
+def test_a_camera_of_16_bits_and_dark_images_of_8_need_no_white_level(tmp_path: Path) -> None:
+    dark = io.BytesIO()
+    Pillow.fromarray(np.random.default_rng(0).integers(0, 20, (40, 40), dtype=np.uint8)).save(dark, "PNG")
+    write(tmp_path / "s", {"good/a.png": deep_png(0, bits=16), "good/b.png": deep_png(0, bits=12)})
+    write(tmp_path / "t", {"good/a.png": dark.getvalue()})
+    assert ingest(tmp_path / "s", tmp_path / "st").notices == ()
+    assert ingest(tmp_path / "t", tmp_path / "other").notices == ()
+
+
+def test_images_that_nothing_labels_are_counted(tmp_path: Path) -> None:
+    write(tmp_path / "s", {"a.png": png(1), "b.png": png(2), "good/c.png": png(3)})
+    assert ingest(tmp_path / "s", tmp_path / "st").notices == (
+        "Neither a folder nor a labels file says what 2 of 3 new images are: they count as normal.",
+    )
+
+
 def table(found: Collected) -> dict[str, tuple[str, str, str, str]]:
     columns = found.rows[["path", "label", "label_source", "defect", "split"]]
     return {path: tuple(rest) for path, *rest in columns.itertuples(index=False)}

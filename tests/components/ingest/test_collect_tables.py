@@ -56,6 +56,14 @@ def test_rows_of_one_file(tmp_path: Path) -> None:
     assert [column.name for column in found.schema.features] == ["a", "b", "kind"]
     assert list(found.files) == found.rows["file"].unique().tolist()
     assert (found.found, found.duplicates) == (100, 0)
+    assert found.notices == ()
+
+
+def test_windows_that_nothing_labels_are_counted(tmp_path: Path) -> None:
+    source = put(tmp_path / "s", one=frame(), two=frame(1, rows=30).drop(columns="anomaly"))
+    assert ingest(source, tmp_path).notices == (
+        "No label column says what 30 of 130 new windows are: they count as normal.",
+    )
 
 
 def test_a_window_is_anomalous_if_one_of_its_rows_is(tmp_path: Path) -> None:

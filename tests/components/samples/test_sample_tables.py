@@ -77,6 +77,27 @@ def rich(rows: int = 200) -> pd.DataFrame:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("options", [TableOptions(window=5), TableOptions(timestamp="second")])
+def test_what_only_ever_rises_is_a_counter(options: TableOptions) -> None:
+    draw = np.random.default_rng(1)
+    rising = np.cumsum(draw.exponential(size=300))
+    frame = pd.DataFrame({
+        "second": np.arange(300) // 2 * 10, "energy": rising, "starts": np.arange(300) // 10,
+        "set_point": np.arange(300) // 100,
+        "wear": np.concatenate([rising[:150], rising[:150]]), "gaps": np.where(draw.random(300) < 0.1, np.nan, rising),
+        "flow": rising + draw.normal(scale=3, size=300),
+    })  # fmt: skip
+    schema = infer_schema(frame, options)
+    counters = {name for name, why in schema.ignored.items() if why.startswith("counter: it never falls")}
+    assert counters - {"second"} == {"energy", "starts", "gaps"}
+    assert {"set_point", "wear", "flow"} <= {column.name for column in schema.features}
+
+
+def test_a_table_without_an_order_may_be_sorted_by_a_feature() -> None:
+    frame = numbers(300).sort_values("a")
+    assert [column.name for column in infer_schema(frame, TableOptions()).features] == ["a", "b"]
+
+
 def test_each_column_gets_a_role_and_a_reason() -> None:
     schema = infer_schema(rich(), TableOptions())
     assert [(column.name, column.kind) for column in schema.features] == [
