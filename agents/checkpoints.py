@@ -47,8 +47,9 @@ def _sqlite(url: URL) -> Iterator["Saver"]:
     connection = sqlite3.connect(url.database or ":memory:", timeout=BUSY_TIMEOUT, check_same_thread=False)
     with closing(connection):
         saver = SqliteSaver(connection, serde=_serde())
-        _set_up(saver.setup, fault=sqlite3.Error)
-        yield saver
+        with _answering(url, fault=sqlite3.Error):
+            _set_up(saver.setup, fault=sqlite3.Error)
+            yield saver
 
 
 @contextmanager
@@ -59,8 +60,9 @@ def _postgres(url: URL) -> Iterator["Saver"]:
 
     with closing(_connect(url, driver="psycopg", prepare_threshold=0, row_factory=dict_row)) as connection:
         saver = PostgresSaver(connection, serde=_serde())
-        _set_up(saver.setup, fault=Error)
-        yield saver
+        with _answering(url, fault=Error):
+            _set_up(saver.setup, fault=Error)
+            yield saver
 
 
 @contextmanager
@@ -69,8 +71,9 @@ def _mysql(url: URL) -> Iterator["Saver"]:
 
     with closing(_connect(url, driver="pymysql")) as connection:
         saver = PyMySQLSaver(connection, serde=_serde())
-        _set_up(saver.setup, fault=connection.Error)
-        yield saver
+        with _answering(url, fault=connection.Error):
+            _set_up(saver.setup, fault=connection.Error)
+            yield saver
 
 
 def _connect(url: URL, *, driver: str, **options: Any) -> Any:
@@ -78,9 +81,16 @@ def _connect(url: URL, *, driver: str, **options: Any) -> Any:
     dialect = url.set(drivername=f"{url.get_backend_name()}+{driver}").get_dialect()
     args, given = dialect().create_connect_args(url)
     database = dialect.import_dbapi()
-    try:
+    with _answering(url, fault=database.Error):
         return database.connect(*args, **{**given, **options, "autocommit": True})
-    except database.Error as error:
+
+
+@contextmanager
+def _answering(url: URL, *, fault: type[Exception]) -> Iterator[None]:
+    """Tell what the driver raises of the database at `url` as an error of ours."""
+    try:
+        yield
+    except fault as error:
         shown = url.render_as_string(hide_password=True)
         raise UnavailableError(
             f"The database {shown} does not answer: {str(error).splitlines()[0]}.",

@@ -2,7 +2,8 @@
 
 import base64
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import optuna
 import sqlalchemy
 from numpy.typing import NDArray
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from components.core.errors import UnavailableError
@@ -39,16 +40,30 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         wait=wait_random_exponential(multiplier=0.05, max=1.0),
         reraise=True,
     )
-    try:
+    with answering(url):
         storage: optuna.storages.RDBStorage = tries(optuna.storages.RDBStorage, url, engine_kwargs=options)
         if sqlite:
             tries(_write_ahead, storage.engine)
-    except OperationalError as error:
-        shown = parsed.render_as_string(hide_password=True)
-        raise UnavailableError(
-            f"The database {shown} does not answer: {error.orig}.", hint="Start it, or correct database.url."
-        ) from error
     return storage
+
+
+@contextmanager
+def answering(url: str) -> Iterator[None]:
+    """Tell what Optuna and SQLAlchemy raise of the database at `url` as one error of ours.
+
+    Raises:
+        UnavailableError: Instead of theirs.
+    """
+    try:
+        yield
+    except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
+        # Optuna says what it thinks is typical; what the driver said is below it.
+        below = error if isinstance(error, DBAPIError) else error.__cause__
+        said = str(getattr(below, "orig", None) or below or error).strip().splitlines()[0]
+        shown = make_url(url).render_as_string(hide_password=True)
+        raise UnavailableError(
+            f"The database {shown} does not answer: {said}.", hint="Start it, or correct database.url."
+        ) from error
 
 
 def _write_ahead(engine: sqlalchemy.Engine) -> None:

@@ -7,7 +7,7 @@ tried again. Optuna sees each attempt as a trial of its own: interrupted ones ar
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 from components.core.contracts import Params, Proposal, Trial
-from components.core.errors import ConflictError, UnavailableError
+from components.core.errors import ConflictError
 from components.core.hashing import canonical_json, sha256_json
 from components.search.attempts import (
     AskedTrial,
@@ -34,7 +34,7 @@ from components.search.attempts import (
 from components.search.lease import Lease, Owner, busy_trial, lost_trial, renewing
 from components.search.portfolio import Space
 from components.search.space import Value
-from components.search.storage import open_storage, pack_scores, unpack_scores
+from components.search.storage import answering, open_storage, pack_scores, unpack_scores
 from components.search.tpe import draws, to_study
 
 ATTEMPTS = 3
@@ -46,12 +46,16 @@ _POLL = 0.2
 
 
 class Study:
-    """One search of one line. Make it with `Study.open`, end it with `close`."""
+    """One search of one line. Make it with `Study.open`, end it with `close`.
+
+    As a context it tells what its block meets of a database that is gone as `UnavailableError`.
+    """
 
     def __init__(
         self, study: optuna.Study, storage: optuna.storages.RDBStorage, *, space: Space, seed: int, owner: Owner
     ) -> None:
         self._study, self._storage, self._owner = study, storage, owner
+        self._exit = ExitStack()
         self.space, self.seed, self.name = space, seed, str(study.study_name)
 
     @classmethod
@@ -64,10 +68,11 @@ class Study:
         """
         storage = open_storage(url)
         try:
-            study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-            opened = cls(study, storage, space=space, seed=seed, owner=owner)
-            opened._check_identity()
-            opened._recover()
+            with answering(url):
+                study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+                opened = cls(study, storage, space=space, seed=seed, owner=owner)
+                opened._check_identity()
+                opened._recover()
         except BaseException:
             storage.engine.dispose()
             raise
@@ -79,10 +84,12 @@ class Study:
         self._storage.engine.dispose()
 
     def __enter__(self) -> Self:
+        self._exit.enter_context(answering(self._storage.url))
+        self._exit.callback(self.close)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, *raised: Any) -> None:
+        self._exit.__exit__(*raised)
 
     def defaults_of(self, detector: str) -> Params:
         """The whole configuration, pinned parameters too, of `detector` by its defaults."""
@@ -151,8 +158,9 @@ class Study:
         """Keep this process's lease on `trial` while the block runs."""
 
         def write() -> None:
-            self._set(trial, lease=self._owner.lease().model_dump())
-            self._storage.remove_session()
+            with answering(self._storage.url):
+                self._set(trial, lease=self._owner.lease().model_dump())
+                self._storage.remove_session()
 
         return renewing(write, ttl=self._owner.ttl)
 
@@ -249,7 +257,6 @@ class Study:
 
         Raises:
             ConflictError: It is not running any more.
-            UnavailableError: The database does not answer.
         """
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, trial.attempt)
         try:
@@ -257,10 +264,6 @@ class Study:
                 self._storage.set_trial_user_attr(trial_id, name, value)
         except optuna.exceptions.UpdateFinishedTrialError as error:
             raise lost_trial(self.name, trial.number) from error
-        except optuna.exceptions.StorageInternalError as error:
-            raise UnavailableError(
-                f"Trial {trial.number} of study {self.name} could not be written: {error}.", hint="Check the database."
-            ) from error
 
     def _end(self, trial: AskedTrial, tell: Callable[[], object]) -> None:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import MetaData, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from components.core.errors import UnavailableError
@@ -43,3 +43,12 @@ def empty_database(kind: str, *, folder: Path) -> Iterator[str]:
         with engine.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name}{force}"))
         engine.dispose()
+
+
+def drop_tables(url: str) -> None:
+    """Leave nothing in the database, whoever made it."""
+    engine = create_engine(url)
+    tables = MetaData()
+    tables.reflect(engine)
+    tables.drop_all(engine)
+    engine.dispose()

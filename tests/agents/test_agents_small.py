@@ -20,6 +20,7 @@ from agents.policy import ToolGuard
 from agents.settings import AgentSettings, ModelSettings, Price, load_agent_settings
 from components.core.errors import ConfigError, RefusedError, UnavailableError
 from components.search.space import load_space
+from components.testing.databases import drop_tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -160,6 +161,16 @@ def test_a_saver_keeps_a_graphs_state_for_the_next_process(any_url: str) -> None
         assert graph(saver).invoke({"count": 0}, where, durability="sync") == {"count": 3}
     with open_saver(any_url) as saver:
         assert graph(saver).get_state(where).values == {"count": 3}
+
+
+def test_a_database_that_is_gone_within_a_search_is_named(any_url: str) -> None:
+    def search() -> None:
+        with open_saver(any_url) as saver:
+            drop_tables(any_url)
+            list(saver.list({"configurable": {"thread_id": "line"}}))
+
+    with pytest.raises(UnavailableError, match=r"The database .* does not answer: .*checkpoint"):
+        search()
 
 
 def test_a_database_that_does_not_answer_is_named_without_its_password() -> None:

@@ -1,5 +1,6 @@
 """A study survives what happens to the processes that work on it."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy.engine import make_url
 
 from components.core.errors import ConfigError, ConflictError, UnavailableError
 from components.search.attempts import AskedTrial, Draft
@@ -16,6 +18,7 @@ from components.search.lease import Owner
 from components.search.portfolio import Portfolio
 from components.search.space import SearchSpace
 from components.search.study import ATTEMPTS, Study
+from components.testing.databases import drop_tables
 
 Opener = Callable[..., Study]
 
@@ -254,6 +257,19 @@ def test_a_database_that_does_not_answer_is_named(space: SearchSpace) -> None:
     with pytest.raises(UnavailableError, match=r"u:\*\*\*@127.0.0.1:1/none does not answer") as caught:
         Study.open(url, name="s", space=space, seed=0, owner=owner)
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_that_is_gone_within_a_search_is_named(any_url: str, space: SearchSpace) -> None:
+    def search() -> None:
+        with Study.open(any_url, name="s", space=space, seed=0, owner=owner) as study:
+            step(study)
+            drop_tables(any_url)
+            step(study)
+
+    owner = Owner(holder="me", is_gone=lambda _: False)
+    shown = re.escape(make_url(any_url).render_as_string(hide_password=True))
+    with pytest.raises(UnavailableError, match=rf"The database {shown} does not answer: .*(studies|trials)"):
+        search()
 
 
 def test_lines_search_one_database_at_once(any_url: str, space: SearchSpace) -> None:
