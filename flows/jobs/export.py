@@ -1,5 +1,6 @@
 """The export job: a registered model as a folder for a machine without Linewright, if the gate lets it leave."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,8 @@ from typing import Any
 
 from components.approve.rules import load_rules
 from components.core.contracts import Label, ManifestColumn, ModelVersion, Split
-from components.core.errors import ConfigError, RefusedError
-from components.core.hashing import sha256_json
+from components.core.errors import ConfigError, ConflictError, RefusedError
+from components.core.hashing import sha256_bytes, sha256_json
 from components.core.lines import LineConfig
 from components.export.folder import DESCRIPTION, Subject
 from components.export.formats import find_format
@@ -20,6 +21,7 @@ from flows.data import LineData
 from flows.jobs.kept_scores import calibration_scores, left_out_scores
 from flows.jobs.models import load_model
 from flows.progress import report
+from flows.runtime.locks import FileLock
 from flows.wiring import Linewright
 
 
@@ -38,6 +40,7 @@ def export_model(
 
     Raises:
         ConfigError: There is no such format, or the folder is not empty.
+        ConflictError: Another export writes to the folder.
         ModelError: The detector is too large for one network.
         NotEnoughDataError: There are no samples to compare on.
         RefusedError: Its verdicts are too far from the model's; nothing but the ledger's event is left.
@@ -45,13 +48,11 @@ def export_model(
     chosen, line = find_format(format_name), app.line(name)
     model = app.records.models.get(name, version)
     target = (out or app.home / "exports" / name / f"v{version}-{format_name}").absolute()
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConfigError(f"{target} is there already and not empty.", hint="Name another folder with --out.")
-    limits = _limits(app, line)
-    detector = load_model(app, model)
-    network = detector.as_network()
-    data = LineData.open(app, line, number=model.dataset)
-    with _beside(target) as work:
+    with _beside(target, lock=app.home / "run" / f"export-{sha256_bytes(os.fsencode(target))[:16]}.lock") as work:
+        limits = _limits(app, line)
+        detector = load_model(app, model)
+        network = detector.as_network()
+        data = LineData.open(app, line, number=model.dataset)
         made = make_export(
             work,
             _subject(data, model),
@@ -127,15 +128,20 @@ def _told(made: Made, limits: Limits) -> dict[str, Any]:
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A folder beside `target`, on the same disk; whatever is left of it afterwards is removed."""
-    work = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        work.mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(f"{target} cannot be made: {error.strerror}.", hint="Name another with --out.") from error
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+def _beside(target: Path, *, lock: Path) -> Iterator[Path]:
+    """A folder beside `target`, on the same disk and nobody else's; what is left of it afterwards is removed."""
+    with FileLock(lock) as alone:
+        if not alone.try_exclusive():
+            raise ConflictError(f"Another export writes to {target}.", hint="Wait until it ends, or use --out.")
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ConfigError(f"{target} is there already and not empty.", hint="Name another folder with --out.")
+        work = target.with_name(f".{target.name}.partial")
+        shutil.rmtree(work, ignore_errors=True)  # of a killed export
+        try:
+            work.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigError(f"{target} cannot be made: {error.strerror}.", hint="Name another with --out.") from error
+        try:
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

@@ -1,10 +1,15 @@
 """Registered models as detectors: checked against our record first, then loaded."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from components.core.contracts import ModelVersion
-from components.core.errors import NotEnoughDataError
+from components.core.errors import IntegrityError, NotEnoughDataError
 from components.core.ports import Detector
-from components.register.verify import load_verified
+from components.register.verify import check_files, load_verified
 from flows.wiring import Linewright
+
+T = TypeVar("T")
 
 
 def champion_of(app: Linewright, name: str) -> ModelVersion:
@@ -27,6 +32,25 @@ def load_model(app: Linewright, model: ModelVersion) -> Detector:
     Raises:
         IntegrityError: A file of it is not what was registered; nothing was loaded.
     """
-    detector = load_verified(app.tracker.local_folder(model.folder), files=model.files)
+    detector = _verified(app, model, load_verified)
     detector.calibration = model.calibration
     return detector
+
+
+def check_model(app: Linewright, model: ModelVersion) -> None:
+    """Compare every file of `model` with our record.
+
+    Raises:
+        IntegrityError: One is not what was registered.
+    """
+    _verified(app, model, check_files)
+
+
+def _verified(app: Linewright, model: ModelVersion, act: Callable[..., T]) -> T:
+    try:
+        return act(app.tracker.local_folder(model.folder), files=model.files)
+    except IntegrityError:
+        # What was damaged may be this machine's copy alone.
+        if not app.tracker.forget(model.folder):
+            raise
+        return act(app.tracker.local_folder(model.folder), files=model.files)

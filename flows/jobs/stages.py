@@ -9,9 +9,8 @@ from components.core.contracts import Calibration, Evaluation, GateReport, Searc
 from components.core.ports import Detector
 from components.evaluate.evaluation import Scored, difference
 from components.models import registry
-from components.register.verify import check_files
 from flows.jobs import modelling
-from flows.jobs.models import load_model
+from flows.jobs.models import check_model, load_model
 from flows.jobs.retrain import RetrainJob
 from flows.jobs.searching import searched_detectors
 from flows.progress import report
@@ -29,7 +28,7 @@ def prepare(job: RetrainJob) -> None:
     job.app.registry.verify(job.plan.version, progress=report)
     champion = job.app.records.models.champion(job.line.name)
     if champion is not None:
-        check_files(job.app.tracker.local_folder(champion.folder), files=champion.files)
+        check_model(job.app, champion)
     job.app.tracker.log_params(job.run_id, {"detector": ", ".join(searched_detectors(job))})
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import RefusedError, UnavailableError
+from components.core.errors import ConflictError, RefusedError, UnavailableError
 from components.core.hashing import sha256_file
 from components.export.runner import detector
+from flows.jobs import export
 from flows.jobs.export import export_model
 
 pytestmark = pytest.mark.server
@@ -67,6 +68,20 @@ def test_an_export_that_flips_verdicts_is_refused_and_leaves_its_record_alone(ex
     event = events(linewright, "export refused")[-1]
     assert event.data["because"]
     assert event.data["figures"]["pearson"] < 0.95
+
+
+def test_two_exports_do_not_write_to_one_folder_at_once(exported, linewright, monkeypatch):
+    def meanwhile(*_, **__):
+        with pytest.raises(ConflictError, match=f"Another export writes to {folder}"):
+            export_model(app, "pump", version=1, format_name="onnx", out=folder, actor="operator")
+        raise UnavailableError("Enough.")
+
+    app = linewright.open()
+    folder = linewright.folder / "twice" / "here"
+    monkeypatch.setattr(export, "make_export", meanwhile)
+    with pytest.raises(UnavailableError, match="Enough"):
+        export_model(app, "pump", version=1, format_name="onnx", out=folder, actor="operator")
+    assert list(folder.parent.iterdir()) == []
 
 
 def test_nothing_leaves_that_the_records_do_not_know(exported, linewright, monkeypatch):

@@ -1,4 +1,5 @@
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,13 +7,15 @@ import pandas as pd
 import pytest
 
 from components.core.contracts import ManifestColumn, Modality, Scores
-from components.core.errors import SourceError
+from components.core.errors import IntegrityError, SourceError
+from components.core.hashing import folder_hashes
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
 from flows.data import LineData
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
+from flows.jobs.models import check_model
 from flows.jobs.score import ScoreRun, _ImageScorer, find_files
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
@@ -31,9 +34,8 @@ def test_windows_left_out_between_splits_are_counted(tmp_path):
     make_workspace(tmp_path / "home")
     app = Linewright.open(tmp_path / "home")
     options = TableOptions(window=5, stride=1)
-    app.add_line(
-        LineConfig(name="pump", modality=Modality.TABLE, source=str(tmp_path / "source"), table=options),
-    )
+    line = LineConfig(name="pump", modality=Modality.TABLE, source=str(tmp_path / "source"), table=options)
+    app.add_line(line, actor="operator")
     summary = ingest(app, "pump", actor="operator")
     assert summary.purged > 0
     assert summary.added + summary.purged == summary.found == 596
@@ -107,7 +109,7 @@ def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(
     app = Linewright.open(tmp_path / "home")
     options = TableOptions(window=5, stride=5)
     line = LineConfig(name="pump", modality=Modality.TABLE, source=str(tmp_path / "source"), table=options)
-    app.add_line(line)
+    app.add_line(line, actor="operator")
     for seed, name in enumerate(["b", "a"]):
         table = pd.DataFrame({"flow": np.random.default_rng(seed).normal(size=600)})
         table.to_csv(tmp_path / "source" / f"{name}.csv", index=False)
@@ -120,3 +122,37 @@ def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(
     newest = came.tail(int((manifest[ManifestColumn.ADDED_IN] == 2).sum()))
     assert set(newest[ManifestColumn.PATH]) == {"a.csv"}
     assert newest[ManifestColumn.START].is_monotonic_increasing
+
+
+class Copied:
+    """A tracker whose artifacts lie elsewhere: `copy` is what is here."""
+
+    def __init__(self, origin, copy):
+        self.origin, self.copy, self.fetched = origin, copy, 0
+
+    def local_folder(self, _):
+        if not self.copy.exists():
+            shutil.copytree(self.origin, self.copy)
+            self.fetched += 1
+        return self.copy
+
+    def forget(self, _):
+        shutil.rmtree(self.copy)
+        return True
+
+
+def test_a_damaged_copy_of_a_model_is_fetched_again_and_a_damaged_model_is_refused(tmp_path):
+    origin = tmp_path / "origin"
+    (origin / "detector").mkdir(parents=True)
+    (origin / "detector" / "detector.json").write_text("{}")
+    tracker = Copied(origin, tmp_path / "copy")
+    app, model = SimpleNamespace(tracker=tracker), SimpleNamespace(folder="m", files=folder_hashes(origin))
+    check_model(app, model)
+    (tracker.copy / "detector" / "detector.json").write_text("{")
+    check_model(app, model)
+    assert tracker.fetched == 2
+    (origin / "detector" / "detector.json").write_text("[]")
+    (tracker.copy / "detector" / "detector.json").write_text("{")
+    with pytest.raises(IntegrityError, match=r"detector\.json was changed"):
+        check_model(app, model)
+    assert tracker.fetched == 3

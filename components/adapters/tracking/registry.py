@@ -160,16 +160,30 @@ class Tracker(Runs):
         condition = f"name = '{line}' and {tagged({RETRAIN: retrain_id})}"
         return list(self._do(self._client.search_model_versions, condition))
 
+    def forget(self, folder: str) -> bool:
+        """Remove this machine's copy of a model folder on S3, so that `local_folder` fetches it anew.
+
+        Returns:
+            Whether there was one; of an artifact root that is a folder there never is.
+        """
+        copy = self._copy(f"{self.root}/{folder}")
+        if not self.root.startswith("s3://") or not copy.exists():
+            return False
+        shutil.rmtree(copy)
+        return True
+
+    def _copy(self, uri: str) -> Path:
+        return self.settings.home / "cache" / "models" / sha256_bytes(uri.encode())
+
     def _fetched(self, uri: str) -> Path:
         """A copy of the S3 folder `uri` below the workspace's cache; whole or not at all."""
-        cache = self.settings.home / "cache" / "models"
-        target = cache / sha256_bytes(uri.encode())
+        target = self._copy(uri)
         if target.is_dir():
             return target
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix="partial-") as temporary:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix="partial-") as temporary:
             copy = Path(temporary, "model")
             copy.mkdir()
             self._do(get_artifact_repository(uri).download_artifacts, "", str(copy))

@@ -256,3 +256,7 @@ def test_artifacts_on_s3_are_fetched_once_and_whole(bucket: str, tmp_path: Path)
     kept = folder_hashes(cached)
     shutil.rmtree(home / "cache")
     assert folder_hashes(tracker.local_folder(ref.folder)) == kept == ref.files
+    (cached / "MLmodel").write_text("damaged")
+    assert tracker.forget(ref.folder)
+    assert folder_hashes(tracker.local_folder(ref.folder)) == kept
+    assert not tracker.forget("press/models/m-0/artifacts")
