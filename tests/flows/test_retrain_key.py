@@ -7,7 +7,6 @@ from flows.jobs.plan import CODE, MODULES, ROOT
 
 EXEMPT = {
     "components/adapters/db/holder.py": "names the process that works on a trial",
-    "components/register/verify.py": "refuses files that are not what was registered",
     "flows/jobs/kept_scores.py": "keeps scores and gives them back as they are",
     "flows/jobs/models.py": "loads the champion, which was registered under a key of its own",
     "flows/jobs/retrain.py": "keeps results and gives them back as they are",
