@@ -9,6 +9,7 @@ from components.audit.sources import DatasetLookup, LineageRecords
 from components.core.contracts import ManifestColumn as Col
 from components.core.contracts import ModelVersion, Verdict
 from components.core.errors import ConfigError, UnknownVersionError
+from components.core.hashing import means
 
 SHOWN = 20
 """Samples of a dataset or verdicts of a model that one graph names by default; their number is always there."""
@@ -78,8 +79,8 @@ def descent(
         registry_lookup: The data registry.
         line: Its name.
         dataset: Dataset version; its models and their verdicts.
-        sample: SHA-256 of a sample; the verdicts on it, and the models whose data held it.
-        file: SHA-256 of a stored file; every sample of it.
+        sample: SHA-256 of a sample, or its beginning; the verdicts on it, and the models whose data held it.
+        file: SHA-256 of a stored file, or its beginning; every sample of it.
         most: Verdicts named for each; the facts count them all.
 
     Raises:
@@ -95,7 +96,7 @@ def descent(
             _grow_use(graph, records, model, after=root, relation="trained", most=most)
         return graph.build()
     rows = list(_rows_of(registry_lookup, line=line, sample=sample, file=file))
-    root = graph.node("file", file, facts=_file_facts(rows[0])) if file is not None else ""
+    root = graph.node("file", rows[0][Col.FILE], facts=_file_facts(rows[0])) if file is not None else ""
     for row in rows:
         one = graph.node("sample", row[Col.SAMPLE], facts=_sample_facts(row), after=root, relation="holds")
         for verdict in records.verdicts.of_sample(line, row[Col.SAMPLE], limit=most):
@@ -217,11 +218,13 @@ def _trained_on(records: LineageRecords, *, line: str, first: int, last: int | N
 
 def _rows_of(lookup: DatasetLookup, *, line: str, sample: str | None, file: str | None) -> Iterable[Mapping[str, Any]]:
     newest = lookup.newest(line)
-    column, wanted = (Col.SAMPLE, sample) if sample is not None else (Col.FILE, file)
+    column, wanted = (Col.SAMPLE, sample) if sample is not None else (Col.FILE, file or "")
     rows = lookup.samples(line, newest.number) if newest else ()
-    found = [row for row in rows if row[column] == wanted]
+    found = [row for row in rows if means(wanted, row[column])]
     if not found:
-        raise UnknownVersionError(f"Line {line!r} has no {column} {wanted!r}.", hint="Give its whole SHA-256.")
+        raise UnknownVersionError(f"Line {line!r} has no {column} {wanted!r}.", hint="Give its SHA-256.")
+    if len({row[column] for row in found}) > 1:
+        raise UnknownVersionError(f"More than one {column} of line {line!r} begins with {wanted!r}.", hint="Give more.")
     return found
 
 

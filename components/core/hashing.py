@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+SHORTEST = 8
+"""Characters of a hexadecimal name that may stand for the whole, where no other begins with them."""
+
 _BLOCK = 1 << 20
+
+
+def means(wanted: str, name: str) -> bool:
+    """Whether `wanted` is the hexadecimal `name`, or enough of its beginning to stand for it.
+
+    >>> means("e3b0c442", "e3b0c44298fc"), means("e3b0", "e3b0c44298fc")
+    (True, False)
+    """
+    return wanted == name or (len(wanted) >= SHORTEST and name.startswith(wanted))
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:

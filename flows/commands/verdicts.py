@@ -1,15 +1,21 @@
 """`linewright score | explain`: the champion's verdicts, and where they come from."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from flows.commands.common import Json, LineName, coloured, console, open_workspace, print_json, table
 
+if TYPE_CHECKING:
+    from components.core.contracts import Verdict
+
 SHOWN = 40
 """Verdicts that the table shows; `--json` prints all."""
+
+ID_SHOWN = 12
+"""Characters of a verdict's id that the table shows: enough for `explain` and `lineage` to find it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -45,12 +51,12 @@ def score(
         worst = sorted(found.verdicts, key=lambda verdict: verdict.score, reverse=True)[:SHOWN]
         rows = [
             [
-                escape(verdict.path) + (f"[{verdict.start}:{verdict.end}]" if verdict.start is not None else ""),
+                escape(_below(verdict.path, paths) + _rows(verdict)),
                 f"{verdict.score:.4g}",
                 coloured(verdict.verdict),
                 verdict.severity or "",
                 "" if verdict.p_value is None else f"{verdict.p_value:.3g}",
-                verdict.verdict_id,
+                verdict.verdict_id[:ID_SHOWN],
             ]
             for verdict in worst
         ]
@@ -66,6 +72,18 @@ def score(
         if found.overlays and found.verdicts:
             console.print(f"Heat maps: {found.overlays}", soft_wrap=True)
     found.raise_if_refused()
+
+
+def _below(path: str, given: list[Path]) -> str:
+    """What `path` adds to the one path that was given; whole where several were, or its name is written otherwise."""
+    root, found = given[0].absolute(), Path(path)
+    if len(given) > 1 or not found.is_relative_to(root):
+        return path
+    return found.name if found == root else str(found.relative_to(root))
+
+
+def _rows(verdict: "Verdict") -> str:
+    return "" if verdict.start is None else f"[{verdict.start}:{verdict.end}]"
 
 
 def explain(

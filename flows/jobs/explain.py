@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from components.core.contracts import Calibration, ManifestColumn, Modality, Scores, Verdict
 from components.core.errors import SourceError, UnknownVersionError
-from components.core.hashing import sha256_bytes
+from components.core.hashing import means, sha256_bytes
 from components.core.lines import LineConfig
 from components.core.ports import Detector, Windows
 from components.core.scoring import plain_scores
@@ -88,7 +88,8 @@ def _content(
             return content, verdict.path, bounds
     sample = verdict.sample if verdict else subject
     newest = LineData.open(app, data.line)
-    rows = newest.manifest[newest.manifest[ManifestColumn.SAMPLE] == sample]
+    names = newest.manifest[ManifestColumn.SAMPLE]
+    rows = newest.manifest[[means(sample, name) for name in names]]
     if rows.empty and verdict is not None:
         raise SourceError(
             f"{verdict.path} is gone or has changed since it was scored, and {sample[:12]} is in no dataset version.",
@@ -99,6 +100,8 @@ def _content(
             f"There is no sample or verdict {subject!r} of line {data.line.name!r}.",
             hint=f"linewright score {data.line.name} PATH --json prints both.",
         )
+    if rows[ManifestColumn.SAMPLE].nunique() > 1:
+        raise UnknownVersionError(f"More than one sample begins with {subject!r}.", hint="Give more of its name.")
     row = rows.iloc[0]
     return newest.read(row[ManifestColumn.FILE]), row[ManifestColumn.PATH], (int(row["start"]), int(row["end"]))
 

@@ -7,9 +7,8 @@ from components.audit.graph import LineageGraph
 from components.audit.lineage import descent, lineage
 from components.core.contracts import DatasetVersion, ManifestColumn
 from components.core.errors import UnknownVersionError
+from components.core.hashing import SHORTEST
 from flows.wiring import Linewright
-
-_SHORTEST_DIGEST = 8
 
 
 class _Lookup:
@@ -34,14 +33,15 @@ class _Lookup:
 def trace(app: Linewright, name: str, subject: str) -> LineageGraph:
     """From the subject back to source files: a model version (`3`, `v3`), a verdict's id, or nothing for the champion.
 
-    The other way, to models and verdicts: a dataset version (`data/2`), or the SHA-256 of a sample or stored file.
+    The other way, to models and verdicts: a dataset version (`data/2`), or the SHA-256 of a sample or stored file. Of
+    ids and digests the beginning does, where it is the only one.
 
     Raises:
         UnknownVersionError: The subject names nothing of this line.
     """
     lookup = _Lookup(app)
     number = subject.removeprefix("v")
-    if not subject or number.isdecimal():
+    if not subject or (number.isdecimal() and len(number) < SHORTEST):
         return lineage(app.records, lookup, name, version=int(number) if subject else None)
     dataset = subject.removeprefix("data/").removeprefix("v")
     if subject.startswith("data/") and dataset.isdecimal():
@@ -49,7 +49,7 @@ def trace(app: Linewright, name: str, subject: str) -> LineageGraph:
     try:
         return lineage(app.records, lookup, name, verdict=subject)
     except UnknownVersionError:
-        if len(subject) < _SHORTEST_DIGEST:
+        if len(subject) < SHORTEST:
             raise
     try:
         return descent(app.records, lookup, name, sample=subject)

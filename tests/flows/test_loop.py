@@ -1,6 +1,7 @@
 """The loop of one table line and one image line, and what each command promises in JSON."""
 
 import csv
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -176,11 +177,19 @@ def test_tables_for_people_say_what_comes_next(story, linewright):
     tree = linewright.good("lineage", "pump").out
     assert "model pump/1" in tree
     assert "pump-1.csv" in tree
-    assert len(tree.splitlines()) < 100
+    assert "17 more of kind sample, which --json prints" in tree
+    assert len(tree.splitlines()) < 50
     assert linewright.good("candidates", "pump").out.startswith("Nothing waits for approval.")
     assert "nothing new, still at pump/v2" in linewright.good("ingest", "pump").out
     source = linewright.folder / "sources" / "pump" / "pump-1.csv"
-    assert "150 verdicts by v1" in linewright.good("score", "pump", str(source)).out
+    scored = linewright.good("score", "pump", str(source)).out
+    assert "150 verdicts by v1" in scored
+    worst = next(row for row in scored.splitlines() if row.startswith("pump-1.csv["))
+    for command in ("explain", "lineage"):
+        assert "pump-1.csv" in linewright.good(command, "pump", worst.split()[-1]).out
+    (sample,) = re.findall(r"judges sample (\w+)…", linewright.good("lineage", "pump", worst.split()[-1]).out)
+    assert "pump-1.csv" in linewright.good("explain", "pump", sample).out
+    assert f"sample {sample}" in linewright.good("lineage", "pump", sample).out
 
 
 def test_normal_images_alone_are_enough(texture, linewright):

@@ -10,7 +10,7 @@ from components.adapters.db.ledger import SYSTEM, Ledger
 from components.adapters.db.tables import VERDICTS
 from components.core.contracts import Verdict
 from components.core.errors import UnknownVersionError
-from components.core.hashing import sha256_json
+from components.core.hashing import SHORTEST, sha256_json
 
 _ROWS = 2000
 """Rows of one statement: large enough to be quick, small enough for MariaDB's packet limit of 16 MB."""
@@ -40,16 +40,22 @@ class Verdicts:
                 self._ledger.append(session, line=line, kind="samples scored", actor=actor, data=data)
 
     def get(self, verdict_id: str) -> Verdict:
-        """One verdict.
+        """The verdict of that id, or the only one that begins with it; see `components.core.hashing.SHORTEST`.
 
         Raises:
-            UnknownVersionError: There is none of that id.
+            UnknownVersionError: There is none of that id, or more than one.
         """
-        found = self._select(select(VERDICTS).where(VERDICTS.c.verdict_id == verdict_id))
+        mine = VERDICTS.c.verdict_id == verdict_id
+        if len(verdict_id) >= SHORTEST:
+            # A range, which the index answers; ids are hexadecimal, and "g" comes after them all.
+            mine |= (VERDICTS.c.verdict_id > verdict_id) & (VERDICTS.c.verdict_id < f"{verdict_id}g")
+        found = self._select(select(VERDICTS).where(mine).order_by(VERDICTS.c.verdict_id).limit(2))
         if not found:
             raise UnknownVersionError(
                 f"There is no verdict {verdict_id!r}.", hint="`linewright score` prints their ids."
             )
+        if len(found) > 1 and found[0].verdict_id != verdict_id:
+            raise UnknownVersionError(f"More than one verdict begins with {verdict_id!r}.", hint="Give more of its id.")
         return found[0]
 
     def latest(self, line: str, sample: str) -> Verdict | None:

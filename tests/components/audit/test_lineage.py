@@ -125,6 +125,8 @@ def test_from_data_to_models_and_verdicts(records: Records) -> None:
     by_sample = descent(records, Registry(), "press", sample="b")
     assert paths(by_sample) == {("sample:b", "verdict:v3"), ("sample:b", "model:press/2")}
     by_file = descent(records, Registry(), "press", file="file-of-a")
+    with pytest.raises(UnknownVersionError, match="More than one file of line 'press' begins with 'file-of-'"):
+        descent(records, Registry(), "press", file="file-of-")
     assert by_file.root == "file:file-of-a"
     assert paths(by_file) == {
         ("file:file-of-a", "sample:a"),

@@ -35,6 +35,20 @@ def test_verdicts_come_back_equal_and_newest_first(records: Records, press) -> N
     assert scored == [2, 1]
 
 
+def test_the_beginning_of_an_id_names_a_verdict_where_no_other_begins_so(records: Records, press) -> None:
+    press.candidate("r1")
+    records.verdicts.add([a_verdict(name) for name in ("0123456789ab", "0123456789", "0123456f", "f1234567aa")])
+    for given, meant in {
+        "0123456789": "0123456789", "0123456789a": "0123456789ab", "0123456f": "0123456f", "f1234567": "f1234567aa",
+    }.items():  # fmt: skip
+        assert records.verdicts.get(given).verdict_id == meant
+    with pytest.raises(UnknownVersionError, match="More than one verdict begins with '01234567'"):
+        records.verdicts.get("01234567")
+    for unknown in ("f123456", "0123456789ab0", "01234566", "F1234567", "012345%%", ""):
+        with pytest.raises(UnknownVersionError, match="There is no verdict"):
+            records.verdicts.get(unknown)
+
+
 def test_verdicts_are_all_kept_or_none(records: Records, press) -> None:
     press.candidate("r1")
     records.verdicts.add([a_verdict("v1")])
