@@ -83,7 +83,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, 
     if not rows:
         console.print(empty)
         return
-    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    console.print(f"[italic]{title}[/]")  # a title of rich's own wraps at the width of its table
+    grid = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
