@@ -28,6 +28,7 @@ _ANNOTATION = re.compile(
 )
 _TIME_NAME = re.compile(r"(^|[ _-])(timestamp|datetime|date|time|ts|epoch)($|[ _-]?(utc|local|ms|s)?$)")
 _ID_NAME = re.compile(r"^(index|uid|uuid|guid|id|row|no|nr|unnamed: 0|.*[ _-](id|uid|uuid|serial|no|nr))$")
+_GROUPED = re.compile(r"[+-]?\d{1,3}([., '\u00a0\u202f]\d{3})*([.,]\d+)?")
 _BLOCKS = 200  # time blocks that a line's first version has, about: enough to meet shares of a twentieth
 _WINDOWS_OF_BLOCK = 10  # at least, so that what is purged at its borders stays the smaller part
 _MAX_CATEGORIES = 50
@@ -175,6 +176,8 @@ class _Finder:
             self.ignored[name] = f"constant: always {str(distinct[0])!r}"
         elif _leaks(text.to_numpy(), anomalous, few=len(distinct) <= (2 if numeric else _MAX_CATEGORIES)):
             self.ignored[name] = "leaks the label: one value on all normal rows, others on anomalous rows only"
+        elif not numeric and (grouped := _grouped(distinct)):
+            self.ignored[name] = f"numbers with marks between thousands, such as {grouped!r}: write them without"
         elif self._is_identifier(name, text, numbers, numeric):
             self.ignored[name] = "identifier: another value in every row"
         elif numeric and self._is_counter(numbers):
@@ -211,6 +214,13 @@ class _Finder:
 
 def _starts(rows: int, files: Sequence[int]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(files)[:-1]]).astype(np.int64) if len(files) else np.zeros(min(rows, 1), int)
+
+
+def _grouped(cells: NDArray[np.object_]) -> str:
+    """One of the cells with marks between thousands if they are numbers so written, else ""."""
+    found = [match for cell in cells if (match := _GROUPED.fullmatch(str(cell)))]
+    marked = (match.group() for match in found if match.group(1))
+    return next(marked, "") if len(found) >= _MOSTLY * len(cells) else ""
 
 
 def _is_binary(numbers: NDArray[np.float64]) -> bool:

@@ -93,6 +93,14 @@ def test_what_only_ever_rises_is_a_counter(options: TableOptions) -> None:
     assert {"set_point", "wear", "flow"} <= {column.name for column in schema.features}
 
 
+@pytest.mark.parametrize("written", ["{:,.1f}", "{:,.0f}"])
+def test_numbers_with_marks_between_thousands_are_called_so(written: str) -> None:
+    frame = numbers(200).assign(power=[written.format(900 + 37 * row) for row in range(200)])
+    assert infer_schema(frame, TableOptions()).ignored == {
+        "power": f"numbers with marks between thousands, such as {written.format(1011)!r}: write them without"
+    }
+
+
 def test_a_table_without_an_order_may_be_sorted_by_a_feature() -> None:
     frame = numbers(300).sort_values("a")
     assert [column.name for column in infer_schema(frame, TableOptions()).features] == ["a", "b"]
