@@ -1,9 +1,10 @@
 """95 % intervals: percentile bootstrap over samples, classes apart, and exact ones for rates.
 
 Samples of one group (`groups`, names ``(N,)``) are drawn together: a normal image and the anomalies that were drawn on
-it say one thing, not many, and so do windows of one stretch of time. Few groups vary less in resamples than they would
-if others came: as of a mean, intervals are as much wider as Student's t and the unbiased deviation say, with the fewer
-of the groups that hold anomalous and normal samples. Of a single one nothing is known.
+it say one thing, not many, and so do windows of one stretch of time. A sample without a group is one of its own. Few
+groups vary less in resamples than they would if others came: as of a mean, intervals are as much wider as Student's t
+and the unbiased deviation say, with the fewer of the groups that hold anomalous and normal samples. Of a single one
+nothing is known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -182,7 +183,7 @@ def _between(
     least: float,
 ) -> Metric:
     """`value` with the interval that its resamples say, as wide as few groups ask for, within `least` and 1."""
-    n, room = len(labels), 1.0 if groups is None else _room(labels, groups, level=LEVEL / 2)
+    n, room = len(labels), _room(labels, groups, level=LEVEL / 2)
     if room == np.inf:
         return Metric(value=value, low=least, high=1.0, n=n)
     low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])
