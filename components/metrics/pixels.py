@@ -59,14 +59,16 @@ def pixel_intervals(counts: PixelCounts, *, seed: int) -> dict[str, Metric]:
     """`pixel_auroc` and `aupro` with their percentile bootstrap intervals over images, defective ones apart."""
     n = len(counts.regions)
     defective, normal = np.flatnonzero(counts.regions > 0), np.flatnonzero(counts.regions == 0)
-    if not len(defective):
-        missing = Metric(value=None, n=n, note="no test image has a mask")
+    if not len(defective) or not counts.neg.any():
+        what = "a mask" if not len(defective) else "a normal pixel"
+        missing = Metric(value=None, n=n, note=f"no test image has {what}")
         return {"pixel_auroc": missing, "aupro": missing}
     rng = generator(seed, "pixels")
     weights = np.zeros((RESAMPLES, n))
     for members in (defective, normal):
         if len(members):
             weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=RESAMPLES)
+    weights = weights[weights @ counts.neg.sum(axis=1) > 0]  # masks that cover their whole image may be all of one
     found = {}
     for name, measure in (("pixel_auroc", counts.pixel_auroc), ("aupro", counts.aupro)):
         low, high = np.quantile(measure(weights), [0.025, 0.975])
