@@ -47,11 +47,11 @@ def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed
     with monkeypatch.context() as killing:
         killing.setattr(app.records.ledger, "note", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            add_actor(app, "anna", role="engineer")
+            add_actor(app, "anna", role="engineer", by="operator")
     assert "anna" not in office(app).actors.roles
-    identity = add_actor(app, "anna", role="engineer")
+    identity = add_actor(app, "anna", role="engineer", by="operator")
     (event,) = app.records.ledger.events(kind="key added")
-    assert (event.actor, event.data) == ("anna", {"key": identity, "role": "engineer"})
+    assert (event.actor, event.data) == ("operator", {"actor": "anna", "key": identity, "role": "engineer"})
 
 
 def test_a_decision_says_that_it_holds_where_mlflow_does_not_answer(planned):
