@@ -9,7 +9,8 @@ from components.core.contracts import DatasetVersion, ManifestColumn
 from components.core.errors import UnknownVersionError
 from flows.wiring import Linewright
 
-_SHORTEST_DIGEST = 8
+_DIGEST = 64
+"""Letters of a SHA-256; a verdict's id has half as many."""
 
 
 class _Lookup:
@@ -49,7 +50,7 @@ def trace(app: Linewright, name: str, subject: str) -> LineageGraph:
     try:
         return lineage(app.records, lookup, name, verdict=subject)
     except UnknownVersionError:
-        if len(subject) < _SHORTEST_DIGEST:
+        if len(subject) != _DIGEST:
             raise
     try:
         return descent(app.records, lookup, name, sample=subject)
