@@ -168,6 +168,7 @@ def load_settings(home: Path) -> Settings:
         ConfigError: `settings.yaml` or a variable says something unknown or impossible.
     """
     path = home / "settings.yaml"
+    _refuse_misspelt()
 
     class _OfThisWorkspace(Settings):
         model_config = SettingsConfigDict(**{**Settings.model_config, "yaml_file": path})
@@ -179,3 +180,16 @@ def load_settings(home: Path) -> Settings:
         raise ConfigError(f"{path} or the environment: {first_problem(error)}.", hint="Correct the setting.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+
+
+def _refuse_misspelt() -> None:
+    """A variable that is meant for a group and names none would be passed over, and the default taken."""
+    prefix, groups = "LINEWRIGHT_", set(Settings.model_fields) - {"home"}
+    for name in sorted(os.environ):
+        said = name.removeprefix(prefix).lower()
+        alone = said.partition("_")[0] in groups and "__" not in said
+        if name.startswith(prefix) and (alone or ("__" in said and said.partition("__")[0] not in groups)):
+            raise ConfigError(
+                f"There is no setting {name}.",
+                hint=f"Write {prefix}GROUP__NAME; the groups are {', '.join(sorted(groups)).upper()}.",
+            )

@@ -26,7 +26,7 @@ def evaluate_gate(
         difference: Paired bootstrap of AUROC, candidate minus champion: above 0 the candidate is better. None where
             it could not be computed.
         rules: From `load_rules`.
-        leaks: Samples found in two splits.
+        leaks: Samples and groups found in two splits.
 
     Raises:
         ValueError: Only one of `champion` and `champion_version` is given.
@@ -121,7 +121,7 @@ def _latency(candidate: Evaluation, *, rules: GateRules) -> Condition:
 
 
 def _no_leak(leaks: int) -> Condition:
-    detail = f"{leaks} samples lie in two splits" if leaks else ""
+    detail = f"{leaks} samples or groups lie in two splits" if leaks else ""
     status = "failed" if leaks else "met"
     return Condition(name="no_leak", status=status, value=float(leaks), limit=0.0, detail=detail)
 

@@ -81,7 +81,7 @@ def descent(
         dataset: Dataset version; its models and their verdicts.
         sample: SHA-256 of a sample, or its beginning; the verdicts on it, and the models whose data held it.
         file: SHA-256 of a stored file, or its beginning; every sample of it.
-        most: Verdicts named for each; the facts count them all.
+        most: Verdicts named of each model or sample, the newest; a dataset's models count all of theirs in their facts.
 
     Raises:
         ConfigError: Not exactly one of the three is given.

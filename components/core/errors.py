@@ -3,7 +3,7 @@
 LinewrightError
 ├── ConfigError             a line, settings or gate file, or an option, says something impossible
 ├── UnknownLineError        no such line in this workspace
-├── UnknownVersionError     no such dataset or model version
+├── UnknownVersionError     no such dataset or model version, verdict or sample
 ├── WorkspaceError          no workspace here, or one of another version
 ├── SourceError             the source folder, bucket or file cannot be used
 ├── IntegrityError          bytes are not the bytes that were recorded
@@ -43,7 +43,7 @@ class UnknownLineError(LinewrightError):
 
 
 class UnknownVersionError(LinewrightError):
-    """No dataset version or model version of that number."""
+    """No dataset version, model version, verdict, sample or file of that name."""
 
 
 class WorkspaceError(LinewrightError):

@@ -65,7 +65,7 @@ def evaluate(
     if masks and scores.maps is not None:
         from components.evaluate.pixels import pixel_metrics
 
-        metrics |= pixel_metrics(scores.maps, masks, labels, seed=seed)
+        metrics |= pixel_metrics(scores.maps, masks, labels, seed=seed, groups=groups)
     evaluation = Evaluation(split=Split.TEST, dataset=dataset, metrics=metrics, looks=looks)
     return Scored(evaluation=evaluation, scores=scores, labels=labels, groups=groups)
 

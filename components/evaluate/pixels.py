@@ -20,6 +20,7 @@ def pixel_metrics(
     labels: NDArray[np.int8],
     *,
     seed: int,
+    groups: NDArray[np.str_] | None = None,
 ) -> dict[str, Metric]:
     """`pixel_auroc` and `aupro`; defective images without a mask are left out.
 
@@ -28,6 +29,7 @@ def pixel_metrics(
         masks: N ground truths ``(H, W)`` at image size, or None.
         labels: ``(N,)``, 1 anomalous.
         seed: Of the bootstrap.
+        groups: N names of what belongs together; None: each counts.
     """
     sizes: list[tuple[int, int]] = []
     known: list[NDArray[np.bool_] | None] = []
@@ -42,12 +44,13 @@ def pixel_metrics(
     usual = _small(*(int(side) for side in np.median(np.array(sizes), axis=0)))
     heats: list[NDArray[np.float32]] = []
     truths: list[NDArray[np.bool_]] = []
-    for heat, truth, label in zip(maps, known, labels, strict=True):
-        if truth is None and label == 1:
-            continue
+    kept = [place for place, truth in enumerate(known) if truth is not None or labels[place] != 1]
+    for place in kept:
+        heat, truth = maps[place], known[place]
         truths.append(np.zeros(usual, bool) if truth is None else truth)
         heats.append(resize(heat, truths[-1].shape, order=1).astype(np.float32))
-    return pixel_intervals(PixelCounts.of(heats, truths), seed=seed)
+    own = None if groups is None else groups[kept]
+    return pixel_intervals(PixelCounts.of(heats, truths), seed=seed, groups=own)
 
 
 def _small(height: int, width: int) -> tuple[int, int]:

@@ -1,9 +1,10 @@
 """95 % intervals: percentile bootstrap over samples, classes apart, and exact ones for rates.
 
 Samples of one group (`groups`, names ``(N,)``) are drawn together: a normal image and the anomalies that were drawn on
-it say one thing, not many, and so do windows of one stretch of time. Few groups vary less in resamples than they would
-if others came: as of a mean, intervals are as much wider as Student's t and the unbiased deviation say, with the fewer
-of the groups that hold anomalous and normal samples. Of a single one nothing is known.
+it say one thing, not many, and so do windows of one stretch of time. A sample without a group is one of its own. Few
+groups vary less in resamples than they would if others came: as of a mean, intervals are as much wider as Student's t
+and the unbiased deviation say, with the fewer of the groups that hold anomalous and normal samples. Of a single one
+nothing is known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,8 +50,9 @@ def interval(
     groups = _shared(groups)
     ranked = [Ranked.of(scores)]
     ((value,),) = _measured(metric, ranked, np.ones((1, len(scores))), labels)
-    drawn = [_measured(metric, ranked, weights, labels)[0] for weights in _resamples(labels, groups, seed=seed)]
-    return _between(float(value), np.concatenate(drawn), labels, groups, least=0.0)
+    drawn = [_measured(metric, ranked, weights, labels)[0] for weights in resamples(labels, groups, seed=seed)]
+    fewest = min(holding(labels, groups))
+    return between(float(value), np.concatenate(drawn), n=len(labels), fewest=fewest, least=0.0)
 
 
 def paired_difference(
@@ -67,7 +69,8 @@ def paired_difference(
         return Metric(value=None, n=len(labels), note=ONE_CLASS)
     groups = _shared(groups)
     values, drawn = _differences(metric, [candidate], champion, labels, seed=seed, groups=groups)
-    return _between(float(values[0]), drawn, labels, groups, least=-1.0)
+    fewest = min(holding(labels, groups))
+    return between(float(values[0]), drawn, n=len(labels), fewest=fewest, least=-1.0)
 
 
 def lower_bounds(
@@ -91,7 +94,7 @@ def lower_bounds(
 
     Of a single group of a class the bounds are minus infinity. There must be samples of both classes.
     """
-    few = _room(labels, groups, level=level)
+    few = _room(min(holding(labels, groups)), level=level)
     if few == np.inf:
         return np.full(len(candidates), -np.inf)
     values, drawn = _differences(metric, candidates, champion, labels, seed=seed, groups=groups)
@@ -119,7 +122,7 @@ def _differences(
         base, *measured = _measured(metric, [theirs, *ours], weights, labels)
         return np.stack([one - base for one in measured], axis=1)
 
-    drawn = [differences(weights) for weights in _resamples(labels, groups, seed=seed)]
+    drawn = [differences(weights) for weights in resamples(labels, groups, seed=seed)]
     return differences(np.ones((1, len(labels))))[0], np.concatenate(drawn)
 
 
@@ -159,13 +162,17 @@ def _told(hits: NDArray[np.bool_], groups: NDArray[np.str_] | None, *, most: flo
     return float(most * few**2)
 
 
-def _room(labels: NDArray[np.int8], groups: NDArray[np.str_] | None, *, level: float) -> float:
-    """How many times as wide few groups make an interval; infinitely where one class has a single one."""
-    _, holds = _units(labels, groups)
-    fewest = min(int(((holds & kind) > 0).sum()) for kind in (_ANOMALOUS, _NORMAL))
+def _room(fewest: int, *, level: float) -> float:
+    """How many times as wide an interval is by so few groups; infinitely by a single one."""
     if fewest < 2:
         return np.inf
     return float(student.ppf(1 - level, fewest - 1) / norm.ppf(1 - level) * np.sqrt(fewest / (fewest - 1)))
+
+
+def holding(labels: NDArray[np.int8], groups: NDArray[np.str_] | None) -> tuple[int, int]:
+    """How many groups hold anomalous samples, and how many normal ones."""
+    _, holds = _units(labels, groups)
+    return int(((holds & _ANOMALOUS) > 0).sum()), int(((holds & _NORMAL) > 0).sum())
 
 
 def _shared(groups: NDArray[np.str_] | None) -> NDArray[np.str_] | None:
@@ -173,16 +180,17 @@ def _shared(groups: NDArray[np.str_] | None) -> NDArray[np.str_] | None:
     return None if groups is None or len(np.unique(groups)) == len(groups) else groups
 
 
-def _between(
-    value: float,
-    drawn: NDArray[np.float64],
-    labels: NDArray[np.int8],
-    groups: NDArray[np.str_] | None,
-    *,
-    least: float,
-) -> Metric:
-    """`value` with the interval that its resamples say, as wide as few groups ask for, within `least` and 1."""
-    n, room = len(labels), 1.0 if groups is None else _room(labels, groups, level=LEVEL / 2)
+def between(value: float, drawn: NDArray[np.float64], *, n: int, fewest: int, least: float) -> Metric:
+    """`value` of `n` samples with the interval that its resamples say, as wide as so few groups ask for.
+
+    Args:
+        value: Of all samples.
+        drawn: ``(R,)`` of the resamples.
+        n: Samples.
+        fewest: Groups of the rarer class.
+        least: What no value can be below; none is above 1.
+    """
+    room = _room(fewest, level=LEVEL / 2)
     if room == np.inf:
         return Metric(value=value, low=least, high=1.0, n=n)
     low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])
@@ -202,7 +210,7 @@ def _measured(
     return [metric(one.counts(pos), one.counts(neg), one.values) for one in ranked]
 
 
-def _resamples(labels: NDArray[np.int8], groups: NDArray[np.str_] | None = None, *, seed: int) -> Iterator[Counts]:
+def resamples(labels: NDArray[np.int8], groups: NDArray[np.str_] | None = None, *, seed: int) -> Iterator[Counts]:
     """Blocks of ``(R, N)``: how often each sample was drawn.
 
     Groups of anomalous samples, of normal ones and of both are drawn apart, so that no resample lacks a class.

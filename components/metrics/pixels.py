@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..core.contracts import Metric
-from ..core.seeds import generator
+from .bootstrap import between, holding, resamples
 from .ranking import Counts, auroc
 
 BINS = 1000
-RESAMPLES = 500
 FPR_LIMIT = 0.3
 """Upper limit of the false-positive rate up to which AUPRO integrates (Bergmann et al. 2021, section 6.2)."""
 _EDGE_SAMPLES = 500_000
@@ -55,22 +54,25 @@ class PixelCounts:
         return np.array([_area(x, y) for x, y in zip(rate, overlap, strict=True)])
 
 
-def pixel_intervals(counts: PixelCounts, *, seed: int) -> dict[str, Metric]:
-    """`pixel_auroc` and `aupro` with their percentile bootstrap intervals over images, defective ones apart."""
+def pixel_intervals(counts: PixelCounts, *, seed: int, groups: NDArray[np.str_] | None = None) -> dict[str, Metric]:
+    """`pixel_auroc` and `aupro` with their bootstrap intervals over images, defective ones apart.
+
+    Images of one of the `groups` ``(N,)`` are drawn together, and few groups with a defect make the intervals wider:
+    see `components.metrics.bootstrap`.
+    """
     n = len(counts.regions)
-    defective, normal = np.flatnonzero(counts.regions > 0), np.flatnonzero(counts.regions == 0)
-    if not len(defective):
-        missing = Metric(value=None, n=n, note="no test image has a mask")
+    defective = (counts.regions > 0).astype(np.int8)
+    if not defective.any() or not counts.neg.any():
+        what = "a normal pixel" if defective.any() else "a mask"
+        missing = Metric(value=None, n=n, note=f"no test image has {what}")
         return {"pixel_auroc": missing, "aupro": missing}
-    rng = generator(seed, "pixels")
-    weights = np.zeros((RESAMPLES, n))
-    for members in (defective, normal):
-        if len(members):
-            weights[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=RESAMPLES)
+    weights = np.concatenate(list(resamples(defective, groups, seed=seed)))
+    weights = weights[weights @ counts.neg.sum(axis=1) > 0]  # masks that cover their whole image may be all of one
+    fewest, _ = holding(defective, groups)
     found = {}
     for name, measure in (("pixel_auroc", counts.pixel_auroc), ("aupro", counts.aupro)):
-        low, high = np.quantile(measure(weights), [0.025, 0.975])
-        found[name] = Metric(value=float(measure(np.ones((1, n)))[0]), low=float(low), high=float(high), n=n)
+        value = float(measure(np.ones((1, n)))[0])
+        found[name] = between(value, measure(weights), n=n, fewest=fewest, least=0.0)
     return found
 
 

@@ -142,6 +142,9 @@ def _extrapolated(
     if tail.fit_p < tails.LEVEL:
         why = f"the tail of the scores is no generalised Pareto one (p = {tail.fit_p:.3g}), so it is not extrapolated"
         raise _refused(n, rate=rate, why=why)
+    if rate >= tail.share:  # of very many windows that overlap much
+        why = f"the {tail.exceedances} largest of {len(used)} scores, which are the tail, are fewer than that share"
+        raise _refused(n, rate=rate, why=why)
     threshold = tails.predicted(used, tail, rate=rate, overlap=overlap)
     low, high = tails.quantile_interval(used, tail, rate=rate, overlap=overlap)
     if used is not scores and left_out is not None:
@@ -242,7 +245,7 @@ def _guarantee(rate: float, *, n: int, told: int, method: Method) -> str:
 def _tail_guarantee(rate: float, tail: Tail) -> str:
     where = "calibration scores" if tail.source == "calibration" else "calibration and matched left-out scores"
     return (
-        f"about {shown_rate(rate)} normal samples is a false alarm, extrapolated from the {tail.exceedances} largest "
-        f"of {tail.samples} {where} on average over the generalised Pareto tails that these may have (fit p = "
+        f"about {shown_rate(rate)} of normal samples is a false alarm, extrapolated from the {tail.exceedances} "
+        f"largest of {tail.samples} {where} on average over the generalised Pareto tails that these may have (fit p = "
         f"{tail.fit_p:.2f}); no finite-sample bound holds"
     )

@@ -46,7 +46,7 @@ Version = Annotated[int, typer.Argument(metavar="VERSION", help="The model versi
 AsActor = Annotated[
     str, typer.Option("--as", metavar="ACTOR", envvar=ACTOR_VARIABLE, help="Who acts; what is signed needs their key.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line, instead of a table.")]
 
 
 def open_workspace() -> "Linewright":

@@ -128,7 +128,7 @@ def retrain(
     if plan.done is not None:
         settle_request(plan, plan.done)
         if json:
-            print_json({"line": name, "version": plan.done.version, "changed": False})
+            print_json(_answer(plan.done, changed=False))
             return
         console.print(
             f"[bold]{name}[/]: nothing changed since v{plan.done.version} (same data, configuration, seed and code). "
@@ -141,11 +141,15 @@ def retrain(
     with bars():
         model = run_retrain(plan)
     if json:
-        checks = {check.name: check.status for check in model.checks}
-        gate = model.gate.status
-        print_json({"line": name, "version": model.version, "changed": True, "gate": gate, "checks": checks})
+        print_json(_answer(model, changed=True))
     else:
         print_candidate(model)
+
+
+def _answer(model: "ModelVersion", *, changed: bool) -> dict[str, object]:
+    checks = {check.name: check.status for check in model.checks}
+    gate = model.gate.status
+    return {"line": model.line, "version": model.version, "changed": changed, "gate": gate, "checks": checks}
 
 
 def print_candidate(model: "ModelVersion") -> None:

@@ -168,12 +168,13 @@ def rollback(name: LineName, reason: Reason, actor: AsActor = OPERATOR) -> None:
 
 @keys.command("add")
 def add_key(
-    actor: Annotated[str, typer.Argument(metavar="ACTOR")],
+    person: Annotated[str, typer.Argument(metavar="ACTOR", help="The person's name here.")],
     role: Annotated[str, typer.Option(help="viewer, engineer or overrider.")] = "engineer",
+    actor: AsActor = OPERATOR,
 ) -> None:
     """Make a signing key for a person, and give that person a role."""
     from flows.jobs.promote import add_actor
 
     app = open_workspace()
-    identity = add_actor(app, actor, role=role)
-    console.print(f"[bold]{actor}[/] is {role}; key {identity[:16]} in {app.settings.keys}", soft_wrap=True)
+    identity = add_actor(app, person, role=role, by=actor)
+    console.print(f"[bold]{person}[/] is {role}; key {identity[:16]} in {app.settings.keys}", soft_wrap=True)

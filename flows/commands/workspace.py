@@ -53,7 +53,7 @@ def doctor() -> None:
 
     found = diagnose(default_home())
     rows = [
-        [item.name, "[green]ok[/]" if item.ok else "[red]missing[/]", item.detail, "" if item.ok else item.mend]
+        [item.name, "[green]ok[/]" if item.ok else "[red]not ok[/]", item.detail, "" if item.ok else item.mend]
         for item in found
     ]
     table("Installation", ["what", "", "found", "how to mend it"], rows, empty="")

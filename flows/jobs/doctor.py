@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.errors import LinewrightError
+from components.core.errors import IntegrityError, LinewrightError
 
 if TYPE_CHECKING:
     from flows.wiring import Linewright
 
 ROOT = Path(__file__).parents[2]
+RESTORE = "Restore a backup."
+MOST_EVENTS = 2**31 - 1
+"""All of them, as a number that every database takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +112,24 @@ def _workspace(home: Path) -> list[Finding]:
 
 
 def _signed(app: "Linewright") -> str:
+    """Every decision is signed and in the ledger, and what the last of each line left is what is in force."""
+    from components.adapters.db.decisions import EVENTS
     from components.approve.service import verify_decision
+    from components.core.contracts import Decision
 
-    lines = {model.line for model in app.records.models.list()}
-    found = [decision for line in sorted(lines) for decision in app.records.decisions.history(line)]
-    for decision in found:
-        verify_decision(app.settings.keys, decision=decision)
-    return f"{len(found)}, each as its actor signed it"
+    models, ledger, count = app.records.models, app.records.ledger, 0
+    told = [event for kind in EVENTS.values() for event in ledger.events(kind=kind, limit=MOST_EVENTS)]
+    told.sort(key=lambda event: event.number)
+    for line in sorted({model.line for model in models.list()} | {event.line for event in told}):
+        decisions = app.records.decisions.history(line)
+        for decision in decisions:
+            verify_decision(app.settings.keys, decision=decision)
+        events = [event for event in told if event.line == line]
+        if list(decisions) != [Decision.model_validate(event.data["decision"]) for event in events]:
+            raise IntegrityError(f"The decisions on line {line!r} are not those of the ledger.", hint=RESTORE)
+        found = {"champion": models.champion(line), "previous": models.previous(line)}
+        now = {alias: model.version if model else None for alias, model in found.items()}
+        if now != (events[-1].data["after"] if events else dict.fromkeys(now)):
+            raise IntegrityError(f"The champion of line {line!r} is not the one that was decided.", hint=RESTORE)
+        count += len(decisions)
+    return f"{count}, each as its actor signed it and as the ledger tells"

@@ -1,6 +1,7 @@
 """`linewright lineage`: what a subject word means, and the graph that starts there."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from components.audit.graph import LineageGraph
@@ -9,6 +10,9 @@ from components.core.contracts import DatasetVersion, ManifestColumn
 from components.core.errors import UnknownVersionError
 from components.core.hashing import SHORTEST
 from flows.wiring import Linewright
+
+_DIGEST = 64
+"""Letters of a SHA-256; a verdict's id has half as many."""
 
 
 class _Lookup:
@@ -51,7 +55,10 @@ def trace(app: Linewright, name: str, subject: str) -> LineageGraph:
     except UnknownVersionError:
         if len(subject) < SHORTEST:
             raise
-    try:
-        return descent(app.records, lookup, name, sample=subject)
-    except UnknownVersionError:
-        return descent(app.records, lookup, name, file=subject)
+        with suppress(UnknownVersionError):
+            return descent(app.records, lookup, name, sample=subject)
+        with suppress(UnknownVersionError):
+            return descent(app.records, lookup, name, file=subject)
+        if len(subject) < _DIGEST:
+            raise
+    raise UnknownVersionError(f"Line {name!r} has no sample or file {subject!r}.", hint="Give its SHA-256.")

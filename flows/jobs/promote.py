@@ -90,8 +90,8 @@ def sync_aliases(app: Linewright, name: str) -> None:
     app.tracker.sync_aliases(name, {alias: model.mlflow_version if model else None for alias, model in found.items()})
 
 
-def add_actor(app: Linewright, actor: str, *, role: str) -> str:
-    """Make a key for `actor` and write the role down; return the key's id.
+def add_actor(app: Linewright, actor: str, *, role: str, by: str) -> str:
+    """Make a key for `actor` and write down the role that `by` gives them; return the key's id.
 
     Raises:
         ConfigError: The name or the role is not allowed.
@@ -107,6 +107,6 @@ def add_actor(app: Linewright, actor: str, *, role: str) -> str:
         raise ConflictError(f"Actor {actor!r} has a key already.", hint="Change the role in actors.yaml.")
     identity = key_id(app.settings.keys, actor)
     # In the ledger first: of a role that is in force it always tells, one that was not given yet is told of again.
-    app.records.ledger.note("key added", actor=actor, data={"key": identity, "role": role})
+    app.records.ledger.note("key added", actor=by, data={"actor": actor, "key": identity, "role": role})
     write_atomically(app.settings.actors, changed.dump())
     return identity

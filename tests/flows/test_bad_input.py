@@ -85,6 +85,7 @@ def test_bad_decisions(before, refused):
     assert "no model version 9" in refused("approve", "pump", "9", "--reason", "x")
     assert "no model version 9" in refused("show", "pump", "9")
     assert "no model version 9" in refused("lineage", "pump", "9")
+    assert f"no verdict '{'a' * 32}'" in refused("lineage", "pump", "a" * 32)
     assert "mallory" in refused("approve", "pump", "1", "--reason", "x", "--as", "mallory")
     assert "mallory" in refused("rollback", "pump", "--reason", "x", "--as", "mallory")
     assert "reason" in refused("rollback", "pump", "--reason", "  ").lower()

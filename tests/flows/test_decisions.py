@@ -16,7 +16,15 @@ from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
 
-def test_doctor_finds_a_decision_that_its_actor_did_not_sign(planned):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE lw_decisions SET record = replace(record, 'recall', 'speed')", "signature of 'operator' does not fit"),
+        ("DELETE FROM lw_decisions", "decisions on line 'press' are not those of the ledger"),
+        ("DELETE FROM lw_champions", "champion of line 'press' is not the one that was decided"),
+    ],
+)
+def test_doctor_finds_decisions_that_were_changed(planned, change, said):
     app = planned("press", "r1").app
     with retraining(planned("press", "r1")) as job:
         app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
@@ -25,10 +33,12 @@ def test_doctor_finds_a_decision_that_its_actor_did_not_sign(planned):
     def found():
         return next(item for item in diagnose(app.home) if item.name == "decisions")
 
-    assert (found().ok, found().detail) == (True, "1, each as its actor signed it")
+    assert (found().ok, found().detail) == (True, "1, each as its actor signed it and as the ledger tells")
     with closing(sqlite3.connect(app.home / "linewright.db")) as connection, connection:
-        connection.execute("UPDATE lw_decisions SET record = replace(record, 'recall', 'speed')")
-    assert (found().ok, found().detail) == (False, "The signature of 'operator' does not fit.")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.execute(change)
+    assert not found().ok
+    assert said in found().detail
 
 
 def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed(tmp_path, monkeypatch):
@@ -37,11 +47,11 @@ def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed
     with monkeypatch.context() as killing:
         killing.setattr(app.records.ledger, "note", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            add_actor(app, "anna", role="engineer")
+            add_actor(app, "anna", role="engineer", by="operator")
     assert "anna" not in office(app).actors.roles
-    identity = add_actor(app, "anna", role="engineer")
+    identity = add_actor(app, "anna", role="engineer", by="operator")
     (event,) = app.records.ledger.events(kind="key added")
-    assert (event.actor, event.data) == ("anna", {"key": identity, "role": "engineer"})
+    assert (event.actor, event.data) == ("operator", {"actor": "anna", "key": identity, "role": "engineer"})
 
 
 def test_a_decision_says_that_it_holds_where_mlflow_does_not_answer(planned):

@@ -76,7 +76,7 @@ def test_a_copied_workspace_works_where_it_is_now(copied, story, linewright):
     verdicts = linewright.good("score", "pump", str(source), "--json", home=copied).json
     assert [found["score"] for found in verdicts] == [found["score"] for found in story["score"].json]
     same = linewright.good("retrain", "pump", "--budget", "1", "--json", home=copied).json
-    assert same == [{"line": "pump", "version": 2, "changed": False}]
+    assert same == [{**story["retrain 2"].json[0], "changed": False}]
     (explained,) = linewright.good("explain", "pump", verdicts[0]["sample"], "--json", home=copied).json
     assert Path(explained["picture"]).is_relative_to(copied)
     lineage = linewright.good("lineage", "pump", verdicts[0]["verdict_id"], home=copied).out

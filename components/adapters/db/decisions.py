@@ -12,6 +12,9 @@ from components.adapters.db.tables import CHAMPIONS, DECISIONS, MODELS, OUTBOX
 from components.core.contracts import Decision, ModelVersion
 from components.core.errors import ConflictError
 
+EVENTS = {"approve": "model approved", "reject": "model rejected", "rollback": "champion rolled back"}
+"""What the ledger calls each action of a decision."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxItem:
@@ -106,8 +109,8 @@ class Decisions:
         session.execute(insert(OUTBOX).values(line=decision.line, decision=made[0], settled=False, **aliases))
         was = {"champion": before.champion if before else None, "previous": before.previous if before else None}
         data = {"decision": record, "before": was, "after": aliases}
-        kind = {"approve": "model approved", "reject": "model rejected", "rollback": "champion rolled back"}
-        self._ledger.append(session, line=decision.line, kind=kind[decision.action], actor=decision.actor, data=data)
+        kind = EVENTS[decision.action]
+        self._ledger.append(session, line=decision.line, kind=kind, actor=decision.actor, data=data)
 
 
 def _set_status(session: Connection, *, line: str, version: int, status: str) -> None:

@@ -89,8 +89,11 @@ def find(session: Connection, *, line: str, version: int) -> Row[Any]:
     mine = (MODELS.c.line == line) & (MODELS.c.version == version)
     row = session.execute(select(MODELS).where(mine)).one_or_none()
     if row is None:
+        numbers = session.scalars(select(MODELS.c.version).where(MODELS.c.line == line).order_by(MODELS.c.version))
+        there = ", ".join(f"v{number}" for number in numbers)
         raise UnknownVersionError(
-            f"Line {line!r} has no model version {version}.", hint=f"`linewright candidates {line}` lists them."
+            f"Line {line!r} has no model version {version}.",
+            hint=f"There are: {there}." if there else f"Make one: linewright retrain {line}",
         )
     return row
 

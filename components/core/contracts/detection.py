@@ -112,7 +112,7 @@ class Calibration(Record):
 
 
 class Metric(Record):
-    """A figure with its 95 % bootstrap interval; `value` is None where it cannot be measured, `note` says why."""
+    """A figure with its 95 % interval (of latency the central 95 %); `value` None is unmeasured, `note` says why."""
 
     value: float | None
     low: float | None = None

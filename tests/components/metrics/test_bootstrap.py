@@ -108,3 +108,20 @@ def test_of_a_single_group_nothing_is_known_and_overlapping_windows_are_fewer():
     assert paired_difference(auroc, scores, scores + labels, labels, seed=0, groups=names).low == -1
     once = rate_interval(np.zeros(20, bool))
     assert rate_interval(np.zeros(200, bool), overlap=10).high == once.high
+
+
+def test_few_anomalies_without_a_group_are_few_groups():
+    true, covered = norm.cdf(1.5 / np.sqrt(2)), 0
+    for seed in range(60):
+        labels = (np.arange(63) < 3).astype(np.int8)
+        scores = np.random.default_rng(seed).normal(size=63) + 1.5 * labels
+        found = interval(auroc, scores, labels, seed=0)
+        covered += found.low <= true <= found.high
+    assert covered >= 50  # 95 % of so few, less three deviations; resamples alone cover 42
+
+
+def test_of_a_single_anomaly_nothing_is_known():
+    scores, labels = np.arange(40.0), (np.arange(40) == 39).astype(np.int8)
+    found = interval(auroc, scores, labels, seed=0)
+    assert (found.value, found.low, found.high) == (1, 0, 1)
+    assert paired_difference(auroc, scores, scores, labels, seed=0).low == -1

@@ -52,6 +52,33 @@ def test_intervals_hold_the_values_and_repeat():
     assert found == pixel_intervals(counts, seed=0)
 
 
+@pytest.mark.parametrize("marked", [1.0, 0.5])
+def test_masks_of_whole_images_leave_finite_figures_or_none(marked):
+    masks = [np.ones((8, 8), bool), np.arange(64).reshape(8, 8) < 64 * marked]
+    maps = [np.random.default_rng(seed).random((8, 8)).astype(np.float32) for seed in range(2)]
+    for metric in pixel_intervals(PixelCounts.of(maps, masks), seed=0).values():
+        if marked == 1:
+            assert (metric.value, metric.note) == (None, "no test image has a normal pixel")
+        else:
+            assert metric.low <= metric.value <= metric.high
+
+
+def test_images_of_one_group_count_as_one():
+    maps, masks = draw(4, count=12)
+    one = pixel_intervals(PixelCounts.of(maps, masks), seed=0)
+    same = pixel_intervals(PixelCounts.of(maps * 6, masks * 6), seed=0, groups=np.tile(np.arange(12), 6).astype(str))
+    apart = pixel_intervals(PixelCounts.of(maps * 6, masks * 6), seed=0)
+    for name, metric in one.items():
+        assert same[name].high - same[name].low == pytest.approx(metric.high - metric.low, rel=0.1)
+        assert apart[name].high - apart[name].low < 0.5 * (metric.high - metric.low)
+
+
+def test_of_a_single_defect_s_image_nothing_is_known():
+    maps, masks = draw(5, count=6)
+    found = pixel_intervals(PixelCounts.of(maps[2:], masks[2:]), seed=0)
+    assert [(metric.low, metric.high) for metric in found.values()] == [(0, 1), (0, 1)]
+
+
 def test_without_a_mask_there_is_no_value():
     found = pixel_intervals(PixelCounts.of([np.ones((4, 4), np.float32)], [np.zeros((4, 4), bool)]), seed=0)
     assert found["aupro"].value is None

@@ -152,6 +152,17 @@ def test_a_tail_that_does_not_fit_is_not_extrapolated():
         run(np.ones(300), rate=1 / 1000)
 
 
+def test_a_rate_that_the_tail_of_very_many_overlapping_windows_does_not_reach_is_refused():
+    scores = np.random.default_rng(0).normal(size=60_000)  # they count as 100; the 500 that are the tail, for less
+    with pytest.raises(NotEnoughDataError, match="500 largest of 60000"):
+        calibrate(scores, rate=0.009, method="split", seed=0, overlap=600)
+
+
+@pytest.mark.parametrize(("rate", "said"), [(0.002, "about 1 per 500 of normal"), (0.0023, "about 0.23 % of normal")])
+def test_the_guarantee_says_the_rate_as_a_share(rate, said):
+    assert run(np.random.default_rng(0).normal(size=200), rate=rate).guarantee.startswith(said)
+
+
 def test_left_out_scores_join_after_they_are_matched():
     left_out, scores = 5 + 0.1 * gauss(300, seed=1), gauss(40)
     found = calibrate(scores, rate=1 / 100, method="split", seed=0, left_out=left_out)
