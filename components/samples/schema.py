@@ -33,6 +33,8 @@ _BLOCKS = 200  # time blocks that a line's first version has, about: enough to m
 _WINDOWS_OF_BLOCK = 10  # at least, so that what is purged at its borders stays the smaller part
 _MAX_CATEGORIES = 50
 _MOSTLY = 0.9
+_FALLS = 0.001  # share of a counter's steps, those of 0 left out, that may fall
+_ANEW = 0.1  # share of the files that a counter may begin anew with
 _Rule = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
 
 
@@ -181,7 +183,10 @@ class _Finder:
         elif self._is_identifier(name, text, numbers, numeric):
             self.ignored[name] = "identifier: another value in every row"
         elif numeric and self._is_counter(numbers):
-            self.ignored[name] = "counter: it never falls, so that what comes next is always beyond what was learned"
+            self.ignored[name] = (
+                "counter: it rises all the time, so that what comes next is always beyond what was learned;"
+                " what it rises by could be a feature, as a column of its own"
+            )
         elif numeric:
             self.features.append(Column(name=name, kind="numeric"))
         elif len(distinct) <= min(_MAX_CATEGORIES, max(len(self.frame) // 4, 2)):
@@ -203,13 +208,22 @@ class _Finder:
         """Whether it rises from the first file's begin to the last one's end: uptime, bytes sent, energy used.
 
         Only where rows come in an order of time: others may have been sorted by it. Of a hundred rows and twenty steps
-        on: a set point that is raised a few times is none, nor is what begins anew with each file.
+        on: a set point that is raised a few times is none, nor is what begins anew with files. A fall in a thousand
+        steps is a reading that failed or a meter that was replaced; where it ends with its largest value all the same,
+        what comes next is as far beyond what was learned.
         """
         if self.timestamp is None and self.options.window == 1:
             return False
-        known = numbers[np.isfinite(numbers)]
+        places = np.flatnonzero(np.isfinite(numbers))
+        known = numbers[places]
         steps = np.diff(known)
-        return len(known) >= 100 and bool(np.all(steps >= 0) and np.count_nonzero(steps) >= 20)
+        moves = np.count_nonzero(steps)
+        if len(known) < 100 or moves < 20:
+            return False
+        between = np.diff(np.searchsorted(self.starts, places, side="right")) > 0
+        if between.any() and np.mean(steps[between] < 0) > _ANEW:
+            return False
+        return bool(np.count_nonzero(steps < 0) <= _FALLS * moves and known[-1] >= known.max())
 
 
 def _starts(rows: int, files: Sequence[int]) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from components.core.lines import Shares
 ANOMALOUS_TABLES = {Split.TRAIN: 0.2, Split.VALIDATION: 0.3, Split.TEST: 0.5}
 ANOMALOUS_IMAGES = {Split.VALIDATION: 0.4, Split.TEST: 0.6}
 _LEAST = 3
+_KEPT = 0.5
 
 
 def normal_shares(shares: Shares, *, sealed: bool) -> dict[Split, float]:
@@ -26,6 +27,27 @@ def normal_shares(shares: Shares, *, sealed: bool) -> dict[Split, float]:
     }
     total = sum(declared.values())
     return {split: share / total for split, share in declared.items() if share > 0}
+
+
+def anomalous_shares(shares: Mapping[Split, float], *, along: float) -> Mapping[Split, float]:
+    """`shares` of anomalies, more of them in train where else it would lose the normal samples they bring along.
+
+    Where each machine failed once, the splits of anomalies are those of normal samples, too: train, which is to
+    learn what is normal, would keep a fifth. It, and calibration, which takes no anomaly, keep half of them.
+
+    Args:
+        shares: Split → wanted share; unchanged where anomalies may not be in train.
+        along: Share of the normal samples that lie in units with anomalies.
+
+    >>> found = anomalous_shares(ANOMALOUS_TABLES, along=1.0)
+    >>> [round(found[split], 6) for split in (Split.TRAIN, Split.VALIDATION, Split.TEST)]
+    [0.5, 0.1875, 0.3125]
+    """
+    usual = shares.get(Split.TRAIN, 0.0)
+    if not usual or along * (1 - usual) <= 1 - _KEPT:
+        return shares
+    away = (1 - _KEPT) / along / (1 - usual)
+    return {split: 1 - away * (1 - usual) if split == Split.TRAIN else away * share for split, share in shares.items()}
 
 
 class Shelf:

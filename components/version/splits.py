@@ -18,7 +18,7 @@ from components.core.lines import LineConfig
 from components.samples.manifest import manifest_rows
 from components.version.blocks import blocked, name_blocks, purge
 from components.version.duplicates import clusters, near_pairs
-from components.version.shares import ANOMALOUS_IMAGES, ANOMALOUS_TABLES, Shelf, normal_shares
+from components.version.shares import ANOMALOUS_IMAGES, ANOMALOUS_TABLES, Shelf, anomalous_shares, normal_shares
 
 # Which of several splits given by the source wins in one unit: what is sealed stays sealed.
 _RANK = (Split.TEST, Split.VALIDATION, Split.CALIBRATION, Split.TRAIN)
@@ -166,12 +166,12 @@ class _Drawer:
         order = np.argsort(self.both[Col.SAMPLE].to_numpy()[first]) if len(units) else np.empty(0, int)
         chosen = np.empty(len(units), dtype=object)
         tables = self.line.modality is Modality.TABLE
+        faulty_shares = anomalous_shares(ANOMALOUS_TABLES if tables else ANOMALOUS_IMAGES, along=self._along())
         for has_faults in (True, False):
             which = order[(faults[order] > 0) == has_faults]
             counted = (self.anomalous if has_faults else ~self.anomalous) & (self.split != "") & ~self.refused
-            shares = ANOMALOUS_TABLES if tables else ANOMALOUS_IMAGES
             shelf = Shelf(
-                shares if has_faults else normal_shares(self.line.shares, sealed=self._source_seals()),
+                faulty_shares if has_faults else normal_shares(self.line.shares, sealed=self._source_seals()),
                 have=Counter(map(str, self.split[counted])),
                 coming=int((faults if has_faults else size)[which].sum()), units=len(which),
             )  # fmt: skip
@@ -179,6 +179,13 @@ class _Drawer:
                 chosen[unit] = shelf.place(int(faults[unit] if has_faults else size[unit]))
             done = np.isin(unit_of, which)
             self.split[free[done]] = chosen[unit_of[done]]
+
+    def _along(self) -> float:
+        """Share of the normal samples that lie in units with anomalies; what is refused is in none."""
+        kept = ~self.refused
+        normal = kept & ~self.anomalous
+        with_faults = np.isin(self.units, self.units[kept & self.anomalous])
+        return float((normal & with_faults).sum() / max(int(normal.sum()), 1))
 
     def _source_seals(self) -> bool:
         """Whether the source brings its own sealed test samples, now or in an earlier version."""

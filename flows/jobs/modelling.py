@@ -84,9 +84,12 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
 
 
 def is_small(data: LineData) -> bool:
-    """Whether the threshold is calibrated across folds rather than on a split of its own."""
+    """Whether the threshold is calibrated across folds rather than on a split of its own.
+
+    That split is empty where every group holds an anomaly, as machines do that ran until they failed.
+    """
     rows = data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL)
-    return len(np.unique(data.groups(rows))) < SMALL
+    return len(np.unique(data.groups(rows))) < SMALL or data.rows(Split.CALIBRATION, label=Label.NORMAL).empty
 
 
 def require_calibration(data: LineData, *, rate: float | None) -> None:

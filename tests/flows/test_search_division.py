@@ -6,15 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.core.contracts import Column, DatasetVersion, Modality, TableSchema, now
+from components.core.contracts import Column, DatasetVersion, Modality, Split, TableSchema, now
 from components.core.errors import NotEnoughDataError
 from components.core.lines import LineConfig
 from components.core.seeds import generator
 from components.models import registry
 from components.samples.manifest import manifest_rows
 from components.search.synthetic import ENOUGH, drawn_on, is_synthetic
+from components.train.fitting import SMALL
 from components.version.splits import assign_splits
 from flows.data import LineData
+from flows.jobs.modelling import is_small
 from flows.jobs.searching import divided, searched_detectors
 
 WINDOW, STRIDE, ROWS = 20, 5, 3_000
@@ -74,6 +76,16 @@ def test_no_trial_is_fitted_on_a_window_close_to_what_it_is_scored_on(windows):
     gaps = np.maximum(scored[:, None] - ends, starts - scored_ends[:, None])
     assert gaps.min() >= WINDOW
     assert len(scored) > (windows.manifest["split"] == "validation").sum()
+
+
+def test_machines_that_failed_once_each_are_calibrated_across_folds():
+    rows = named(2_000, start=range(2_000), end=range(1, 2_001))
+    rows["group"] = [f"machine {row // 5}" for row in range(2_000)]
+    rows["label"] = ["anomalous" if row % 5 == 4 else "normal" for row in range(2_000)]
+    data = line_data(rows, schema=SCHEMA.model_copy(update={"window": 1, "stride": 1, "block_rows": 1}))
+    assert data.rows(Split.CALIBRATION).empty
+    assert len(np.unique(data.groups(data.rows(Split.TRAIN)))) > SMALL
+    assert is_small(data)
 
 
 def test_windows_of_one_block_and_what_is_drawn_on_them_count_as_one(windows):

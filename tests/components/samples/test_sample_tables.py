@@ -88,7 +88,7 @@ def test_what_only_ever_rises_is_a_counter(options: TableOptions) -> None:
         "flow": rising + draw.normal(scale=3, size=300),
     })  # fmt: skip
     schema = infer_schema(frame, options)
-    counters = {name for name, why in schema.ignored.items() if why.startswith("counter: it never falls")}
+    counters = {name for name, why in schema.ignored.items() if why.startswith("counter: it rises all the time")}
     assert counters - {"second"} == {"energy", "starts", "gaps"}
     assert {"set_point", "wear", "flow"} <= {column.name for column in schema.features}
 
@@ -99,6 +99,26 @@ def test_numbers_with_marks_between_thousands_are_called_so(written: str) -> Non
     assert infer_schema(frame, TableOptions()).ignored == {
         "power": f"numbers with marks between thousands, such as {written.format(1011)!r}: write them without"
     }
+
+
+def test_a_reading_that_failed_or_a_new_meter_leaves_a_counter_one() -> None:
+    draw = np.random.default_rng(1)
+    rising = np.cumsum(draw.exponential(size=5000))
+    failed, replaced = rising.copy(), rising.copy()
+    failed[2000] = 0
+    replaced[1000:] -= rising[1000]
+    level = np.arange(5000) % 2000 + 0.5  # filled and emptied: as rare a fall, but it comes back to where it was
+    moved = np.repeat(np.concatenate([np.arange(12), np.arange(9, 22)]), 200)  # a set point
+    frame = pd.DataFrame({"failed": failed, "replaced": replaced, "level": level, "moved": moved})
+    schema = infer_schema(frame, TableOptions(window=5))
+    assert set(schema.ignored) == {"failed", "replaced"}
+    assert [column.name for column in schema.features] == ["level", "moved"]
+
+
+def test_what_begins_anew_with_files_is_no_counter() -> None:
+    heating = np.concatenate([np.geomspace(1, 80, 600), np.geomspace(2, 90, 600)])
+    frame = pd.DataFrame({"heating": heating, "energy": np.geomspace(1, 9, 1200)})
+    assert set(infer_schema(frame, TableOptions(window=5), files=[600, 600]).ignored) == {"energy"}
 
 
 def test_a_table_without_an_order_may_be_sorted_by_a_feature() -> None:
