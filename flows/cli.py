@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from components.core.errors import LinewrightError
+from components.core.errors import LinewrightError, system_error
 from flows.commands import audit, exports, lines, loop, promotion, verdicts, workspace
 from flows.commands.common import errors, tell, use_home
 from flows.runtime import garbage
@@ -43,6 +43,11 @@ def main() -> None:
         app()
     except LinewrightError as error:
         tell(error)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno is None:  # of a library's own making
+            raise
+        tell(system_error(error))
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.errors import LinewrightError
+from components.core.errors import LinewrightError, system_error
 
 if TYPE_CHECKING:
     from flows.wiring import Linewright
@@ -89,6 +89,9 @@ def _workspace(home: Path) -> list[Finding]:
             return Finding(name=name, ok=True, detail=act())
         except LinewrightError as error:
             return Finding(name=name, ok=False, detail=error.message, mend=error.hint)
+        except OSError as error:
+            refused = system_error(error)
+            return Finding(name=name, ok=False, detail=refused.message, mend=refused.hint)
 
     first = check("workspace", lambda: str(Linewright.open(home).home))
     if not first.ok:
@@ -104,8 +107,12 @@ def _workspace(home: Path) -> list[Finding]:
             "data registry",
             lambda: f"{sum(len(app.registry.versions(name)) for name in app.line_names())} dataset versions",
         ),
-        check("MLflow", app.tracker.describe),
+        check("MLflow", lambda: _mlflow(app)),
     ]
+
+
+def _mlflow(app: "Linewright") -> str:
+    return app.tracker.describe()
 
 
 def _signed(app: "Linewright") -> str:

@@ -1,12 +1,18 @@
 """The files of a workspace that people write."""
 
+import errno
+import os
 import re
+import shutil
+import sys
 
 import pytest
 
 from components.core.contracts import Modality
-from components.core.errors import ConfigError, UnknownLineError
+from components.core.errors import ConfigError, UnknownLineError, system_error
 from components.core.lines import LineConfig
+from flows.cli import main
+from flows.jobs.doctor import diagnose
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
@@ -59,3 +65,40 @@ def test_a_line_that_is_refused_leaves_no_event(tmp_path):
         app.remove_line("press", actor="ben")
     assert [event.actor for event in app.records.ledger.events(kind="line added")] == ["anna"]
     assert app.records.ledger.events(kind="line removed") == ()
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys):
+    make_workspace(tmp_path)
+    shutil.rmtree(tmp_path / "lines")
+    (tmp_path / "lines").touch()
+    monkeypatch.setenv("LINEWRIGHT_HOME", str(tmp_path))
+    monkeypatch.setattr(
+        sys, "argv", ["linewright", "line", "add", "pump", "--modality", "table", "--source", str(tmp_path)]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(rf"Error: '{tmp_path}/lines/\S+' cannot be used: Not a directory\.", line)
+
+
+def test_doctor_tells_a_part_that_the_system_refuses_among_the_others(tmp_path):
+    make_workspace(tmp_path)
+    (tmp_path / ".tracking.lock").unlink()
+    (tmp_path / ".tracking.lock").mkdir()
+    found = {item.name: item for item in diagnose(tmp_path)}
+    assert found["records"].ok
+    assert (found["MLflow"].ok, found["MLflow"].detail) == (
+        False,
+        f"'{tmp_path}/.tracking.lock' cannot be used: Is a directory.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "mend"),
+    [(errno.ENOSPC, "Free some space"), (errno.EACCES, "Let this user"), (errno.EIO, "Mend that")],
+)
+def test_the_hint_follows_from_what_the_system_refused(number, mend):
+    told = system_error(OSError(number, os.strerror(number), "/data/x"))
+    assert told.message == f"'/data/x' cannot be used: {os.strerror(number)}."
+    assert told.hint.startswith(mend)
