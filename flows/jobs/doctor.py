@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -102,6 +103,7 @@ def _workspace(home: Path) -> list[Finding]:
         check("records", lambda: f"schema {app.records.schema_version}"),
         check("ledger", lambda: f"{app.records.ledger.verify()} events, chain whole"),
         check("decisions", lambda: _signed(app)),
+        check("configuration", lambda: _configured(app)),
         check("lines", lambda: ", ".join(app.line(name).name for name in app.line_names()) or "none yet"),
         check(
             "data registry",
@@ -109,6 +111,25 @@ def _workspace(home: Path) -> list[Finding]:
         ),
         check("MLflow", lambda: _mlflow(app)),
     ]
+
+
+def _configured(app: "Linewright") -> str:
+    from agents.settings import load_agent_settings
+    from components.approve.actors import Actors
+    from components.approve.keys import sign
+    from components.approve.rules import load_rules
+    from components.models.registry import available
+    from components.search.portfolio import load_spaces
+
+    load_rules(app.config_path("gates.yaml"), {})
+    load_agent_settings(app.config_path("agents.yaml"))
+    load_spaces(tuple(name for name, _, _ in available()), pinned={}, path=app.config_path("search_spaces.yaml"))
+    people = Actors.read(app.settings.actors).roles
+    # A key is its owner's alone: one that this user may not read, or that is kept elsewhere, is not a fault.
+    here = [name for name in people if os.access(app.settings.keys / f"{name}.pem", os.R_OK)]
+    for name in here:
+        sign(app.settings.keys, actor=name, message=b"")
+    return f"gates, agents, search spaces; {len(people)} people, {len(here)} of whose keys sign here"
 
 
 def _mlflow(app: "Linewright") -> str:

@@ -13,6 +13,7 @@ from components.core.errors import ConfigError, UnknownLineError, system_error
 from components.core.lines import LineConfig
 from flows.cli import main
 from flows.jobs.doctor import diagnose
+from flows.jobs.promote import add_actor
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
@@ -102,3 +103,28 @@ def test_the_hint_follows_from_what_the_system_refused(number, mend):
     told = system_error(OSError(number, os.strerror(number), "/data/x"))
     assert told.message == f"'/data/x' cannot be used: {os.strerror(number)}."
     assert told.hint.startswith(mend)
+
+
+def test_doctor_reads_the_files_that_a_retrain_and_a_decision_need(tmp_path):
+    make_workspace(tmp_path)
+    add_actor(Linewright.open(tmp_path), "anna", role="engineer")
+    (tmp_path / "keys" / "anna.pem").unlink()  # kept elsewhere, which is no fault
+
+    def found():
+        item = next(item for item in diagnose(tmp_path) if item.name == "configuration")
+        return item.ok, item.detail
+
+    assert found() == (True, "gates, agents, search spaces; 2 people, 1 of whose keys sign here")
+    for name, text, detail in (
+        ("actors.yaml", "roles:\n", "actors.yaml: roles: "),
+        ("gates.yaml", "gate: 1\n", "gates.yaml: gate: "),
+        ("agents.yaml", "model: [", "agents.yaml is not YAML"),
+        ("search_spaces.yaml", "ecod: 1\n", "search_spaces.yaml"),
+        ("keys/operator.pem", "", "operator.pem is not a key that can be read"),
+    ):
+        whole = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(text)
+        ok, told = found()
+        assert not ok
+        assert detail in told
+        (tmp_path / name).write_text(whole)
