@@ -93,7 +93,8 @@ class Linewright:
 
     def line_names(self) -> list[str]:
         """Names of all lines, sorted."""
-        return sorted(path.stem for path in self.settings.lines.glob("*.yaml"))
+        # Not by `glob`, to which a folder that may not be read, or is gone, is an empty one.
+        return sorted(path.stem for path in self.settings.lines.iterdir() if path.suffix == ".yaml")
 
     def line(self, name: str) -> LineConfig:
         """The line of that name.

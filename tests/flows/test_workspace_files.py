@@ -11,6 +11,7 @@ import pytest
 from components.core.contracts import Modality
 from components.core.errors import ConfigError, UnknownLineError, system_error
 from components.core.lines import LineConfig
+from components.settings import load_settings
 from flows.cli import main
 from flows.jobs.doctor import diagnose
 from flows.jobs.promote import add_actor
@@ -128,3 +129,18 @@ def test_doctor_reads_the_files_that_a_retrain_and_a_decision_need(tmp_path):
         assert not ok
         assert detail in told
         (tmp_path / name).write_text(whole)
+
+
+@pytest.mark.parametrize("text", ["- 1\n- 2\n", "postgresql\n", "5\n"])
+def test_settings_without_names_are_refused(tmp_path, text):
+    (tmp_path / "settings.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(f"{tmp_path / 'settings.yaml'} holds no settings by their names.")):
+        load_settings(tmp_path)
+
+
+def test_a_folder_of_lines_that_is_gone_is_not_an_empty_one(tmp_path):
+    app = Linewright(load_settings(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        app.line_names()
+    app.settings.lines.mkdir()
+    assert app.line_names() == []
