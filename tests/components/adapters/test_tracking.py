@@ -404,6 +404,16 @@ def test_a_moved_and_a_copied_workspace_loads_its_models(home: Path, tmp_path: P
     assert answer.stdout.strip() == "[2.0, 5.0]"
 
 
+@pytest.mark.parametrize("text", ["", '{"format": 1', "[1]", '{"format": 1}'])
+def test_a_damaged_record_of_the_place_is_named(home: Path, text: str) -> None:
+    Tracker(Settings(home=home))
+    (home / ".tracking.json").write_text(text)
+    with pytest.raises(UnavailableError, match=r"\.tracking\.json, which tells .*, is damaged\. Restore it"):
+        Tracker(Settings(home=home))
+    (home / ".tracking.json").unlink()
+    assert Tracker(Settings(home=home)).relocate() is False
+
+
 def test_a_crash_between_rewriting_and_recording_rewrites_once(home: Path, tmp_path: Path) -> None:
     Tracker(Settings(home=home))
     start(Tracker(Settings(home=home)))
