@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.errors import LinewrightError, system_error
+from components.core.errors import IntegrityError, LinewrightError, system_error
 
 if TYPE_CHECKING:
     from flows.wiring import Linewright
@@ -133,7 +133,14 @@ def _configured(app: "Linewright") -> str:
 
 
 def _mlflow(app: "Linewright") -> str:
-    return app.tracker.describe()
+    found = app.tracker.describe()
+    for model in app.records.models.list():
+        if not app.tracker.has_version(model.line, model.mlflow_version):
+            raise IntegrityError(
+                f"MLflow lacks version {model.mlflow_version} of {model.line!r}, which is v{model.version} here.",
+                hint="Restore MLflow's database from a backup; until then no decision reaches its aliases.",
+            )
+    return found
 
 
 def _signed(app: "Linewright") -> str:

@@ -224,6 +224,9 @@ def test_a_model_is_logged_once_and_registered_once(tracker: Tracker, home: Path
     again = tracker.log_model(run, line="press", retrain_id="r1", model_dir=tmp_path / "r1")
     assert again == ref
     assert tracker.create_version("press", model_id=ref.model_id, run_id=run, retrain_id="r1") == version == 1
+    assert tracker.has_version("press", 1)
+    assert not tracker.has_version("press", 2)
+    assert not tracker.has_version("pump", 1)
     assert ref.folder == f"press/models/{ref.model_id}/artifacts"
     assert tracker.local_folder(ref.folder) == home / "artifacts" / ref.folder
     assert set(ref.files) >= {"MLmodel", "entry.py", "detector/factor.json"}
