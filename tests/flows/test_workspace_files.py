@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,7 +15,7 @@ from components.core.lines import LineConfig
 from components.settings import load_settings
 from flows.cli import main
 from flows.jobs.doctor import diagnose
-from flows.jobs.promote import add_actor
+from flows.jobs.promote import add_actor, office
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
@@ -144,3 +145,31 @@ def test_a_folder_of_lines_that_is_gone_is_not_an_empty_one(tmp_path):
         app.line_names()
     app.settings.lines.mkdir()
     assert app.line_names() == []
+
+
+def test_of_many_who_add_one_line_at_once_one_does_and_the_others_are_told(tmp_path):
+    make_workspace(tmp_path)
+    app = Linewright.open(tmp_path)
+
+    def add(number):
+        line = LineConfig(name="pump", modality=Modality.TABLE, source=f"/data/{number}")
+        try:
+            app.add_line(line, actor="operator")
+        except ConfigError:
+            return None
+        return line
+
+    with ThreadPoolExecutor(8) as pool:
+        (added,) = [line for line in pool.map(add, range(8)) if line]
+    assert app.line("pump") == added
+    (event,) = app.records.ledger.events(kind="line added")
+    assert event.data["source"] == added.source
+
+
+def test_people_who_are_added_at_once_are_all_there(tmp_path):
+    make_workspace(tmp_path)
+    app = Linewright.open(tmp_path)
+    people = {f"person-{number}" for number in range(8)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: add_actor(app, name, role="engineer"), people))
+    assert office(app).actors.roles.keys() == people | {"operator"}
