@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 from components.core.errors import ConfigError, UnavailableError
 from components.settings import PrefectSettings, Settings, load_settings
 from components.testing.databases import empty_database
+from flows.runtime import server
 from flows.runtime.environment import prepare
 from flows.runtime.locks import FileLock
 from flows.runtime.notes import Places, users_lock
@@ -163,6 +164,14 @@ def test_a_server_that_cannot_write_to_its_log_goes_too(tmp_path):
     finally:
         host.kill()
         host.wait()
+
+
+def test_a_full_disk_is_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_LEAST_SPACE", sys.maxsize)
+    settings = Settings(home=tmp_path)
+    with pytest.raises(UnavailableError, match=r"The disk of .*/prefect has [\d,]+ kB left"), prefect_api(settings):
+        pass
+    assert not (tmp_path / "prefect" / "server.log").exists()
 
 
 def test_a_killed_starter_leaves_no_server(home):
