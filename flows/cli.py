@@ -1,5 +1,6 @@
 """The command line. It loads nothing heavy before a command runs, and turns every named error into one line."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,7 @@ for group in (workspace, lines, loop, verdicts, promotion, exports, audit):
 def main() -> None:
     """Entry point of `linewright`."""
     garbage.look_rarely()
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, would fill the screen
     try:
         app()
     except LinewrightError as error:
