@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import resource
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from flows.jobs.doctor import diagnose
 from flows.jobs.promote import add_actor, office
 from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
+from flows.workspace import write_atomically
 
 
 def test_a_file_that_is_not_in_utf_8_is_named(tmp_path):
@@ -173,3 +175,15 @@ def test_people_who_are_added_at_once_are_all_there(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: add_actor(app, name, role="engineer"), people))
     assert office(app).actors.roles.keys() == people | {"operator"}
+
+
+def test_a_file_that_does_not_fit_leaves_the_old_one_and_nothing_else(tmp_path):
+    write_atomically(tmp_path / "a.txt", "one")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_atomically(tmp_path / "a.txt", "three")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "one")]
