@@ -180,6 +180,8 @@ def load_settings(home: Path) -> Settings:
         raise ConfigError(f"{path} or the environment: {first_problem(error)}.", hint="Correct the setting.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+    except (TypeError, ValueError) as error:  # the reader takes what the file holds for a mapping
+        raise ConfigError(f"{path} holds no settings by their names.", hint="Write them as name: value.") from error
 
 
 def _refuse_misspelt() -> None:

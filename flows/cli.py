@@ -1,12 +1,13 @@
 """The command line. It loads nothing heavy before a command runs, and turns every named error into one line."""
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from components.core.errors import LinewrightError
+from components.core.errors import LinewrightError, system_error
 from flows.commands import audit, exports, lines, loop, promotion, verdicts, workspace
 from flows.commands.common import errors, tell, use_home
 from flows.runtime import garbage
@@ -39,10 +40,16 @@ for group in (workspace, lines, loop, verdicts, promotion, exports, audit):
 def main() -> None:
     """Entry point of `linewright`."""
     garbage.look_rarely()
+    logging.raiseExceptions = False  # a log that cannot be written, on a full disk, would fill the screen
     try:
         app()
     except LinewrightError as error:
         tell(error)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno is None:  # of a library's own making
+            raise
+        tell(system_error(error))
         sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:

@@ -12,7 +12,7 @@ from components.core.errors import ConfigError, UnknownLineError
 from components.core.lines import LineConfig, dump_line, read_line
 from components.core.names import check_slug
 from components.settings import Settings, load_settings
-from flows.workspace import read_marker, write_atomically
+from flows.workspace import changing, read_marker, write_atomically
 
 if TYPE_CHECKING:
     from components.adapters.datasets import DataRegistry
@@ -93,7 +93,8 @@ class Linewright:
 
     def line_names(self) -> list[str]:
         """Names of all lines, sorted."""
-        return sorted(path.stem for path in self.settings.lines.glob("*.yaml"))
+        # Not by `glob`, to which a folder that may not be read, or is gone, is an empty one.
+        return sorted(path.stem for path in self.settings.lines.iterdir() if path.suffix == ".yaml")
 
     def line(self, name: str) -> LineConfig:
         """The line of that name.
@@ -117,11 +118,14 @@ class Linewright:
             ConfigError: A line of that name is there already.
         """
         path = self.line_path(line.name)
-        if path.exists():
-            raise ConfigError(f"There is a line {line.name!r} already.", hint=f"Edit {path}, or choose another name.")
-        told = {"modality": line.modality.value, "source": line.source}
-        self.records.ledger.note("line added", line=line.name, actor=actor, data=told)
-        write_atomically(path, dump_line(line))
+        with changing(self.home):
+            if path.exists():
+                raise ConfigError(
+                    f"There is a line {line.name!r} already.", hint=f"Edit {path}, or choose another name."
+                )
+            told = {"modality": line.modality.value, "source": line.source}
+            self.records.ledger.note("line added", line=line.name, actor=actor, data=told)
+            write_atomically(path, dump_line(line))
         return path
 
     def remove_line(self, name: str, *, actor: str) -> Path:
@@ -131,11 +135,12 @@ class Linewright:
             UnknownLineError: There is none of that name.
             ConfigError: Its file is wrong.
         """
-        self.line(name)
-        path = self.line_path(name)
-        names = (f"{path.name}.removed{'' if n == 1 else f'-{n}'}" for n in count(1))
-        # A line of that name may have gone before.
-        target = next(place for name in names if not (place := path.with_name(name)).exists())
-        self.records.ledger.note("line removed", line=name, actor=actor, data={"kept": target.name})
-        path.replace(target)
+        with changing(self.home):
+            self.line(name)
+            path = self.line_path(name)
+            names = (f"{path.name}.removed{'' if n == 1 else f'-{n}'}" for n in count(1))
+            # A line of that name may have gone before.
+            target = next(place for name in names if not (place := path.with_name(name)).exists())
+            self.records.ledger.note("line removed", line=name, actor=actor, data={"kept": target.name})
+            path.replace(target)
         return target

@@ -5,18 +5,21 @@ import os
 import shutil
 import sqlite3
 import uuid
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from components.core.contracts import now
-from components.core.errors import WorkspaceError
+from components.core.errors import ConflictError, WorkspaceError
+from flows.runtime.locks import FileLock
 
 FORMAT = 1
 """Format of a workspace's layout; a workspace of another format is refused, an older one can be upgraded."""
 
 MARKER = "workspace.json"
+_LONGEST_CHANGE = 60.0
 TEMPLATES = Path(__file__).parents[1] / "configs"
 COPIED = ("settings.example.yaml", "gates.yaml", "agents.yaml", "search_spaces.yaml")
 """Templates that a workspace gets its own copy of; `settings.example.yaml` becomes `settings.yaml`."""
@@ -59,14 +62,31 @@ def marker_format(home: Path) -> int:
     return found
 
 
+@contextmanager
+def changing(home: Path) -> Iterator[None]:
+    """Let no other process add or remove lines and people of the workspace at `home` meanwhile.
+
+    Raises:
+        ConflictError: Another does so and does not finish.
+    """
+    with FileLock(home / ".changing.lock") as lock:
+        if not lock.wait_exclusive(timeout=_LONGEST_CHANGE):
+            raise ConflictError(f"Another process has been changing {home} for too long.", hint="Stop it, or wait.")
+        yield
+
+
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` so that a reader, or a crash at any time, meets the old file or the whole new one."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def write_marker(home: Path) -> None:

@@ -48,8 +48,10 @@ class Git:
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"git {arguments[0]} hangs.", hint=f"Look at {self.root}.") from error
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise GitError(f"git {arguments[0]}: {said[-1] if said else done.returncode}.", hint=f"In {self.root}.")
+            said = done.stderr.decode(errors="replace").strip().splitlines() or [str(done.returncode)]
+            # Advice may follow the fault, several lines of it.
+            fault = next((line for line in said if line.startswith("fatal: ")), said[-1])
+            raise GitError(f"git {arguments[0]}: {fault}.", hint=f"In {self.root}.")
         return done.stdout
 
     def text(self, *arguments: str, index: str = "") -> str:

@@ -16,6 +16,11 @@ LinewrightError
 Every error carries what was wrong (`message`, with the value that was wrong) and what to do next (`hint`).
 """
 
+import errno
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
 
 class LinewrightError(Exception):
     """Root of all errors that Linewright raises on purpose.
@@ -76,3 +81,15 @@ class ModelError(LinewrightError):
 
 class UnavailableError(LinewrightError):
     """An outside system or package that the act needs does not answer."""
+
+
+def system_error(error: OSError) -> UnavailableError:
+    """What the operating system refuses as one of ours: a full disk, a file of another user, a folder that is none."""
+    place = f"{str(error.filename)!r} cannot be used" if error.filename else "The system refuses"
+    if error.errno in _FULL:
+        hint = "Free some space, then give the command again."
+    elif error.errno in _FORBIDDEN:
+        hint = "Let this user read and write it, or run as its owner."
+    else:
+        hint = "Mend that, then give the command again."
+    return UnavailableError(f"{place}: {error.strerror or error}.", hint=hint)

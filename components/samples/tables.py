@@ -137,8 +137,6 @@ def _parse(text: str, delimiter: str, decimal: str) -> pd.DataFrame:
 def _text(data: bytes) -> tuple[str, str]:
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         encodings: tuple[str, ...] = ("utf-16",)
-    elif b"\0" in data[:65_536]:
-        raise UnusableSample("not-a-table", "It holds zero bytes: it is neither CSV nor Parquet.")
     else:
         encodings = ("utf-8-sig", "latin-1")
     for encoding in encodings:
@@ -146,10 +144,21 @@ def _text(data: bytes) -> tuple[str, str]:
             text = data.decode(encoding)
         except UnicodeDecodeError:
             continue
+        # Pandas ends a cell at a zero: of 0.8, two zeros and 703 it made 0.8.
+        if "\0" in text:
+            raise _zeros(text.index("\0"))
         if not text.strip():
             raise UnusableSample("empty", "The file holds only blanks.")
         return text, encoding
     raise UnusableSample("damaged", "It is marked as UTF-16 but does not decode.")
+
+
+def _zeros(first: int) -> UnusableSample:
+    if first < 65_536:
+        return UnusableSample("not-a-table", "It holds zero bytes: it is neither CSV nor Parquet.")
+    return UnusableSample(
+        "damaged", f"It holds zero bytes, the first after {first:,} characters: it was not written to its end."
+    )
 
 
 def _check_header(names: list[str]) -> None:

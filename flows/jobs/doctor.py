@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.core.errors import IntegrityError, LinewrightError
+from components.core.errors import IntegrityError, LinewrightError, system_error
 
 if TYPE_CHECKING:
     from flows.wiring import Linewright
@@ -92,6 +93,9 @@ def _workspace(home: Path) -> list[Finding]:
             return Finding(name=name, ok=True, detail=act())
         except LinewrightError as error:
             return Finding(name=name, ok=False, detail=error.message, mend=error.hint)
+        except OSError as error:
+            refused = system_error(error)
+            return Finding(name=name, ok=False, detail=refused.message, mend=refused.hint)
 
     first = check("workspace", lambda: str(Linewright.open(home).home))
     if not first.ok:
@@ -102,13 +106,44 @@ def _workspace(home: Path) -> list[Finding]:
         check("records", lambda: f"schema {app.records.schema_version}"),
         check("ledger", lambda: f"{app.records.ledger.verify()} events, chain whole"),
         check("decisions", lambda: _signed(app)),
+        check("configuration", lambda: _configured(app)),
         check("lines", lambda: ", ".join(app.line(name).name for name in app.line_names()) or "none yet"),
         check(
             "data registry",
             lambda: f"{sum(len(app.registry.versions(name)) for name in app.line_names())} dataset versions",
         ),
-        check("MLflow", app.tracker.describe),
+        check("MLflow", lambda: _mlflow(app)),
     ]
+
+
+def _configured(app: "Linewright") -> str:
+    from agents.settings import load_agent_settings
+    from components.approve.actors import Actors
+    from components.approve.keys import sign
+    from components.approve.rules import load_rules
+    from components.models.registry import available
+    from components.search.portfolio import load_spaces
+
+    load_rules(app.config_path("gates.yaml"), {})
+    load_agent_settings(app.config_path("agents.yaml"))
+    load_spaces(tuple(name for name, _, _ in available()), pinned={}, path=app.config_path("search_spaces.yaml"))
+    people = Actors.read(app.settings.actors).roles
+    # A key is its owner's alone: one that this user may not read, or that is kept elsewhere, is not a fault.
+    here = [name for name in people if os.access(app.settings.keys / f"{name}.pem", os.R_OK)]
+    for name in here:
+        sign(app.settings.keys, actor=name, message=b"")
+    return f"gates, agents, search spaces; {len(people)} people, {len(here)} of whose keys sign here"
+
+
+def _mlflow(app: "Linewright") -> str:
+    found = app.tracker.describe()
+    for model in app.records.models.list():
+        if not app.tracker.has_version(model.line, model.mlflow_version):
+            raise IntegrityError(
+                f"MLflow lacks version {model.mlflow_version} of {model.line!r}, which is v{model.version} here.",
+                hint="Restore MLflow's database from a backup; until then no decision reaches its aliases.",
+            )
+    return found
 
 
 def _signed(app: "Linewright") -> str:

@@ -7,7 +7,7 @@ from components.approve.service import Office
 from components.core.contracts import ModelVersion, Role
 from components.core.errors import ConfigError, ConflictError, UnavailableError
 from flows.wiring import Linewright
-from flows.workspace import write_atomically
+from flows.workspace import changing, write_atomically
 
 
 def office(app: Linewright) -> Office:
@@ -99,14 +99,15 @@ def add_actor(app: Linewright, actor: str, *, role: str, by: str) -> str:
     """
     if role not in {known.value for known in Role}:
         raise ConfigError(f"There is no role {role!r}.", hint=f"Use one of: {', '.join(Role)}.")
-    actors = Actors.read(app.settings.actors)
-    changed = actors.with_role(actor, role=Role(role))
-    if not has_key(app.settings.keys, actor):
-        make_key(app.settings.keys, actor)
-    elif actor in actors.roles:  # else an earlier call was interrupted after the key
-        raise ConflictError(f"Actor {actor!r} has a key already.", hint="Change the role in actors.yaml.")
-    identity = key_id(app.settings.keys, actor)
-    # In the ledger first: of a role that is in force it always tells, one that was not given yet is told of again.
-    app.records.ledger.note("key added", actor=by, data={"actor": actor, "key": identity, "role": role})
-    write_atomically(app.settings.actors, changed.dump())
+    with changing(app.home):
+        actors = Actors.read(app.settings.actors)
+        changed = actors.with_role(actor, role=Role(role))
+        if not has_key(app.settings.keys, actor):
+            make_key(app.settings.keys, actor)
+        elif actor in actors.roles:  # else an earlier call was interrupted after the key
+            raise ConflictError(f"Actor {actor!r} has a key already.", hint="Change the role in actors.yaml.")
+        identity = key_id(app.settings.keys, actor)
+        # In the ledger first: of a role that is in force it always tells, one that was not given yet is told of again.
+        app.records.ledger.note("key added", actor=by, data={"actor": actor, "key": identity, "role": role})
+        write_atomically(app.settings.actors, changed.dump())
     return identity

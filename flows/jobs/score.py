@@ -1,5 +1,6 @@
 """The score job: the champion's verdicts on files, stored, with heat maps for images."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,7 +84,7 @@ def find_files(paths: Sequence[Path], *, modality: Modality) -> list[Path]:
     Hidden files and ground truth below a folder are no samples, as in a line's source; those that are named are.
 
     Raises:
-        SourceError: A path does not exist, or there is no such file.
+        SourceError: A path does not exist, a folder may not be read, or there is no such file.
     """
     image = modality is Modality.IMAGE
     suffixes = IMAGE_SUFFIXES if image else TABLE_SUFFIXES
@@ -92,7 +93,7 @@ def find_files(paths: Sequence[Path], *, modality: Modality) -> list[Path]:
         path = given.absolute()  # a verdict names its file for good, whatever the current folder is then
         if not path.exists():
             raise SourceError(f"{given} does not exist.", hint="Name files or folders to score.")
-        for item in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        for item in sorted(_below(path)) if path.is_dir() else [path]:
             key = item.relative_to(path).as_posix()
             sample = item.suffix.lower() in suffixes and not hidden(key) and not (image and is_mask(key))
             if item.is_file() and (item == path or sample):
@@ -101,6 +102,18 @@ def find_files(paths: Sequence[Path], *, modality: Modality) -> list[Path]:
         kinds = ", ".join(sorted(suffixes))
         raise SourceError(f"There is nothing to score in {', '.join(map(str, paths))}.", hint=f"It takes {kinds}.")
     return list(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        raise SourceError(
+            f"Folder {error.filename!r} cannot be read: {error.strerror}.",
+            hint="Check its permissions, or leave it out.",
+        )
+
+    # Not by `rglob`, which passes over a folder that may not be read: none of its parts would have a verdict.
+    for place, _, names in os.walk(folder, onerror=unreadable):
+        yield from (Path(place, name) for name in names)
 
 
 @dataclass(frozen=True)

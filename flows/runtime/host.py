@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,14 @@ class Host:
 
     def _watch(self) -> None:
         """End the process when it takes too long to start, when nobody needs it, or when its parent is gone."""
+        try:
+            self._look()
+        finally:
+            # A server that nobody watches would stay for good, perhaps with the users' lock: no command would find it
+            # again, nor start another.
+            os._exit(1)
+
+    def _look(self) -> None:
         began = idle_since = time.monotonic()
         while True:
             time.sleep(_POLL)
@@ -142,7 +151,8 @@ class Host:
                 self._users.release()
 
     def _end(self, why: str) -> None:
-        print(why, file=sys.stderr, flush=True)  # noqa: T201 - the server's own log
+        with suppress(OSError):  # on a full disk
+            print(why, file=sys.stderr, flush=True)  # noqa: T201 - the server's own log
         self._places.note.unlink(missing_ok=True)
         if self._server is not None and self._started.is_set():
             self._server.should_exit = True

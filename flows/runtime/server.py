@@ -5,6 +5,7 @@ server ends itself a few seconds after the last one let go, however that one end
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ _POLL = 0.05
 _MOMENT = 0.3
 _LONGEST_LOG = 5_000_000
 _DRAIN_SECONDS = 5.0
+_LEAST_SPACE = 4 << 20  # bytes: its database and that one's log
 
 _early: dict[Path, FileLock] = {}
 _hosts: list[subprocess.Popen[bytes]] = []
@@ -117,6 +119,7 @@ def _shared(settings: Settings, *, users: FileLock) -> str:
 
 def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
     home = settings.prefect_home
+    _refuse_full(home)
     for name in ("server.log", "flows.log"):
         _shorten(home / name)
     _hosts[:] = [host for host in _hosts if host.poll() is None]
@@ -162,6 +165,16 @@ def _refuse_failed(host: "subprocess.Popen[bytes] | None", *, settings: Settings
     last = [*lines[-1:], *errors[-1:]]
     why = last[-1] if last else "it wrote nothing"
     raise UnavailableError(f"Prefect's server ended at its start: {why}", hint=f"See {log}.")
+
+
+def _refuse_full(home: Path) -> None:
+    """Raises UnavailableError where the disk has no room: what Prefect says then, if it can, helps nobody."""
+    free = shutil.disk_usage(home).free
+    if free < _LEAST_SPACE:
+        raise UnavailableError(
+            f"The disk of {home} has {free // 1024:,} kB left, too little for Prefect's server.",
+            hint="Free some space, then give the command again.",
+        )
 
 
 def _late(settings: Settings) -> UnavailableError:

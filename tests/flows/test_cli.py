@@ -1,9 +1,11 @@
 """The command line itself: fast to start, one clear line on error, complete in the shell."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,22 @@ def test_ctrl_c_says_that_it_interrupted(monkeypatch, capsys):
 
 
 @pytest.mark.server
+def test_a_log_that_cannot_be_written_does_not_fill_the_screen(monkeypatch, capsys):
+    def noted(_home):
+        handler = logging.FileHandler("/dev/full")
+        handler.emit(logging.makeLogRecord({"msg": "a flow began"}))
+        with suppress(OSError):
+            handler.close()
+        return []
+
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setattr(doctor, "diagnose", noted)
+    monkeypatch.setattr(sys, "argv", ["linewright", "doctor"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code or 0, capsys.readouterr().err) == (0, "")
+
+
 def test_a_retrain_that_changes_nothing_never_loads_prefect(story, linewright):
     command = ["retrain", "pump", "--budget", "1"]
     out, modules = loaded([*command, "--json"], command, home=linewright.home)

@@ -41,6 +41,14 @@ def test_doctor_finds_decisions_that_were_changed(planned, change, said):
     assert said in found().detail
 
 
+def test_doctor_finds_a_version_that_mlflow_lost(planned):
+    app = planned("press", "r1").app
+    with retraining(planned("press", "r1")) as job:
+        app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    found = next(item for item in diagnose(app.home) if item.name == "MLflow")
+    assert (found.ok, found.detail) == (False, "MLflow lacks version 1 of 'press', which is v1 here.")
+
+
 def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed(tmp_path, monkeypatch):
     make_workspace(tmp_path)
     app = Linewright.open(tmp_path)

@@ -1,3 +1,5 @@
+import errno
+import os
 import re
 import shutil
 from types import SimpleNamespace
@@ -77,6 +79,22 @@ def test_of_a_folder_to_score_what_a_source_would_take_for_samples_is_read(tmp_p
     assert found(tmp_path, modality=Modality.TABLE) == ["masks/a.csv"]
     named = (tmp_path / names[1], tmp_path / "ground_truth" / "bad")
     assert found(*named, modality=Modality.IMAGE) == [names[1], names[3]]
+
+
+def test_a_folder_to_score_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    for name in ("a.csv", "locked/b.csv"):
+        (tmp_path / name).touch()
+    scandir = os.scandir
+
+    def denied(path):  # as to another user; root may read everything
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(SourceError, match=r"Folder '.*/locked' cannot be read: Permission denied\. Check"):
+        find_files([tmp_path], modality=Modality.TABLE)
 
 
 def constants_of(table, *, was, windows=None):

@@ -4,6 +4,7 @@ There is one writer at a time. SQLite can do no other; on the servers every writ
 row. So what a write reads stays true until it commits, the ledger is one chain, and nothing can deadlock.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,11 +109,12 @@ def named_errors(url: URL) -> Iterator[None]:
     """Turn the drivers' errors into ours."""
     try:
         yield
-    except (DBAPIError, PoolTimeoutError) as error:
+    except (DBAPIError, PoolTimeoutError, url.get_dialect().import_dbapi().Error) as error:
+        # Of what SQLAlchemy does when a connection is taken out, such as setting its isolation, the driver's own.
         raise _name(error, shown=url.render_as_string(hide_password=True)) from error
 
 
-def _name(error: DBAPIError | PoolTimeoutError, *, shown: str) -> LinewrightError:
+def _name(error: Exception, *, shown: str) -> LinewrightError:
     cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
     lowered = cause.lower()
     if isinstance(error, IntegrityError):
@@ -124,7 +126,7 @@ def _name(error: DBAPIError | PoolTimeoutError, *, shown: str) -> LinewrightErro
         return BytesError(f"{shown} is damaged: {cause}.", hint="Restore it from a backup.")
     if any(word in lowered for word in _BUSY):
         return UnavailableError(f"{shown} is kept busy by another writer: {cause}.", hint="Try again in a moment.")
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+    if isinstance(error, OperationalError | InterfaceError) or not isinstance(error, DBAPIError):
         return UnavailableError(f"{shown} does not answer: {cause}.", hint="Check the server, the disk and the URL.")
     if isinstance(error, DatabaseError):
         return WorkspaceError(f"{shown} cannot do what was asked: {cause}.", hint="Run `linewright doctor`.")
@@ -132,6 +134,8 @@ def _name(error: DBAPIError | PoolTimeoutError, *, shown: str) -> LinewrightErro
 
 
 def _make_engine(url: URL, *, busy_timeout: float) -> Engine:
+    # With a session that the server ended the pool logs a traceback when it takes it back; the statement has raised.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     backend = url.get_backend_name()
     if backend == "sqlite":
         engine = create_engine(url, connect_args={"timeout": busy_timeout})

@@ -86,7 +86,7 @@ def relocate(settings: Settings) -> bool:
         return False
     try:
         return _follow(home, database=database, root=artifact_root(settings))
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except (sqlite3.Error, OSError) as error:
         raise UnavailableError(
             f"The paths in {database} could not be brought to {home}: {error}.",
             hint="Stop other processes on this workspace and see that it is writable.",
@@ -103,13 +103,25 @@ def _own_database(settings: Settings, *, home: Path) -> Path | None:
 
 def _follow(home: Path, *, database: Path, root: str) -> bool:
     record = home / ".tracking.json"
-    old = json.loads(record.read_text(encoding="utf-8"))["home"] if record.is_file() else None
+    old = _recorded(record)
     if old == str(home):
         return False
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         _rewrite(connection, old=old, new=str(home), default=f"{root}/default")
     _write(record, {"format": _FORMAT, "home": str(home)})
     return old is not None
+
+
+def _recorded(record: Path) -> str | None:
+    if not record.is_file():
+        return None
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["home"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnavailableError(
+            f"{record}, which tells where MLflow's paths lead, is damaged.",
+            hint="Restore it from a backup; if the workspace was never moved, remove the file.",
+        ) from error
 
 
 def _rewrite(connection: sqlite3.Connection, *, old: str | None, new: str, default: str) -> None:

@@ -83,6 +83,14 @@ class Tracker(Runs):
         )  # fmt: skip
         return int(version.version)
 
+    def has_version(self, line: str, version: int) -> bool:
+        """Whether MLflow has that version of the line's model."""
+        try:
+            self._do(self._client.get_model_version, line, str(version))
+        except UnknownVersionError:
+            return False
+        return True
+
     def sync_aliases(self, line: str, aliases: Mapping[str, int | None]) -> None:
         """Make MLflow's aliases say what `aliases` says (alias → MLflow's version, or None: no such alias).
 

@@ -68,6 +68,8 @@ def rows_of(data: bytes) -> Iterator[dict[str, str]]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
+    if "\0" in text:
+        raise ValueError("it is no CSV file: it holds zero bytes")
     text = _EXCEL.sub("", text)
     delimiter = max(",;\t|", key=text.partition("\n")[0].count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)

@@ -15,7 +15,13 @@ import pytest
 
 from components.adapters.datasets import DataRegistry
 from components.core.contracts import DatasetVersion, Modality, Quarantined
-from components.core.errors import ConflictError, IntegrityError, UnknownVersionError, WorkspaceError
+from components.core.errors import (
+    ConflictError,
+    IntegrityError,
+    UnavailableError,
+    UnknownVersionError,
+    WorkspaceError,
+)
 from components.core.hashing import sha256_bytes
 from components.samples.manifest import manifest_rows
 from components.settings import DataSettings, ObjectSettings, Settings
@@ -328,3 +334,9 @@ def test_an_index_that_did_not_follow_its_branch_is_brought_up(
     assert git(home, "status", "--short") != ""
     registry.init()
     assert git(home, "status", "--short") == ""
+
+
+def test_a_registry_of_another_user_is_named_not_what_git_advises(registry, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UnavailableError, match="git for-each-ref: fatal: detected dubious ownership in repository"):
+        registry.latest("line")

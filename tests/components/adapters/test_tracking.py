@@ -224,6 +224,9 @@ def test_a_model_is_logged_once_and_registered_once(tracker: Tracker, home: Path
     again = tracker.log_model(run, line="press", retrain_id="r1", model_dir=tmp_path / "r1")
     assert again == ref
     assert tracker.create_version("press", model_id=ref.model_id, run_id=run, retrain_id="r1") == version == 1
+    assert tracker.has_version("press", 1)
+    assert not tracker.has_version("press", 2)
+    assert not tracker.has_version("pump", 1)
     assert ref.folder == f"press/models/{ref.model_id}/artifacts"
     assert tracker.local_folder(ref.folder) == home / "artifacts" / ref.folder
     assert set(ref.files) >= {"MLmodel", "entry.py", "detector/factor.json"}
@@ -402,6 +405,16 @@ def test_a_moved_and_a_copied_workspace_loads_its_models(home: Path, tmp_path: P
         env={**os.environ, **environment(Settings(home=moved))}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert answer.stdout.strip() == "[2.0, 5.0]"
+
+
+@pytest.mark.parametrize("text", ["", '{"format": 1', "[1]", '{"format": 1}'])
+def test_a_damaged_record_of_the_place_is_named(home: Path, text: str) -> None:
+    Tracker(Settings(home=home))
+    (home / ".tracking.json").write_text(text)
+    with pytest.raises(UnavailableError, match=r"\.tracking\.json, which tells .*, is damaged\. Restore it"):
+        Tracker(Settings(home=home))
+    (home / ".tracking.json").unlink()
+    assert Tracker(Settings(home=home)).relocate() is False
 
 
 def test_a_crash_between_rewriting_and_recording_rewrites_once(home: Path, tmp_path: Path) -> None:

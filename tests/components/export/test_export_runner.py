@@ -152,6 +152,8 @@ def test_a_category_never_seen_and_a_missing_column():
 def test_a_file_that_is_no_csv():
     with pytest.raises(ValueError, match="it is no CSV file: "):
         list(tables.rows_of(b"\x89PNG\r\n\x1a\n\x00\rIHDR\r\r"))
+    with pytest.raises(ValueError, match="it is no CSV file: it holds zero bytes"):
+        list(tables.rows_of(b"a,b\n1,0.8\0\x00703\n"))
 
 
 def test_no_file_is_no_success():

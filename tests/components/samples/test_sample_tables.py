@@ -52,6 +52,8 @@ def test_parquet() -> None:
         (b"  \n ", "empty"),
         (b"a,b\n", "empty"),
         (b"\x89PNG\r\n\x1a\n\0\0", "not-a-table"),
+        ("a,b\n1,2\n3,\0\n".encode("utf-16"), "not-a-table"),
+        (b"a,b\n" + b"0.5,1\n" * 20_000 + b"0.8\0\x00703,1\n", "damaged"),
         (b"PAR1 and no more", "damaged"),
         (b"a,b\n1,2\n1,2,3,4\n", "damaged"),
         (b"1,2\n3,4\n", "schema"),

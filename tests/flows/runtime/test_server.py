@@ -14,8 +14,10 @@ from sqlalchemy import create_engine, text
 from components.core.errors import ConfigError, UnavailableError
 from components.settings import PrefectSettings, Settings, load_settings
 from components.testing.databases import empty_database
+from flows.runtime import server
 from flows.runtime.environment import prepare
-from flows.runtime.notes import Places
+from flows.runtime.locks import FileLock
+from flows.runtime.notes import Places, users_lock
 from flows.runtime.server import prefect_api, start_early, up_is_running
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -149,6 +151,27 @@ def test_cold_starts_at_once_share_one_server(home):
 def test_the_server_goes_when_nobody_needs_it(home):
     _until(lambda: not _hosts(home), seconds=15)
     assert not (home / "prefect" / "on-demand.json").exists()
+
+
+def test_a_server_that_cannot_write_to_its_log_goes_too(tmp_path):
+    prepare(Settings(home=tmp_path))
+    arguments = [str(tmp_path / "prefect"), "on-demand", "0", "60"]
+    with Path("/dev/full").open("wb") as full:
+        host = subprocess.Popen([sys.executable, "-m", "flows.runtime.host", *arguments], cwd=ROOT, stderr=full)
+    try:
+        assert host.wait(60) == 0
+        assert FileLock(users_lock(tmp_path / "prefect")).try_exclusive()
+    finally:
+        host.kill()
+        host.wait()
+
+
+def test_a_full_disk_is_named_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "_LEAST_SPACE", sys.maxsize)
+    settings = Settings(home=tmp_path)
+    with pytest.raises(UnavailableError, match=r"The disk of .*/prefect has [\d,]+ kB left"), prefect_api(settings):
+        pass
+    assert not (tmp_path / "prefect" / "server.log").exists()
 
 
 def test_a_killed_starter_leaves_no_server(home):

@@ -3,11 +3,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, event, inspect, text
 
 from components.adapters.db import Records, schema
+from components.adapters.db.database import Database
 from components.adapters.db.tables import METADATA
 from components.core.errors import ConfigError, IntegrityError, UnavailableError, WorkspaceError
 
@@ -153,6 +155,37 @@ def test_a_reader_sees_one_moment_and_waits_for_no_writer(url: str, records: Rec
         assert session.scalar(query) == 0
     with records._database.read() as session:
         assert session.scalar(query) == 1
+
+
+@pytest.mark.parametrize("when", ["checkout", "begin"])
+def test_a_session_that_the_server_ended_is_one_error(url: str, when: str, caplog: pytest.LogCaptureFixture) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has no sessions.")
+    mine, end = (
+        ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})")
+        if url.startswith("postgresql")
+        else ("SELECT connection_id()", "KILL {}")
+    )
+    database = Database(url, busy_timeout=5)
+
+    def kill(connection: Any, *_: object) -> None:
+        raw = connection if when == "checkout" else connection.connection.dbapi_connection
+        cursor = raw.cursor()
+        cursor.execute(mine)
+        (number,) = cursor.fetchone()
+        raw.rollback()
+        with _connected(url) as other:
+            other.exec_driver_sql(end.format(number))
+
+    for way in (database.read, database.write):
+        event.listen(database._engine, when, kill)
+        with pytest.raises(UnavailableError, match="does not answer: "), way() as connection:
+            connection.exec_driver_sql("SELECT 1")
+        event.remove(database._engine, when, kill)
+        with way() as connection:
+            connection.exec_driver_sql("SELECT 1")
+    database.close()
+    assert caplog.text == ""
 
 
 def test_opening_loads_nothing_heavy() -> None:
