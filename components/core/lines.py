@@ -32,6 +32,7 @@ class TableOptions(_Section):
     label: str = Field("", description="Column with 0/1, 1 is anomalous; empty: found by name, or none")
     timestamp: str = Field("", description="Column that orders rows; empty: found by name, or none")
     exclude: tuple[str, ...] = Field((), description="Columns that no detector may see")
+    include: tuple[str, ...] = Field((), description="Columns that are features whatever their values look like")
     group: str = Field("", description="Column that names the part or batch; its rows stay in one split")
     window: int = Field(1, ge=1, le=100_000, description="Rows of one sample")
     stride: int = Field(0, ge=0, description="Rows between the starts of two samples; 0: as many as the window")
@@ -41,6 +42,13 @@ class TableOptions(_Section):
     def _without_gaps(self) -> Self:
         if self.stride > self.window:
             raise ValueError(f"stride {self.stride} is larger than window {self.window}: rows would never be seen")
+        return self
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> Self:
+        others = {*self.exclude, self.label, self.timestamp, self.group}
+        if twice := next((name for name in self.include if name in others), ""):
+            raise ValueError(f"column {twice!r} is to be a feature and something else")
         return self
 
 

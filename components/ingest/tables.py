@@ -17,7 +17,7 @@ from components.core.ports import Progress, Windows
 from components.ingest.collected import Collected, Tally
 from components.ingest.fetch import Fetched, fetch_all
 from components.ingest.staging import Staging
-from components.ingest.validate import validate
+from components.ingest.validate import check_options, validate
 from components.samples.columns import as_categories
 from components.samples.manifest import manifest_rows
 from components.samples.schema import find_label, row_labels
@@ -52,7 +52,7 @@ def collect_tables(
 
     Raises:
         SourceError: No file is a table, or the first files give no schema.
-        ConfigError: A declared column does not exist, or does not fit its role.
+        ConfigError: A declared column does not exist, or does not fit its role, or options are not those of the schema.
         UnavailableError: The store does not answer.
     """
     tables = [key for key in keys if PurePosixPath(key).suffix.lower() in TABLE_SUFFIXES and not _hidden(key)]
@@ -61,7 +61,10 @@ def collect_tables(
     tally = Tally(before=quarantined, skipped=len(keys) - len(tables))
     fetched = fetch_all(staging, tables, workers=workers, progress=progress)
     new, found = _sort_out(fetched, known, quarantined, tally)
-    schema = schema or _first_schema(new, line.table)
+    if schema is None:
+        schema = _first_schema(new, line.table)
+    else:
+        check_options(line.table, schema)
     reader = _Reader(line.table, schema, tally)
     parts = []
     for done, file in enumerate(new, start=1):
@@ -163,7 +166,9 @@ class _Reader:
         """A line that began with normal rows alone gets its label column when the first labelled file comes."""
         if self.schema.label is None:
             seen = {*(column.name for column in self.schema.features), *self.schema.ignored}
-            label = find_label(frame, columns=[name for name in frame.columns if name not in seen])
+            free = [name for name in frame.columns if name not in seen]
+            declared = self.options.label
+            label = (declared if declared in free else None) if declared else find_label(frame, columns=free)
             if label is not None:
                 ignored = {**self.schema.ignored, label: "label"}
                 self.schema = self.schema.model_copy(update={"label": label, "ignored": ignored})

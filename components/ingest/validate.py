@@ -1,4 +1,7 @@
-"""Whether a table fits the schema that the line's first version pinned; checked with pandera, column by column."""
+"""Whether a table, and the line's options, fit the schema that the line's first version pinned.
+
+Tables are checked with pandera, column by column.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from components.core.contracts import Column, TableSchema
+from components.core.errors import ConfigError
 from components.core.lines import TableOptions
 from components.samples.columns import as_categories, as_numbers, as_seconds
 from components.samples.schema import is_annotation
@@ -30,6 +34,32 @@ def validate(frame: pd.DataFrame, *, schema: TableSchema, options: TableOptions)
         _expected(frame, schema, options).validate(frame, lazy=True)
     except SchemaErrors as errors:
         raise UnusableSample("schema", _sentence(errors.schema_errors)) from errors
+
+
+def check_options(options: TableOptions, schema: TableSchema) -> None:
+    """Refuse options that say something else than the schema that the line's first version pinned.
+
+    Raises:
+        ConfigError: What a sample is, or which columns a detector sees, would have to change.
+    """
+    for option, now, then in (
+        ("window", options.window, schema.window),
+        ("stride", options.stride or options.window, schema.stride),
+        ("label", options.label or schema.label or "", schema.label or options.label),
+        ("timestamp", options.timestamp or schema.timestamp or "", schema.timestamp or ""),
+    ):
+        if now != then:
+            raise _pinned(f"table.{option} is {now!r}, but the line's first version was read with {then!r}")
+    features = {column.name for column in schema.features}
+    for option, names in (("exclude", options.exclude), ("label", (options.label,)), ("group", (options.group,))):
+        if seen := features.intersection(names):
+            raise _pinned(f"table.{option} names {min(seen)!r}, which is a feature since the line's first version")
+    if new := {*options.include} - features:
+        raise _pinned(f"table.include names {min(new)!r}, which is no feature since the line's first version")
+
+
+def _pinned(problem: str) -> ConfigError:
+    return ConfigError(f"{problem}.", hint="Change it back, or add another line: what its samples are stays as it is.")
 
 
 def _expected(frame: pd.DataFrame, schema: TableSchema, options: TableOptions) -> Any:

@@ -118,15 +118,15 @@ class _Finder:
 
     def sort_out(self) -> None:
         options = self.options
-        for role in ("label", "timestamp", "group"):
-            name = getattr(options, role)
+        declared = [(role, getattr(options, role)) for role in ("label", "timestamp", "group")]
+        for role, name in (*declared, *(("include", name) for name in options.include)):
             if name and name not in self.frame:
                 known = ", ".join(map(repr, self.frame.columns[:12]))
                 known += f" and {more} more" if (more := len(self.frame.columns) - 12) > 0 else ""
                 raise ConfigError(f"table.{role}: there is no column {name!r}.", hint=f"Columns are {known}.")
         for name in options.exclude:
             self.ignored[name] = f"excluded by the line's file{'' if name in self.frame else ', and in no file yet'}"
-        self.label = options.label or find_label(self.frame, columns=self._open())
+        self.label = options.label or find_label(self.frame, columns=self._free())
         if self.label:
             self.ignored[self.label] = "label"
         if options.group:
@@ -134,16 +134,23 @@ class _Finder:
         self._find_times()
         anomalous = row_labels(self.frame, self.label) == 1 if self.label else np.zeros(len(self.frame), dtype=bool)
         for name in self._open():
-            self._place(name, anomalous)
+            if name in options.include:
+                self._take(name)
+            else:
+                self._place(name, anomalous)
 
     def _open(self) -> list[str]:
         return [name for name in self.frame.columns if name not in self.ignored]
+
+    def _free(self) -> list[str]:
+        """Open columns whose content and name may say what they are."""
+        return [name for name in self._open() if name not in self.options.include]
 
     def _find_times(self) -> None:
         declared = self.options.timestamp
         if declared and as_seconds(self.frame[declared]) is None:
             raise ConfigError(f"table.timestamp: column {declared!r} holds no times.", hint="Name another, or none.")
-        found = [name for name in self._open() if name == declared or self._is_time(name)]
+        found = [name for name in self._free() if name == declared or self._is_time(name)]
         for name in found:
             self.ignored[name] = "time stamp"
         self.timestamp = declared or next(iter(found), None)
@@ -161,6 +168,20 @@ class _Finder:
         inner = np.ones(max(len(values) - 1, 0), dtype=bool)
         inner[self.starts[self.starts > 0] - 1] = False
         return len(values) > 1 and bool(np.all(holds(np.diff(values)[inner])))
+
+    def _take(self, name: str) -> None:
+        """As a feature, because the line's file says so."""
+        numbers, words = as_numbers(self.frame[name]), as_categories(self.frame[name])
+        distinct = words.dropna().unique()
+        if np.isfinite(numbers).sum() >= _MOSTLY * max(int(words.notna().sum()), 1) > 0:
+            self.features.append(Column(name=name, kind="numeric"))
+        elif 0 < len(distinct) <= _MAX_CATEGORIES:
+            self.features.append(_categorical(name, distinct))
+        else:
+            raise ConfigError(
+                f"table.include: column {name!r} has {len(distinct)} different words and can be no feature.",
+                hint=f"Numbers can, and up to {_MAX_CATEGORIES} words.",
+            )
 
     def _place(self, name: str, anomalous: NDArray[np.bool_]) -> None:
         column = self.frame[name]
@@ -181,16 +202,16 @@ class _Finder:
         elif not numeric and (grouped := _grouped(distinct)):
             self.ignored[name] = f"numbers with marks between thousands, such as {grouped!r}: write them without"
         elif self._is_identifier(name, text, numbers, numeric):
-            self.ignored[name] = "identifier: another value in every row"
+            self.ignored[name] = "identifier: it counts on, or has another value in every row"
         elif numeric and self._is_counter(numbers):
             self.ignored[name] = (
                 "counter: it rises all the time, so that what comes next is always beyond what was learned;"
-                " what it rises by could be a feature, as a column of its own"
+                " table.include makes it a feature all the same"
             )
         elif numeric:
             self.features.append(Column(name=name, kind="numeric"))
         elif len(distinct) <= min(_MAX_CATEGORIES, max(len(self.frame) // 4, 2)):
-            self.features.append(Column(name=name, kind="categorical", categories=tuple(sorted(map(str, distinct)))))
+            self.features.append(_categorical(name, distinct))
         else:
             self.ignored[name] = f"free text: {len(distinct)} different values"
 
@@ -224,6 +245,10 @@ class _Finder:
         if between.any() and np.mean(steps[between] < 0) > _ANEW:
             return False
         return bool(np.count_nonzero(steps < 0) <= _FALLS * moves and known[-1] >= known.max())
+
+
+def _categorical(name: str, distinct: NDArray[np.object_]) -> Column:
+    return Column(name=name, kind="categorical", categories=tuple(sorted(map(str, distinct))))
 
 
 def _starts(rows: int, files: Sequence[int]) -> NDArray[np.int64]:

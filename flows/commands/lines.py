@@ -26,6 +26,8 @@ def add(
     label: Annotated[str, typer.Option(help="Table: column with 0/1, 1 is anomalous.")] = "",
     timestamp: Annotated[str, typer.Option(help="Table: column that orders rows.")] = "",
     exclude: Annotated[list[str] | None, typer.Option(help="Table: column no detector may see; repeatable.")] = None,
+    include: Annotated[list[str] | None, typer.Option(help="Table: column that is a feature; repeatable.")] = None,
+    group: Annotated[str, typer.Option(help="Table: column whose rows of one value stay together.")] = "",
     window: Annotated[int, typer.Option(help="Table: rows of one sample.")] = 1,
     stride: Annotated[int, typer.Option(help="Table: rows between the starts of two samples; 0: the window.")] = 0,
     labels_file: Annotated[str, typer.Option(help="Image: CSV below the source with columns path,label.")] = "",
@@ -36,15 +38,21 @@ def add(
     from components.core.lines import declare_line
     from components.models.registry import check_detector
 
-    for_tables = {"label": label, "timestamp": timestamp, "exclude": exclude, "window": window > 1, "stride": stride}
-    foreign = {"labels-file": labels_file} if modality is Modality.TABLE else for_tables
+    for_tables: dict[str, Any] = {
+        "label": label,
+        "timestamp": timestamp,
+        "exclude": exclude or [],
+        "include": include or [],
+        "group": group,
+        "stride": stride,
+    }
+    foreign = {"labels-file": labels_file} if modality is Modality.TABLE else {**for_tables, "window": window > 1}
     if strange := [option for option, value in foreign.items() if value]:
         raise ConfigError(f"--{strange[0]} says nothing of a line of {modality}s.", hint="Leave it out.")
     app = open_workspace()
     values: dict[str, Any] = {"name": check_slug(name), "modality": modality, "source": _absolute(source)}
     if modality is Modality.TABLE:
-        values["table"] = {"label": label, "timestamp": timestamp, "exclude": exclude or [], "window": window}
-        values["table"]["stride"] = stride
+        values["table"] = {**for_tables, "window": window}
     else:
         values["image"] = {"labels_file": labels_file}
     if detector:

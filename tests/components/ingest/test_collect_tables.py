@@ -109,6 +109,36 @@ def test_changed_columns_are_refused_by_name(tmp_path: Path, change: str) -> Non
         ingest(source, tmp_path, manifest=first.rows, schema=first.schema)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"window": 5}, "table.window is 5, but the line's first version was read with 1"),
+        ({"stride": 1, "window": 2}, "table.window is 2"),
+        ({"label": "kind"}, "table.label is 'kind', but the line's first version was read with 'anomaly'"),
+        ({"timestamp": "a"}, "table.timestamp is 'a', but the line's first version was read with 'time'"),
+        ({"exclude": ("b", "c")}, "table.exclude names 'b', which is a feature since"),
+        ({"group": "kind"}, "table.group names 'kind', which is a feature since"),
+        ({"include": ("time",)}, "table.include names 'time', which is no feature since"),
+    ],
+)
+def test_what_samples_are_stays_as_the_first_version_read_them(tmp_path: Path, options: dict, said: str) -> None:
+    source = put(tmp_path / "s", one=frame())
+    first = ingest(source, tmp_path)
+    for same in ({}, {"window": 1, "label": "anomaly", "timestamp": "time", "include": ("a",), "exclude": ("c",)}):
+        ingest(source, tmp_path, manifest=first.rows, schema=first.schema, **same)
+    with pytest.raises(ConfigError, match=said):
+        ingest(source, tmp_path, manifest=first.rows, schema=first.schema, **options)
+
+
+def test_a_declared_label_may_come_later_whatever_its_name(tmp_path: Path) -> None:
+    first = ingest(put(tmp_path / "s", one=frame().drop(columns="anomaly")), tmp_path)
+    put(tmp_path / "s", two=frame(1).rename(columns={"anomaly": "scrapped"}))
+    second = ingest(tmp_path / "s", tmp_path, manifest=first.rows, schema=first.schema, label="scrapped")
+    assert second.schema is not None
+    assert second.schema.label == "scrapped"
+    assert second.rows["label"].value_counts().to_dict() == {"normal": 80, "anomalous": 20}
+
+
 def test_excluded_and_annotation_columns_may_come(tmp_path: Path) -> None:
     source = put(tmp_path / "s", one=frame())
     first = ingest(source, tmp_path)

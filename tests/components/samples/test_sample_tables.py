@@ -123,6 +123,26 @@ def test_what_begins_anew_with_files_is_no_counter() -> None:
     assert set(infer_schema(frame, TableOptions(window=5), files=[600, 600]).ignored) == {"energy"}
 
 
+def test_what_the_line_includes_is_a_feature_whatever_it_looks_like() -> None:
+    place = np.arange(200)
+    frame = numbers(200).assign(
+        uptime=place * 1.5, remarks=np.where(place % 3 == 0, "x", "y"), number=place, anomaly=place % 2,
+        note=[f"text {row}" for row in place],
+    )  # fmt: skip
+    names = ("uptime", "remarks", "number", "anomaly")
+    schema = infer_schema(frame, TableOptions(window=5, include=names))
+    kinds = {column.name: column.kind for column in schema.features}
+    assert kinds == {**dict.fromkeys(["a", "b", "uptime", "number", "anomaly"], "numeric"), "remarks": "categorical"}
+    assert set(schema.ignored) == {"note"}
+    assert schema.label is None
+    with pytest.raises(ConfigError, match=r"table\.include: column 'note' has 200 different words"):
+        infer_schema(frame, TableOptions(include=("note",)))
+    with pytest.raises(ConfigError, match=r"table\.include: there is no column 'c'"):
+        infer_schema(frame, TableOptions(include=("c",)))
+    with pytest.raises(ValueError, match="column 'a' is to be a feature and something else"):
+        TableOptions(include=("a",), exclude=("a",))
+
+
 def test_a_table_without_an_order_may_be_sorted_by_a_feature() -> None:
     frame = numbers(300).sort_values("a")
     assert [column.name for column in infer_schema(frame, TableOptions()).features] == ["a", "b"]
