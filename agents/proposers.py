@@ -34,16 +34,21 @@ The value to maximise is AUROC on validation, at most 1."""
 class Proposer(Protocol):
     """Proposes from a study's history; it evaluates nothing and writes nothing."""
 
+    def begin(self, study: Study, *, facts: DataFacts) -> Draft:
+        """What the search begins with and keeps unless others are better beyond their error: trial 0."""
+        ...
+
     def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
         """A configuration that was not tried yet, None when there is none left."""
         ...
 
 
 class KnowledgeProposer:
-    """Every detector once by its defaults, heuristics that fit the data, then Optuna's TPE.
+    """Every detector once, heuristics that fit the data, then Optuna's TPE. The same history gives the same proposal.
 
-    Heuristics come by turns: the first of each detector, the best by its defaults first, then the second ones. The same
-    history gives the same proposal.
+    A detector is first tried by its defaults, or by what fits the data so surely that it begins with that; the one that
+    the search begins with then by its defaults, too. Heuristics come by turns: the first of each detector, the best by
+    its first trial first, then the second ones.
     """
 
     def __init__(self, heuristics: tuple[Heuristic, ...]) -> None:
@@ -58,32 +63,66 @@ class KnowledgeProposer:
         """The heuristics for data like these."""
         return [heuristic for heuristic in self._heuristics if heuristic.fits(facts)]
 
+    def begin(self, study: Study, *, facts: DataFacts) -> Draft:
+        """See `Proposer.begin`."""
+        first = self._first_of(study, study.space.detectors[0], facts)
+        if first.params != study.space.defaults():
+            return first
+        return replace(first, proposed_by="default", why="what the search begins with, which the others must beat")
+
     def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
         """See `Proposer.propose`."""
-        return untried_defaults(study, study.space.detectors[1:]) or self._prior(study, facts) or self.by_tpe(study)
+        return self.untried(study, facts) or self._prior(study, facts) or self.by_tpe(study)
+
+    def untried(self, study: Study, facts: DataFacts) -> Draft | None:
+        """The first trial of the next detector that had none, last the defaults of what the search began with."""
+        begun, *others = study.space.detectors
+        drafts = [self._first_of(study, detector, facts) for detector in others]
+        if self.begin(study, facts=facts).params != study.space.defaults():
+            drafts.append(_by_defaults(study, begun))
+        return next((draft for draft in drafts if not study.was_tried(draft.params)), None)
+
+    def _first_of(self, study: Study, detector: str, facts: DataFacts) -> Draft:
+        for heuristic in (heuristic for heuristic in self.fitting(facts) if heuristic.begins):
+            draft = self._by_heuristic(study, heuristic)
+            # What is pinned otherwise makes it another one, which nothing is known of.
+            if (
+                draft
+                and study.space.detector_of(draft.params) == detector
+                and heuristic.params.items() <= draft.params.items()
+            ):
+                return draft
+        return _by_defaults(study, detector)
+
+    def _by_heuristic(self, study: Study, heuristic: Heuristic) -> Draft | None:
+        """None where the search space, or what is pinned in it, leaves no room for it."""
+        default = study.space.detectors[0]
+        detector = heuristic.detector or default
+        params = study.space.filled(heuristic.params, detector=detector)
+        if study.space.problem(params):
+            return None
+        name = f"knowledge:{heuristic.id}" if detector == default else f"knowledge:{detector}:{heuristic.id}"
+        return Draft(params=params, proposed_by=name, why=f"{heuristic.why} ({heuristic.source})")
 
     def _prior(self, study: Study, facts: DataFacts) -> Draft | None:
         done = {proposal.proposed_by for proposal in study.proposals()}
-        default = study.space.detectors[0]
         for heuristic in self._by_turns(study, facts)[:PRIORS]:
-            detector = heuristic.detector or default
-            params = study.space.filled(heuristic.params, detector=detector)
-            name = f"knowledge:{heuristic.id}" if detector == default else f"knowledge:{detector}:{heuristic.id}"
-            if name in done or study.space.problem(params) or study.was_tried(params):
-                continue
-            return Draft(params=params, proposed_by=name, why=f"{heuristic.why} ({heuristic.source})")
+            draft = self._by_heuristic(study, heuristic)
+            if draft and draft.proposed_by not in done and not study.was_tried(draft.params):
+                return draft
         return None
 
     def _by_turns(self, study: Study, facts: DataFacts) -> list[Heuristic]:
         values = {canonical_json(trial.params): trial.value for trial in study.trials() if trial.value is not None}
         turns: dict[str, list[Heuristic]] = {name: [] for name in study.space.detectors}
-        for heuristic in self.fitting(facts):
+        for heuristic in (heuristic for heuristic in self.fitting(facts) if not heuristic.begins):
             turns[heuristic.detector or study.space.detectors[0]].append(heuristic)
 
-        def by_defaults(name: str) -> float:
-            return values.get(canonical_json(study.defaults_of(name)), -math.inf)
+        def at_first(name: str) -> float:
+            first = study.space.full(self._first_of(study, name, facts).params)
+            return values.get(canonical_json(first), -math.inf)
 
-        ranked = [turns[name] for name in sorted(turns, key=by_defaults, reverse=True)]
+        ranked = [turns[name] for name in sorted(turns, key=at_first, reverse=True)]
         return [one for turn in itertools.zip_longest(*ranked) for one in turn if one is not None]
 
     def by_tpe(self, study: Study) -> Draft | None:
@@ -96,11 +135,16 @@ class KnowledgeProposer:
 def untried_defaults(study: Study, detectors: Iterable[str], *, proposed_by: str = "knowledge") -> Draft | None:
     """The default configuration of the first of `detectors` that was not tried yet, None if all were."""
     for detector in detectors:
-        params = study.space.filled({}, detector=detector)
-        if not study.was_tried(params):
-            why = f"{detector} by its defaults: which detector suits the data matters more than its parameters"
-            return Draft(params=params, proposed_by=proposed_by, why=why)
+        draft = _by_defaults(study, detector)
+        if not study.was_tried(draft.params):
+            return replace(draft, proposed_by=proposed_by)
     return None
+
+
+def _by_defaults(study: Study, detector: str) -> Draft:
+    params = study.space.filled({}, detector=detector)
+    why = f"{detector} by its defaults: which detector suits the data matters more than its parameters"
+    return Draft(params=params, proposed_by="knowledge", why=why)
 
 
 class _Proposed(BaseModel):
@@ -113,7 +157,7 @@ class _Proposed(BaseModel):
 
 
 class LanguageModelProposer:
-    """Every detector once by its defaults, then a language model proposes.
+    """Every detector once as the base begins with it, then a language model proposes.
 
     Whatever is wrong with its answer, the base proposes instead, and it is counted.
     """
@@ -121,12 +165,16 @@ class LanguageModelProposer:
     def __init__(self, model: ChatModel, *, base: KnowledgeProposer) -> None:
         self._model, self._base, self._silent = model, base, 0
 
+    def begin(self, study: Study, *, facts: DataFacts) -> Draft:
+        """See `Proposer.begin`."""
+        return self._base.begin(study, facts=facts)
+
     def propose(self, study: Study, *, facts: DataFacts) -> Draft | None:
         """See `Proposer.propose`."""
         if study.space.is_empty:
             return None
-        if defaults := untried_defaults(study, study.space.detectors[1:]):
-            return defaults
+        if untried := self._base.untried(study, facts):
+            return untried
         if self._silent >= PATIENCE_WITH_MODEL:
             return self._fall_back(
                 study, facts, f"the model gave no answer {self._silent} times and is not asked again"

@@ -2,7 +2,8 @@
 
     python -m benchmarks.zoo --root FOLDER [FOLDER ...] [--detectors a,b] [--peers a,b] [--seconds 1800] [--json]
 
-A random `share` of train/good is fitted on with default parameters; the rest, with synthetic anomalies drawn on it,
+A random `share` of train/good is fitted on, with the parameters that a search would first try (the defaults, or on
+large images tiles); the rest, with synthetic anomalies drawn on it,
 validates. One detector is chosen as the search chooses: the first one unless others are better beyond their bootstrap
 error, then the best of those. Only then is the sealed test split scored, by all, for the figures alone.
 
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.knowledge.heuristics import DataFacts, beginning, image_facts
 from benchmarks.anomalib_models import PEERS, fitted_peer
 from benchmarks.images import Files, listed, of_kinds
 from benchmarks.memory_bank import auroc_of, ratio_of
@@ -53,6 +55,7 @@ class Data:
     train: Samples
     validation: Samples
     test: Samples
+    facts: DataFacts
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,14 @@ def read(root: Path, *, share: float, seed: int) -> Data:
     first = max(1, min(len(good) - 1, round(share * len(good))))
     train, held = (Files([good[index] for index in sorted(part)]) for part in (order[:first], order[first:]))
     validation, _ = with_synthetic(held, groups=np.array(held.ids), seed=derive_seed(seed, "synthetic"))
-    return Data(train, validation, of_kinds(kinds))
+    facts = DataFacts(
+        modality=Modality.IMAGE,
+        train_samples=len(train),
+        validation_samples=len(validation),
+        synthetic=True,
+        **image_facts(train),
+    )
+    return Data(train, validation, of_kinds(kinds), facts)
 
 
 def tried(
@@ -140,8 +150,8 @@ def side(names: Sequence[str], fit: Fit, data: Data, *, seconds: float, seed: in
 
 
 def ours(name: str, data: Data, *, seed: int) -> Score:
-    """One of our detectors, fitted with its defaults."""
-    model = registry.create(name, {}, schema=None)
+    """One of our detectors, fitted with what a search first tries."""
+    model = registry.create(name, beginning(name, facts=data.facts), schema=None)
     model.fit(data.train, seed=seed)
     return lambda samples: score_all(model, samples).image
 

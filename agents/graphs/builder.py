@@ -72,7 +72,7 @@ def run_builder(
     limits: BuilderLimits,
     on_trial: OnTrial,
 ) -> SearchOutcome:
-    """Search until a limit is reached, new or resumed; trial 0 is the default configuration.
+    """Search until a limit is reached, new or resumed; trial 0 is what the proposer begins with.
 
     The study's name is the graph's thread. A finished search that is given higher limits goes on.
 
@@ -138,8 +138,7 @@ class _Builder:
 
     def _draft(self) -> Draft | None:
         if self._study.next_number == 0:
-            why = "what the search begins with, which the others must beat"
-            return Draft(params=self._study.space.defaults(), proposed_by="default", why=why)
+            return self._proposer.begin(self._study, facts=self._task.facts)
         if baseline := untried_defaults(self._study, self._task.baselines, proposed_by="baseline"):
             return baseline
         started = time.perf_counter()

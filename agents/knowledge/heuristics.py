@@ -1,14 +1,20 @@
 """Which configurations are worth a trial for which data: heuristics with their sources, read from YAML."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from components.core.contracts import Modality, Record
+from components.core.contracts import Modality, Params, Record
+from components.core.ports import Image, Samples
 from components.core.yamlfile import read_yaml
 
 FOLDER = Path(__file__).parent
+
+LOOKED_AT = 8
+"""Images whose size and colour tell what the others are like."""
 
 
 class DataFacts(Record):
@@ -36,6 +42,18 @@ class DataFacts(Record):
     grey: bool | None = None
     features: int | None = None
     window: int | None = None
+
+
+def image_facts(samples: Samples) -> dict[str, Any]:
+    """What `DataFacts` says of images, by the first of `samples`."""
+    images = cast(Sequence[Image], samples.take(range(min(LOOKED_AT, len(samples)))))
+    sides = np.array([image.shape[:2] for image in images])
+    return {
+        "short_side": int(np.median(sides.min(axis=1))),
+        "long_side": int(np.median(sides.max(axis=1))),
+        "aspect": float(np.median(sides.max(axis=1) / sides.min(axis=1))),
+        "grey": all(bool((image == image[..., :1]).all()) for image in images),
+    }
 
 
 class _Part(BaseModel):
@@ -68,7 +86,8 @@ class Bound(_Part):
 class Heuristic(_Part):
     """When the data are like `when`, `params` in place of the defaults are worth a trial, for the reason `why`.
 
-    `detector` is the one that they are for, "" the default one; a file names it once for all.
+    `detector` is the one that they are for, "" the default one; a file names it once for all. With what `begins` the
+    detector is tried first, in place of its defaults: what is known so surely that drawn anomalies need not show it.
     """
 
     id: str
@@ -77,6 +96,7 @@ class Heuristic(_Part):
     params: dict[str, Any] = Field(min_length=1)
     why: str
     source: str
+    begins: bool = False
 
     @model_validator(mode="after")
     def _known_facts(self) -> Self:
@@ -103,3 +123,9 @@ def load_heuristics(detector: str, *, folder: Path = FOLDER) -> tuple[Heuristic,
     path = folder / f"{detector}.yaml"
     found = read_yaml(path, into=TypeAdapter(_File)).heuristics if path.is_file() else ()
     return tuple(heuristic.model_copy(update={"detector": detector}) for heuristic in found)
+
+
+def beginning(detector: str, *, facts: DataFacts) -> Params:
+    """What a search first tries `detector` with, over its defaults."""
+    fitting = (heuristic for heuristic in load_heuristics(detector) if heuristic.begins and heuristic.fits(facts))
+    return next((heuristic.params for heuristic in fitting), {})

@@ -1,6 +1,5 @@
 """The search stage: the builder graph over a persistent study; each trial is a nested MLflow run."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from agents.checkpoints import open_saver
 from agents.graphs.builder import BuilderTask, run_builder
 from agents.graphs.limits import BuilderLimits
-from agents.knowledge.heuristics import DataFacts
+from agents.knowledge.heuristics import DataFacts, image_facts
 from agents.llm import make_model
 from agents.proposers import make_proposer
 from agents.settings import load_agent_settings
@@ -34,12 +33,9 @@ from flows.jobs import modelling
 from flows.jobs.retrain import RetrainJob
 from flows.progress import report
 
-LOOKED_AT = 8
-"""Training images whose size and colour tell what the images are like."""
-
 
 def search(job: RetrainJob) -> SearchOutcome:
-    """Find a configuration that is better than the default beyond its error, or keep the default.
+    """Find a configuration that is better beyond its error than what the search begins with, or keep that.
 
     Raises:
         NotEnoughDataError: There are no normal samples to train on or to validate on.
@@ -181,18 +177,4 @@ def facts_of(job: RetrainJob, parts: Division) -> DataFacts:
         schema = job.data.schema
         assert schema is not None
         return DataFacts(**counts, features=len(schema.features), window=schema.window)
-    images = job.data.samples(rows).take(range(min(LOOKED_AT, len(rows))))
-    sides = np.array([image.shape[:2] for image in images])
-    return DataFacts(
-        **counts,
-        short_side=int(np.median(sides.min(axis=1))),
-        long_side=int(np.median(sides.max(axis=1))),
-        aspect=float(np.median(sides.max(axis=1) / sides.min(axis=1))),
-        grey=_grey(images),
-    )
-
-
-def _grey(images: Sequence[NDArray[np.uint8]] | NDArray[np.float64]) -> bool:
-    return all(
-        bool((image[..., 0] == image[..., 1]).all() and (image[..., 1] == image[..., 2]).all()) for image in images
-    )
+    return DataFacts(**counts, **image_facts(job.data.samples(rows)))

@@ -9,15 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, TypedDict
 
+import numpy as np
 import pytest
 from langgraph.graph import END, START, StateGraph
 
 from agents.checkpoints import open_saver
 from agents.graphs.limits import BuilderLimits
-from agents.knowledge.heuristics import FOLDER, Bound, DataFacts, load_heuristics
+from agents.knowledge.heuristics import FOLDER, Bound, DataFacts, beginning, image_facts, load_heuristics
 from agents.llm import MAX_ANSWER, ModelFaultError, make_model
 from agents.policy import ToolGuard
 from agents.settings import AgentSettings, ModelSettings, Price, load_agent_settings
+from components.core.contracts import Modality
 from components.core.errors import ConfigError, RefusedError, UnavailableError
 from components.search.space import load_space
 from components.testing.databases import drop_tables
@@ -136,6 +138,24 @@ def test_too_long_and_empty_answers_are_faults() -> None:
 def test_a_provider_that_is_not_there_is_named(provider: str) -> None:
     with pytest.raises(UnavailableError, match=f"Language model {provider}:m cannot be used"):
         make_model(ModelSettings(provider=provider, name="m"))
+
+
+class Pictures(list):
+    """Samples that are their own list."""
+
+    def take(self, indices):
+        return [self[index] for index in indices]
+
+
+@pytest.mark.parametrize(("side", "tiles"), [(479, None), (480, 2), (2000, 2)])
+def test_memories_begin_with_tiles_on_large_images(side: int, tiles: int | None) -> None:
+    images = Pictures([np.zeros((side, side + 40, 3), np.uint8)] * 3)
+    counts = {"modality": Modality.IMAGE, "train_samples": 200, "validation_samples": 90, "synthetic": True}
+    facts = DataFacts(**counts, **image_facts(images))
+    assert (facts.short_side, facts.long_side, facts.grey) == (side, side + 40, True)
+    for detector in ("memory-bank", "dino-memory", "ensemble"):
+        assert beginning(detector, facts=facts).get("tiles") == tiles
+    assert beginning("gaussian", facts=facts) == {}
 
 
 def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

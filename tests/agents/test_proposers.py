@@ -119,6 +119,45 @@ def test_detectors_take_turns_and_the_better_one_by_its_defaults_begins(
     ]
 
 
+def test_what_a_detector_begins_with_takes_the_place_of_its_defaults(
+    url: str, open_study: Opener, facts: DataFacts
+) -> None:
+    one = open_study(url)
+    spaces = tuple(one.space.model_copy(update={"detector": name}) for name in ("toy", "other", "plain"))
+    heuristics = tuple(
+        Heuristic(id=f"depth-{depth}", detector=name, params={"depth": depth}, why="", source="", begins=depth == 6)
+        for name in ("toy", "other")
+        for depth in (5, 6)
+    )
+    proposer, found = KnowledgeProposer(heuristics), []
+    with Study.open(url, name="t", space=Portfolio(spaces=spaces), seed=0, owner=one._owner) as study:
+        while not found or found[-1].proposed_by != "tpe":
+            draft = proposer.propose(study, facts=facts) if found else proposer.begin(study, facts=facts)
+            assert draft is not None
+            found.append(draft)
+            value = 0.9 if draft.params["detector"] == "other" else 0.5
+            study.tell(study.ask(draft), value=value, low=0, high=1, seconds=0)
+    assert [(draft.params["detector"], draft.params["depth"], draft.proposed_by) for draft in found[:-1]] == [
+        ("toy", 6, "knowledge:depth-6"),
+        ("other", 6, "knowledge:other:depth-6"),
+        ("plain", 3, "knowledge"),
+        ("toy", 3, "knowledge"),
+        ("other", 5, "knowledge:other:depth-5"),
+        ("toy", 5, "knowledge:depth-5"),
+    ]
+
+
+def test_what_is_pinned_otherwise_leaves_a_search_to_begin_with_its_defaults(
+    url: str, open_study: Opener, facts: DataFacts
+) -> None:
+    study = open_study(url)
+    heuristic = Heuristic(id="both", params={"depth": 6, "rate": 0.1}, why="", source="", begins=True)
+    assert KnowledgeProposer((heuristic,)).begin(study, facts=facts).params == {"depth": 6, "rate": 0.1}
+    with Study.open(url, name="t", space=study.space.pin({"depth": 5}), seed=0, owner=study._owner) as pinned:
+        draft = KnowledgeProposer((heuristic,)).begin(pinned, facts=facts)
+    assert (draft.params, draft.proposed_by) == ({"rate": 0.01}, "default")
+
+
 def test_pinned_parameters_are_left_out_of_knowledge(url: str, open_study: Opener, facts: DataFacts) -> None:
     study = open_study(url)
     study = Study.open(url, name="t", space=study.space.pin({"depth": 5}), seed=0, owner=study._owner)
