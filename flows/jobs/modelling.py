@@ -11,7 +11,8 @@ from components.core.lines import LineConfig
 from components.core.ports import Detector
 from components.core.seeds import derive_seed
 from components.evaluate.evaluation import Scored, evaluate
-from components.metrics.thresholds import require_samples
+from components.metrics.conformal import needed_samples
+from components.metrics.thresholds import USUAL, require_samples
 from components.models import registry
 from components.models.feature_memo import remembering
 from components.samples.sets import ImageSamples
@@ -86,10 +87,13 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
 def is_small(data: LineData) -> bool:
     """Whether the threshold is calibrated across folds rather than on a split of its own.
 
-    That split is empty where every group holds an anomaly, as machines do that ran until they failed.
+    So it is where groups are few, and where that split alone could not support the usual rate: of 120 images it would
+    hold 30, with which 1 in 31 is the least that can be promised. It is empty where every group holds an anomaly, as
+    machines do that ran until they failed.
     """
     rows = data.rows(Split.TRAIN, Split.CALIBRATION, label=Label.NORMAL)
-    return len(np.unique(data.groups(rows))) < SMALL or data.rows(Split.CALIBRATION, label=Label.NORMAL).empty
+    held_out = len(data.rows(Split.CALIBRATION, label=Label.NORMAL))
+    return len(np.unique(data.groups(rows))) < SMALL or held_out / data.overlap < needed_samples(USUAL)
 
 
 def require_calibration(data: LineData, *, rate: float | None) -> None:

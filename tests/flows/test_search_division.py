@@ -88,6 +88,13 @@ def test_machines_that_failed_once_each_are_calibrated_across_folds():
     assert is_small(data)
 
 
+@pytest.mark.parametrize(("images", "small"), [(90, True), (300, True), (600, False)])
+def test_what_cannot_support_the_usual_rate_alone_is_calibrated_across_folds(images, small):
+    data = line_data(named(images), schema=None)
+    assert is_small(data) == small
+    assert (len(data.rows(Split.CALIBRATION)) < 99) == small
+
+
 def test_windows_of_one_block_and_what_is_drawn_on_them_count_as_one(windows):
     parts = divided(windows, seed=0)
     block_of = windows.manifest.set_index("sample")["group"]
