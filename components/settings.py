@@ -130,6 +130,14 @@ class Settings(BaseSettings):
         """Folder of line files."""
         return self.home / "lines"
 
+    def line_files(self) -> list[Path]:
+        """Every line's file, sorted.
+
+        Raises:
+            OSError: The folder may not be read, or is gone; to `glob` it would be an empty one.
+        """
+        return sorted(path for path in self.lines.iterdir() if path.suffix == ".yaml")
+
     @property
     def keys(self) -> Path:
         """Folder of the actors' signing keys."""

@@ -57,3 +57,7 @@ def main() -> None:
         raise
     finally:
         garbage.look_no_more()
+
+
+if __name__ == "__main__":
+    main()

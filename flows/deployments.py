@@ -54,7 +54,7 @@ def read_lines(settings: Settings) -> dict[str, LineConfig]:
     Raises:
         ConfigError: A line's file or one of its cron lines cannot be used.
     """
-    lines = [read_line(path) for path in sorted(settings.lines.glob("*.yaml"))]
+    lines = [read_line(path) for path in settings.line_files()]
     for line in lines:
         check_crons(line)
     return {line.name: line for line in lines}
@@ -114,7 +114,7 @@ class Board:
                 if self._applied.get(name) != line:
                     applied |= await self._apply(client, line)
                     self._applied[name] = line
-            files = {path.stem for path in self._settings.lines.glob("*.yaml")}
+            files = {path.stem for path in self._settings.line_files()}
             await self._remove(client, keep=files)
         self._applied = {name: line for name, line in self._applied.items() if name in files}
         return applied
@@ -135,13 +135,13 @@ class Board:
                 _log.warning("Lines changed but Prefect could not be told yet: %s", error)
 
     def _fingerprint(self) -> list[tuple[str, int, int]]:
-        found = [(path.name, path.stat()) for path in sorted(self._settings.lines.glob("*.yaml"))]
+        found = [(path.name, path.stat()) for path in self._settings.line_files()]
         return [(name, stat.st_mtime_ns, stat.st_size) for name, stat in found]
 
     def _readable(self) -> dict[str, LineConfig]:
         """Lines that can be used; a broken one keeps its former deployments and does not stop the others."""
         found: dict[str, LineConfig] = {}
-        for path in sorted(self._settings.lines.glob("*.yaml")):
+        for path in self._settings.line_files():
             try:
                 line = read_line(path)
                 check_crons(line)

@@ -93,8 +93,7 @@ class Linewright:
 
     def line_names(self) -> list[str]:
         """Names of all lines, sorted."""
-        # Not by `glob`, to which a folder that may not be read, or is gone, is an empty one.
-        return sorted(path.stem for path in self.settings.lines.iterdir() if path.suffix == ".yaml")
+        return [path.stem for path in self.settings.line_files()]
 
     def line(self, name: str) -> LineConfig:
         """The line of that name.

@@ -54,9 +54,11 @@ def notes(reference: DriftWindow, current: DriftWindow, both: Pool, *, options: 
         found.append("neighbouring groups are exchanged together, as blocks")
     if gone := sorted(reference.constants.keys() ^ current.constants.keys()):
         found.append(f"constants known for one window only: {_listed(gone)}")
-    for reason in sorted(set(both.ignored.values())):
-        names = [name for name, why in both.ignored.items() if why == reason]
-        found += [f"not measured ({reason}): {_listed(names)}"]
+    # Of a reason its kind: the rest was said when the columns were left out.
+    kinds = {name: why.partition(":")[0] for name, why in both.ignored.items()}
+    for kind in sorted(set(kinds.values())):
+        names = [name for name, said in kinds.items() if said == kind]
+        found += [f"not measured ({kind}): {_listed(names)}"]
     return found
 
 

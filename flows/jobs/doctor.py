@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 RESTORE = "Restore a backup."
-MOST_EVENTS = 2**31 - 1
-"""All of them, as a number that every database takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +151,7 @@ def _signed(app: "Linewright") -> str:
     from components.core.contracts import Decision
 
     models, ledger, count = app.records.models, app.records.ledger, 0
-    told = [event for kind in EVENTS.values() for event in ledger.events(kind=kind, limit=MOST_EVENTS)]
+    told = [event for kind in EVENTS.values() for event in ledger.events(kind=kind)]
     told.sort(key=lambda event: event.number)
     for line in sorted({model.line for model in models.list()} | {event.line for event in told}):
         decisions = app.records.decisions.history(line)

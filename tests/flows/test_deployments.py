@@ -75,8 +75,10 @@ def test_an_impossible_cron_is_named(cron):
 
 def test_lines_are_read_by_name(tmp_path):
     settings = Settings(home=tmp_path)
-    assert read_lines(settings) == {}
+    with pytest.raises(FileNotFoundError):  # not "no lines": `up` would remove every schedule
+        read_lines(settings)
     settings.lines.mkdir()
+    assert read_lines(settings) == {}
     (settings.lines / "press.yaml").write_text("name: press\nmodality: table\nsource: /x\n")
     assert list(read_lines(settings)) == ["press"]
     (settings.lines / "other.yaml").write_text("name: press\nmodality: table\nsource: /x\n")

@@ -111,7 +111,7 @@ def test_the_hint_follows_from_what_the_system_refused(number, mend):
 
 def test_doctor_reads_the_files_that_a_retrain_and_a_decision_need(tmp_path):
     make_workspace(tmp_path)
-    add_actor(Linewright.open(tmp_path), "anna", role="engineer")
+    add_actor(Linewright.open(tmp_path), "anna", role="engineer", by="operator")
     (tmp_path / "keys" / "anna.pem").unlink()  # kept elsewhere, which is no fault
 
     def found():
@@ -173,7 +173,7 @@ def test_people_who_are_added_at_once_are_all_there(tmp_path):
     app = Linewright.open(tmp_path)
     people = {f"person-{number}" for number in range(8)}
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda name: add_actor(app, name, role="engineer"), people))
+        list(pool.map(lambda name: add_actor(app, name, role="engineer", by="operator"), people))
     assert office(app).actors.roles.keys() == people | {"operator"}
 
 

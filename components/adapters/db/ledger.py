@@ -74,9 +74,9 @@ class Ledger:
             return self.append(session, line=line, kind=kind, actor=actor, data=data)
 
     def events(
-        self, line: str | None = None, *, kind: str | None = None, after: int = 0, limit: int = 1000
+        self, line: str | None = None, *, kind: str | None = None, after: int = 0, limit: int | None = None
     ) -> tuple[Event, ...]:
-        """At most `limit` events with a number above `after`, oldest first; of all lines and kinds where None."""
+        """Events with a number above `after`, oldest first; all, of all lines and kinds, where these are None."""
         query = select(LEDGER).where(LEDGER.c.number > after).order_by(LEDGER.c.number).limit(limit)
         if line is not None:
             query = query.where(LEDGER.c.line == line)

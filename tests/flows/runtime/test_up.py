@@ -36,6 +36,7 @@ class Up:
     """One `up` in a process of its own."""
 
     def __init__(self, home, *ports, **environment):
+        (home / "lines").mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [sys.executable, "-c", UP, str(home), *map(str, ports)],
             stdout=subprocess.PIPE,
