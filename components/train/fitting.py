@@ -11,12 +11,15 @@ from components.core.ports import Detector, LeftOut, Progress, Samples, silent
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed, generator
 from components.core.subset import Subset, normal_only
-from components.metrics.thresholds import calibrate
+from components.metrics.thresholds import calibrate, far_beyond
 from components.models import registry
 from components.train.preflight import require_memory
 
 FOLDS = 5
 """Models that cross-conformal calibration fits beside the final one."""
+
+_NAMED = 3
+"""Outlying calibration samples that are named."""
 
 SMALL = 100
 """With fewer independent groups of normal samples, calibrate across folds, so that all of them count."""
@@ -91,11 +94,7 @@ def calibrate_split(
         overlap=overlap,
     )
     joined = left_out if calibration.tail and calibration.tail.source == "left out" else None
-    return Calibrated(
-        calibration=calibration,
-        scores=_by_name(normal, scores),
-        left_out=() if joined is None else tuple(joined.tolist()),
-    )
+    return _calibrated(calibration, _by_name(normal, scores), left_out=() if joined is None else tuple(joined.tolist()))
 
 
 def calibrate_cross(
@@ -145,7 +144,16 @@ def calibrate_cross(
         costs=costs,
         overlap=1.0 if schema is None else schema.overlap,
     )
-    return Calibrated(calibration=calibration, scores=scores)
+    return _calibrated(calibration, scores)
+
+
+def _calibrated(calibration: Calibration, scores: dict[str, float], *, left_out: tuple[float, ...] = ()) -> Calibrated:
+    """With what may be unlabelled anomalies among the samples."""
+    names, values = np.array(list(scores)), np.array(list(scores.values()))
+    far = np.flatnonzero(far_beyond(values))
+    furthest = tuple(names[far[np.argsort(-values[far], kind="stable")][:_NAMED]].tolist())
+    told = calibration.model_copy(update={"outlying": len(far), "furthest": furthest})
+    return Calibrated(calibration=told, scores=scores, left_out=left_out)
 
 
 def _folds(samples: Samples, groups: NDArray[np.str_], *, seed: int) -> list[NDArray[np.intp]]:

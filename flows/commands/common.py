@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.core.contracts import Condition, Metric
+from components.core.contracts import Calibration, Condition, Metric
 from components.core.errors import LinewrightError
 from components.settings import default_home
 
@@ -97,6 +97,17 @@ def print_conditions(title: str, conditions: Sequence[Condition], *, empty: str)
     rows = [[item.name, coloured(item.status), escape(item.detail)] for item in conditions]
     if rows or empty:
         table(title, ["condition", "", "figures"], rows, empty=empty)
+
+
+def print_outlying(line: str, calibration: Calibration) -> None:
+    """What to look at where calibration samples may be anomalies that nobody labelled."""
+    if calibration.outlying:
+        console.print(
+            f"[yellow]note:[/] {calibration.outlying} calibration samples score far beyond the others. If they are "
+            "anomalies, label or remove them: they raise the threshold. Where each comes from: "
+            f"linewright lineage {line} ID, of {', '.join(name[:12] for name in calibration.furthest)}",
+            soft_wrap=True,
+        )
 
 
 def figure(metric: Metric | None) -> str:

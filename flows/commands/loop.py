@@ -18,6 +18,7 @@ from flows.commands.common import (
     open_workspace,
     print_conditions,
     print_json,
+    print_outlying,
     table,
 )
 from flows.runtime.server import start_early
@@ -172,5 +173,6 @@ def print_candidate(model: "ModelVersion") -> None:
     print_conditions("Checks of the explanations", model.checks, empty="")
     rate = model.calibration.false_alarm_rate
     console.print(f"False-alarm budget {rate:.3%}: {escape(model.calibration.guarantee)}")
+    print_outlying(model.line, model.calibration)
     flag = {"met": "", "unmeasured": " --accept-unmeasured", "failed": " --override"}[model.gate.status]
     console.print(f"Next: linewright approve {model.line} {model.version} --reason TEXT{flag}")

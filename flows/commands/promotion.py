@@ -18,6 +18,7 @@ from flows.commands.common import (
     open_workspace,
     print_conditions,
     print_json,
+    print_outlying,
     table,
 )
 
@@ -118,6 +119,7 @@ def show(name: LineName, version: Version, json: Json = False) -> None:
     print_conditions("Gate", gate.conditions, empty="The gate declares no condition.")
     print_conditions("Checks of the explanations", model.checks, empty="")
     console.print(f"Threshold {model.calibration.threshold:.6g}: {escape(model.calibration.guarantee)}")
+    print_outlying(name, model.calibration)
     console.print(f"Parameters {escape(str(model.params))}")
     if model.facts:
         console.print(f"The fit {escape(str(model.facts))}")

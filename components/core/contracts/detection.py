@@ -95,6 +95,8 @@ class Calibration(Record):
             ever fewer. p-values come from them; empty in models of earlier releases.
         tail: What an extreme-value threshold was extrapolated by.
         costs: Of wrong and of unsure verdicts.
+        outlying: Calibration samples that score so far beyond the others that they may be unlabelled anomalies.
+        furthest: Names of the first three of these.
     """
 
     threshold: float
@@ -109,6 +111,8 @@ class Calibration(Record):
     reference: tuple[tuple[float, int], ...] = ()
     tail: Tail | None = None
     costs: Costs = Costs()
+    outlying: int = 0
+    furthest: tuple[str, ...] = ()
 
 
 class Metric(Record):

@@ -6,7 +6,7 @@ from scipy.stats import norm
 
 from components.core.errors import NotEnoughDataError
 from components.metrics.conformal import needed_samples, p_values, smallest_rate
-from components.metrics.thresholds import calibrate, require_samples
+from components.metrics.thresholds import calibrate, far_beyond, require_samples
 from components.metrics.verdicts import verdict_of
 
 
@@ -161,6 +161,20 @@ def test_a_rate_that_the_tail_of_very_many_overlapping_windows_does_not_reach_is
 @pytest.mark.parametrize(("rate", "said"), [(0.002, "about 1 per 500 of normal"), (0.0023, "about 0.23 % of normal")])
 def test_the_guarantee_says_the_rate_as_a_share(rate, said):
     assert run(np.random.default_rng(0).normal(size=200), rate=rate).guarantee.startswith(said)
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential", "gumbel"])
+def test_scores_of_normal_samples_seldom_lie_far_beyond_the_others(draw):
+    random = np.random.default_rng(0)
+    found = [far_beyond(getattr(random, draw)(size=1000)).any() for _ in range(100)]
+    assert np.mean(found) <= 0.12  # of exponential ones one in twenty
+
+
+def test_unlabelled_anomalies_lie_far_beyond_the_others():
+    scores = np.concatenate([np.random.default_rng(0).normal(size=980), np.full(20, 12.0)])
+    assert np.flatnonzero(far_beyond(scores)).tolist() == list(range(980, 1000))
+    assert not far_beyond(np.ones(100)).any()
+    assert not far_beyond(np.append(np.zeros(99), 1.0)).any()  # most are equal: nothing says how far is far
 
 
 def test_left_out_scores_join_after_they_are_matched():

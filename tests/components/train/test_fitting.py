@@ -143,3 +143,20 @@ def test_split_calibration_uses_normal_samples_alone():
     scores = detector.score(normal.take(range(10))).image
     assert found.calibration.threshold == pytest.approx(scores.max())
     assert found.calibration.samples == 10
+
+
+class Noise:
+    """Scores a sample by its noise, those of the last four by 20 and more."""
+
+    modality = Modality.TABLE
+
+    def score(self, batch):
+        place, noise = batch[:, 0, 0], batch[:, 0, 1]
+        return Scores(image=np.where(place >= 116, place - 96, noise))
+
+
+def test_calibration_samples_far_beyond_the_others_are_counted_and_the_furthest_named():
+    found = calibrate_split(Noise(), samples=Rows([0] * 120), rate=None, seed=0).calibration
+    assert (found.outlying, found.furthest) == (4, ("119", "118", "117"))
+    found = calibrate_split(Noise(), samples=Rows([0] * 116), rate=None, seed=0).calibration
+    assert (found.outlying, found.furthest) == (0, ())
