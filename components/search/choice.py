@@ -15,11 +15,11 @@ from components.search.study import Study
 def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] | None = None) -> Trial:
     """The first trial, unless others are better beyond their bootstrap error: then the best of the detectors of these.
 
-    A detector begins with its defaults if they are better, else with its earliest trial that is. The earliest of its
-    trials that is better than that beyond its error takes its place, as long as there is one: what is known is tried
-    before what is estimated, and of equals the later are more often lucky than good. Of detectors that are equally
-    good the one of the earliest trial is taken. Trials that failed count for nothing: the first that did not is held on
-    to.
+    A detector of which any is better so begins with its own first trial, if that is no worse than the first of all,
+    else with its earliest that is better. The earliest of its trials that is better than that beyond its error takes
+    its place, as long as there is one: what is known is tried before what is estimated, and of equals the later are
+    more often lucky than good. Of detectors that are equally good the one of the earliest trial is taken. Trials that
+    failed count for nothing: the first that did not is held on to.
 
     Args:
         study: With its completed trials' validation scores.
@@ -41,12 +41,15 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
         return [trial for trial, beyond in zip(others, found, strict=True) if beyond]
 
     held, *others = complete
+    firsts: dict[str, Trial] = {}
+    for trial in complete:
+        firsts.setdefault(study.space.detector_of(trial.params), trial)
     kin: dict[str, list[Trial]] = {}
     for trial in better(others, held):
         kin.setdefault(study.space.detector_of(trial.params), []).append(trial)
     standing = []
     for name, own in kin.items():
-        one = next((trial for trial in (held, *own) if trial.params == study.defaults_of(name)), own[0])
+        one = firsts[name] if _value(firsts[name]) >= _value(held) else own[0]
         while replacing := better(own, one):
             one = replacing[0]
         standing.append(one)
@@ -54,5 +57,9 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
 
 
 def _rank(trial: Trial) -> tuple[float, int]:
+    return -_value(trial), trial.number
+
+
+def _value(trial: Trial) -> float:
     assert trial.value is not None
-    return -trial.value, trial.number
+    return trial.value

@@ -15,7 +15,7 @@ import optuna
 from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
-from components.core.contracts import Params, Proposal, Trial
+from components.core.contracts import Proposal, Trial
 from components.core.errors import ConflictError
 from components.core.hashing import canonical_json, sha256_json
 from components.search.attempts import (
@@ -90,10 +90,6 @@ class Study:
 
     def __exit__(self, *raised: Any) -> None:
         self._exit.__exit__(*raised)
-
-    def defaults_of(self, detector: str) -> Params:
-        """The whole configuration, pinned parameters too, of `detector` by its defaults."""
-        return self.space.full(self.space.filled({}, detector=detector))
 
     # ---------------------------------------------------------------------------------------- asking
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from components.search.attempts import Draft
 from components.search.choice import choose
@@ -47,3 +48,17 @@ def test_where_the_first_trial_failed_the_next_is_held_on_to(
             asked, value=0.8 + 0.01 * (name == "lucky"), low=0.7, high=0.9, seconds=1, scores=list(map(float, own))
         )
     assert study.space.detector_of(choose(study, LABELS).params) == "held"
+
+
+@pytest.mark.parametrize(("missed", "chosen"), [(2, 1), (30, 2)])
+def test_a_detector_whose_tuned_trial_is_better_begins_with_its_first_unless_that_is_worse(
+    missed: int, chosen: int, url: str, open_study: Callable[..., Study], space: SearchSpace
+) -> None:
+    study = open_study(url, space=Portfolio(spaces=tuple(space.model_copy(update={"detector": n}) for n in ("a", "b"))))
+    normal, above = np.arange(30.0), np.arange(30.0) + 14
+    first = above - 100.0 * (np.arange(30) < missed)
+    for detector, params, anomalous in (("a", {}, normal + 8), ("b", {}, first), ("b", {"depth": 7}, above)):
+        scores = np.concatenate([normal, anomalous])
+        asked = study.ask(Draft(params=study.space.filled(params, detector=detector), proposed_by="", why=""))
+        study.tell(asked, value=roc_auc_score(LABELS, scores), low=0, high=1, seconds=1, scores=scores)
+    assert choose(study, LABELS).number == chosen
