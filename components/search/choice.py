@@ -41,16 +41,18 @@ def choose(study: Study, labels: NDArray[np.int8], *, groups: NDArray[np.str_] |
         return [trial for trial, beyond in zip(others, found, strict=True) if beyond]
 
     held, *others = complete
-    firsts: dict[str, Trial] = {}
+    tried: dict[str, list[Trial]] = {}
     for trial in complete:
-        firsts.setdefault(study.space.detector_of(trial.params), trial)
+        tried.setdefault(study.space.detector_of(trial.params), []).append(trial)
     kin: dict[str, list[Trial]] = {}
     for trial in better(others, held):
         kin.setdefault(study.space.detector_of(trial.params), []).append(trial)
     standing = []
     for name, own in kin.items():
-        one = firsts[name] if _value(firsts[name]) >= _value(held) else own[0]
-        while replacing := better(own, one):
+        opening = tried[name][0]
+        one = opening if _value(opening) >= _value(held) else own[0]
+        # All that were tried of it are compared at once: of the best alone the luckiest would be better too often.
+        while replacing := [t for t in better([t for t in tried[name] if t is not one], one) if t in own]:
             one = replacing[0]
         standing.append(one)
     return min(standing, key=_rank, default=held)
