@@ -126,13 +126,12 @@ class Board:
         seen = self._fingerprint()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if (now := self._fingerprint()) == seen:
-                continue
             try:
-                await self.sync()
-                seen = now
+                if (now := self._fingerprint()) != seen:
+                    await self.sync()
+                    seen = now
             except (httpx.HTTPError, PrefectException, OSError) as error:
-                _log.warning("Lines changed but Prefect could not be told yet: %s", error)
+                _log.warning("Prefect cannot be told of the lines yet: %s", error)
 
     def _fingerprint(self) -> list[tuple[str, int, int]]:
         found = [(path.name, path.stat()) for path in self._settings.line_files()]

@@ -1,5 +1,6 @@
 """Schedules, events and crashes against one running server, as `linewright up` runs it."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,7 +14,8 @@ import pytest
 from components.core.errors import ConfigError
 from components.core.lines import parse_line
 from components.settings import PrefectSettings, Settings
-from flows.deployments import READY_FILE, check_crons, read_lines
+from flows import deployments
+from flows.deployments import READY_FILE, Board, check_crons, read_lines
 from flows.runtime.child import PLAN
 from flows.runtime.crashes import TAG, line_tag, mark_crashed, retrain_tag
 from flows.runtime.environment import prepare
@@ -84,6 +86,29 @@ def test_lines_are_read_by_name(tmp_path):
     (settings.lines / "other.yaml").write_text("name: press\nmodality: table\nsource: /x\n")
     with pytest.raises(ConfigError):
         read_lines(settings)
+
+
+def test_lines_are_followed_again_after_their_folder_was_gone_for_a_while(tmp_path, monkeypatch):
+    async def told():
+        synced.append(board._fingerprint())
+
+    async def watched():
+        following = asyncio.create_task(board.follow())
+        await asyncio.sleep(0.1)
+        (tmp_path / "lines").rename(tmp_path / "elsewhere")
+        await asyncio.sleep(0.1)
+        (tmp_path / "elsewhere" / "press.yaml").write_text("name: press")
+        (tmp_path / "elsewhere").rename(tmp_path / "lines")
+        await asyncio.sleep(0.1)
+        assert not following.done()
+        following.cancel()
+
+    (tmp_path / "lines").mkdir()
+    synced, board = [], Board(Settings(home=tmp_path), runner=None)
+    monkeypatch.setattr(deployments, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(board, "sync", told)
+    asyncio.run(watched())
+    assert [[name for name, *_ in seen] for seen in synced] == [["press.yaml"]]
 
 
 class Plant:
