@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import URL, make_url
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from components.core.errors import ConfigError, UnavailableError
+from components.core.errors import ConfigError, no_answer
 
 if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -91,11 +91,7 @@ def _answering(url: URL, *, fault: type[Exception]) -> Iterator[None]:
     try:
         yield
     except fault as error:
-        shown = url.render_as_string(hide_password=True)
-        raise UnavailableError(
-            f"The database {shown} does not answer: {str(error).splitlines()[0]}.",
-            hint="Start it, or correct database.url.",
-        ) from error
+        raise no_answer(url.render_as_string(hide_password=True), error) from error
 
 
 def _serde() -> "SerializerProtocol":

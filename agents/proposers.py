@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.knowledge.heuristics import DataFacts, Heuristic, load_heuristics
 from agents.llm import Answer, ChatModel, ModelFaultError
+from components.core.errors import first_problem
 from components.core.hashing import canonical_json
-from components.core.lines import first_problem
 from components.search.attempts import Draft
 from components.search.study import Study
 

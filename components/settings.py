@@ -11,8 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
-from components.core.errors import ConfigError
-from components.core.lines import first_problem
+from components.core.errors import ConfigError, first_problem, no_yaml
 
 HOME_VARIABLE = "LINEWRIGHT_HOME"
 
@@ -187,7 +186,7 @@ def load_settings(home: Path) -> Settings:
     except ValidationError as error:
         raise ConfigError(f"{path} or the environment: {first_problem(error)}.", hint="Correct the setting.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+        raise no_yaml(str(path), error) from error
     except (TypeError, ValueError) as error:  # the reader takes what the file holds for a mapping
         raise ConfigError(f"{path} holds no settings by their names.", hint="Write them as name: value.") from error
 

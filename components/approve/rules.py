@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from components.core.errors import ConfigError
-from components.core.lines import first_problem
+from components.core.errors import ConfigError, first_problem
 from components.core.yamlfile import read_yaml
 
 

@@ -17,6 +17,11 @@ Every error carries what was wrong (`message`, with the value that was wrong) an
 """
 
 import errno
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from yaml import YAMLError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -93,3 +98,34 @@ def system_error(error: OSError) -> UnavailableError:
     else:
         hint = "Mend that, then give the command again."
     return UnavailableError(f"{place}: {error.strerror or error}.", hint=hint)
+
+
+def no_answer(database: str, error: BaseException) -> UnavailableError:
+    """That the `database`, its URL without a password, gave `error` in place of an answer."""
+    return UnavailableError(
+        f"The database {database} does not answer: {first_line(error)}.", hint="Start it, or correct database.url."
+    )
+
+
+def no_yaml(origin: str, error: "YAMLError | UnicodeDecodeError") -> ConfigError:
+    """That the text from `origin` is not YAML, and where."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    said = f"{problem} in line {mark.line + 1}" if problem and mark else first_line(error)
+    return ConfigError(f"{origin} is not YAML: {said}.", hint="Correct the file.")
+
+
+def first_line(error: BaseException) -> str:
+    r"""What `error` says, its first line; the name of its kind where it says nothing.
+
+    >>> first_line(TimeoutError()), first_line(ValueError("no such key\nmore"))
+    ('TimeoutError', 'no such key')
+    """
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def first_problem(error: "ValidationError") -> str:
+    """The first thing that is wrong, as `place: what, got value`."""
+    problem = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in problem["loc"]) or "the file"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{more}"

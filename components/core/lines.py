@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from .budgets import Rate
 from .contracts import Costs, Modality
-from .errors import ConfigError
+from .errors import ConfigError, first_problem, no_yaml
 from .names import check_slug
 
 
@@ -146,7 +146,7 @@ def parse_line(text: str | bytes, *, origin: str) -> LineConfig:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{origin} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+        raise no_yaml(origin, error) from error
     return declare_line(values or {}, origin=origin)
 
 
@@ -156,14 +156,6 @@ def declare_line(values: Any, *, origin: str) -> LineConfig:
         return LineConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{origin}: {first_problem(error)}.", hint="Correct the value.") from error
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first thing that is wrong, as `place: what, got value`."""
-    problem = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in problem["loc"]) or "the file"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{more}"
 
 
 def dump_line(line: LineConfig) -> str:

@@ -6,8 +6,7 @@ from typing import TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from .errors import ConfigError
-from .lines import first_problem
+from .errors import ConfigError, first_problem, no_yaml
 
 _T = TypeVar("_T")
 
@@ -31,6 +30,6 @@ def read_yaml(path: Path, *, into: TypeAdapter[_T], restore: str = "Restore it f
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.", hint="Let this user read it.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}.", hint="Correct the file.") from error
+        raise no_yaml(str(path), error) from error
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_problem(error)}.", hint="Correct the value.") from error

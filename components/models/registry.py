@@ -10,8 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from ..core.contracts import Modality, TableSchema
-from ..core.errors import ConfigError, UnavailableError
-from ..core.lines import first_problem
+from ..core.errors import ConfigError, UnavailableError, first_problem
 from ..core.ports import Detector, Embedder
 from .bundle import read_header
 from .catalogue import DETECTORS, Entry

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 from PIL import Image as Pillow
 
+from ..core.errors import first_line
 from ..core.lines import ImageOptions
 from ..core.ports import Image
 from .deep import decode_deep, is_deep
@@ -146,7 +147,7 @@ def _turned(pixels: NDArray[np.uint8], orientation: object) -> NDArray[np.uint8]
 def _refusal(error: BaseException) -> UnusableSample:
     if isinstance(error, UnusableSample):
         return error
-    said = (str(error).splitlines() or [""])[0] or type(error).__name__
+    said = first_line(error)
     short = isinstance(error, EOFError) or any(word in said.lower() for word in ("truncated", "not enough", "end of"))
     bomb = "too large" in said.lower()
     return UnusableSample("truncated" if short else "too-large" if bomb else "damaged", f"It does not decode: {said}.")

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.contracts import Column, TableSchema
+from ..core.errors import first_line
 from .columns import as_categories, as_numbers
 from .schema import infer_schema
 from .unusable import UnusableSample
@@ -105,7 +106,7 @@ def _parquet(data: bytes) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(io.BytesIO(data))
     except (OSError, ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError) as error:
-        raise UnusableSample("damaged", f"It does not read as Parquet: {_first_line(error)}.") from error
+        raise UnusableSample("damaged", f"It does not read as Parquet: {first_line(error)}.") from error
     frame = frame.reset_index(drop=isinstance(frame.index, pd.RangeIndex) or frame.index.name is None)
     frame.attrs = {"delimiter": ",", "encoding": ""}
     return frame
@@ -131,7 +132,7 @@ def _parse(text: str, delimiter: str, decimal: str) -> pd.DataFrame:
             skipinitialspace=True, low_memory=False, index_col=False,
         )  # fmt: skip
     except (ValueError, pd.errors.ParserError, OverflowError) as error:
-        raise UnusableSample("damaged", f"It does not read as CSV: {_first_line(error)}.") from error
+        raise UnusableSample("damaged", f"It does not read as CSV: {first_line(error)}.") from error
 
 
 def _text(data: bytes) -> tuple[str, str]:
@@ -183,7 +184,3 @@ def _decimal_comma(column: pd.Series) -> bool:
         return False
     filled = column.dropna().head(200).astype(str)
     return len(filled) > 0 and bool(filled.str.fullmatch(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*").mean() > 0.9)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

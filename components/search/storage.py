@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from components.core.errors import UnavailableError
+from components.core.errors import no_answer
 
 BUSY_TIMEOUT = 30.0
 """Seconds a writer waits for SQLite's lock."""
@@ -59,11 +59,8 @@ def answering(url: str) -> Iterator[None]:
     except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
         # Optuna says what it thinks is typical; what the driver said is below it.
         below = error if isinstance(error, DBAPIError) else error.__cause__
-        said = str(getattr(below, "orig", None) or below or error).strip().splitlines()[0]
-        shown = make_url(url).render_as_string(hide_password=True)
-        raise UnavailableError(
-            f"The database {shown} does not answer: {said}.", hint="Start it, or correct database.url."
-        ) from error
+        said = getattr(below, "orig", None) or below or error
+        raise no_answer(make_url(url).render_as_string(hide_password=True), said) from error
 
 
 def _write_ahead(engine: sqlalchemy.Engine) -> None:

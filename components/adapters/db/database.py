@@ -16,7 +16,14 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityEr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from components.adapters.db.tables import LEDGER_HEAD
-from components.core.errors import ConfigError, ConflictError, LinewrightError, UnavailableError, WorkspaceError
+from components.core.errors import (
+    ConfigError,
+    ConflictError,
+    LinewrightError,
+    UnavailableError,
+    WorkspaceError,
+    first_line,
+)
 from components.core.errors import IntegrityError as BytesError
 
 _DRIVERS = {"sqlite": "pysqlite", "postgresql": "psycopg", "mysql": "pymysql", "mariadb": "pymysql"}
@@ -115,7 +122,7 @@ def named_errors(url: URL) -> Iterator[None]:
 
 
 def _name(error: Exception, *, shown: str) -> LinewrightError:
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    cause = first_line(getattr(error, "orig", None) or error)
     lowered = cause.lower()
     if isinstance(error, IntegrityError):
         return ConflictError(

@@ -21,6 +21,7 @@ from components.core.errors import (
     UnavailableError,
     UnknownVersionError,
     WorkspaceError,
+    first_line,
 )
 from components.core.names import check_slug
 from components.settings import Settings
@@ -221,8 +222,7 @@ def _named(error: Exception, *, uri: str) -> LinewrightError | None:
     """The error of our tree that `error` is, or None if it is a fault of our own."""
     if isinstance(error, LinewrightError) or not _is_outside(error):
         return None
-    said = _shown(str(error).strip()).splitlines()
-    message = f"MLflow at {_shown(uri)}: {said[0] if said else type(error).__name__}"
+    message = f"MLflow at {_shown(uri)}: {_shown(first_line(error))}"
     if "out-of-date database schema" in message:
         return WorkspaceError(message, hint="Run `linewright upgrade`.")
     kind, hint = _ANSWERS.get(getattr(error, "error_code", ""), (UnavailableError, ""))
