@@ -9,7 +9,7 @@ import typer
 
 from components.core.errors import LinewrightError, system_error
 from flows.commands import audit, exports, lines, loop, promotion, verdicts, workspace
-from flows.commands.common import errors, tell, use_home
+from flows.commands.common import errors, named_path, tell, use_home
 from flows.runtime import garbage
 
 INTERRUPTED = 130
@@ -27,7 +27,14 @@ app = typer.Typer(
 @app.callback()
 def _settle(
     home: Annotated[
-        Path | None, typer.Option(help="The workspace's folder.", envvar="LINEWRIGHT_HOME", show_default="./workspace")
+        Path | None,
+        typer.Option(
+            parser=named_path,
+            metavar="FOLDER",
+            help="The workspace's folder.",
+            envvar="LINEWRIGHT_HOME",
+            show_default="./workspace",
+        ),
     ] = None,
 ) -> None:
     use_home(home)

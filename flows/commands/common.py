@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.core.contracts import Calibration, Condition, Metric
-from components.core.errors import LinewrightError
+from components.core.errors import ConfigError, LinewrightError
 from components.settings import default_home
 
 if TYPE_CHECKING:
@@ -39,6 +39,17 @@ def complete_line(incomplete: str) -> list[str]:
     """Names of lines for the shell's completion."""
     folder = default_home() / "lines"
     return [path.stem for path in sorted(folder.glob(f"{incomplete}*.yaml"))]
+
+
+def named_path(text: str) -> Path:
+    """The path that `text` names. A script's variable that is not set names none, though `Path` takes it for `.`.
+
+    Raises:
+        ConfigError: There is no text.
+    """
+    if not text:
+        raise ConfigError("An empty path names no file or folder.", hint="Name one; . is the current folder.")
+    return Path(text)
 
 
 LineName = Annotated[str, typer.Argument(metavar="NAME", help="The line's name.", autocompletion=complete_line)]

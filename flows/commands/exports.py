@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import OPERATOR, AsActor, Json, LineName, Version, console, open_workspace, print_json
+from flows.commands.common import (
+    OPERATOR,
+    AsActor,
+    Json,
+    LineName,
+    Version,
+    console,
+    named_path,
+    open_workspace,
+    print_json,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +29,12 @@ def export(
     format_name: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="onnx, openvino or openvino-int8.")
     ] = "onnx",
-    out: Annotated[Path | None, typer.Option(help="Folder; must be empty or missing.", show_default="exports/")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=named_path, metavar="FOLDER", help="Folder; must be empty or missing.", show_default="exports/"
+        ),
+    ] = None,
     actor: AsActor = OPERATOR,
     json: Json = False,
 ) -> None:

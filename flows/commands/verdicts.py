@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from flows.commands.common import Json, LineName, coloured, console, open_workspace, print_json, table
+from flows.commands.common import Json, LineName, coloured, console, named_path, open_workspace, print_json, table
 
 if TYPE_CHECKING:
     from components.core.contracts import Verdict
@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def score(
     name: LineName,
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")],
+    paths: Annotated[list[Path], typer.Argument(parser=named_path, metavar="PATH...", help="Files or folders.")],
     fdr: Annotated[
         float | None,
         typer.Option(help="Flag what stands out of this batch; the share of normal samples among the flagged."),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.common import console, open_workspace, table, use_home
+from flows.commands.common import console, named_path, open_workspace, table, use_home
 
 
 def register(app: typer.Typer) -> None:
@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    directory: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="Default: LINEWRIGHT_HOME.")] = None,
+    directory: Annotated[
+        Path | None, typer.Argument(parser=named_path, metavar="[DIR]", help="Default: LINEWRIGHT_HOME.")
+    ] = None,
 ) -> None:
     """Make a workspace: data registry, databases, keys, configuration."""
     from components.settings import default_home
@@ -62,9 +64,9 @@ def doctor() -> None:
 
 
 def demo(
-    directory: Annotated[Path, typer.Option("--dir", help="Workspace of the demo; made anew.")] = Path(
-        "build/demo/workspace"
-    ),
+    directory: Annotated[
+        Path, typer.Option("--dir", parser=named_path, metavar="FOLDER", help="Workspace of the demo; made anew.")
+    ] = Path("build/demo/workspace"),
 ) -> None:
     """Run the whole loop on the two embedded lines."""
     from flows.demo import run_demo

@@ -54,6 +54,20 @@ def test_help_loads_nothing_heavy(tmp_path):
         assert command in out
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["score", "pump", ""], ["export", "pump", "1", "--out", ""], ["init", ""], ["--home", "", "status"]],
+)
+def test_an_empty_path_is_not_this_folder(arguments, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["linewright", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert "Error: An empty path names no file or folder. Name one; . is the current folder." in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_ctrl_c_says_that_it_interrupted(monkeypatch, capsys):
     def interrupted(_home):
         raise KeyboardInterrupt
