@@ -1,5 +1,6 @@
 """`linewright status | candidates | show | approve | reject | rollback | key add`: people decide."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,7 @@ from flows.commands.common import (
 
 if TYPE_CHECKING:
     from components.core.contracts import ModelVersion
+    from flows.wiring import Linewright
 
 keys = typer.Typer(help="Signing keys of the people who decide.", no_args_is_help=True)
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
@@ -70,7 +72,11 @@ def candidates(
     app = open_workspace()
     if name is not None:
         app.line(name)
-    found = app.records.models.list(name, status="candidate")
+    empty = "Nothing waits for approval. Make a candidate with: linewright retrain NAME"
+    _list(app.records.models.list(name, status="candidate"), "Candidates", json=json, empty=empty)
+
+
+def _list(found: Sequence["ModelVersion"], title: str, *, json: bool, empty: str) -> None:
     if json:
         for model in found:
             print_json(_summary(model))
@@ -79,15 +85,16 @@ def candidates(
         [
             model.line,
             f"v{model.version}",
+            coloured(model.status),
             f"{model.created:%Y-%m-%d %H:%M}",
             f"v{model.dataset}",
+            model.detector,
             figure(model.evaluation.metrics.get("image_auroc")),
             coloured(model.gate.status),
         ]
         for model in found
     ]
-    empty = "Nothing waits for approval. Make a candidate with: linewright retrain NAME"
-    table("Candidates", ["line", "version", "created", "data", "AUROC", "gate"], rows, empty=empty)
+    table(title, ["line", "version", "status", "created", "data", "detector", "AUROC", "gate"], rows, empty=empty)
 
 
 def _summary(model: "ModelVersion") -> dict[str, object]:
@@ -96,22 +103,39 @@ def _summary(model: "ModelVersion") -> dict[str, object]:
         "version": model.version,
         "status": model.status,
         "created": model.created.isoformat(),
+        "dataset_version": f"{model.line}/v{model.dataset}",
+        "detector": model.detector,
+        "gate": model.gate.status,
     }
 
 
-def show(name: LineName, version: Version, json: Json = False) -> None:
-    """Show one model version: figures, gate, parameters, history."""
-    from flows.jobs.show import current_gate, describe
-
+def show(
+    name: LineName,
+    version: Annotated[
+        int | None, typer.Argument(metavar="[VERSION]", help="The model version's number; all are listed without.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show one model version: figures, gate, parameters, history. Without its number, list them all."""
     app = open_workspace()
     app.line(name)
-    model = app.records.models.get(name, version)
+    if version is None:
+        empty = f"Line {name} has no model version yet. Make one: linewright retrain {name}"
+        _list(app.records.models.list(name), f"Versions of {name}", json=json, empty=empty)
+    else:
+        _show(app, app.records.models.get(name, version), json=json)
+
+
+def _show(app: "Linewright", model: "ModelVersion", *, json: bool) -> None:
+    from flows.jobs.show import current_gate, describe
+
     described = describe(app, model)
     if json:
         print_json(described)
         return
     console.print(
-        f"[bold]{name} v{version}[/]  {coloured(model.status)}  {model.detector}, data {name}/v{model.dataset}"
+        f"[bold]{model.line} v{model.version}[/]  {coloured(model.status)}  {model.detector},"
+        f" data {model.line}/v{model.dataset}"
     )
     rows = [[key, figure(metric), escape(metric.note)] for key, metric in model.evaluation.metrics.items()]
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "value", ""], rows, empty="")
@@ -119,7 +143,7 @@ def show(name: LineName, version: Version, json: Json = False) -> None:
     print_conditions("Gate", gate.conditions, empty="The gate declares no condition.")
     print_conditions("Checks of the explanations", model.checks, empty="")
     console.print(f"Threshold {model.calibration.threshold:.6g}: {escape(model.calibration.guarantee)}")
-    print_outlying(name, model.calibration)
+    print_outlying(model.line, model.calibration)
     console.print(f"Parameters {escape(str(model.params))}")
     if model.facts:
         console.print(f"The fit {escape(str(model.facts))}")

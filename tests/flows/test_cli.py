@@ -109,7 +109,8 @@ def test_a_retrain_that_changes_nothing_never_loads_prefect(story, linewright):
 @pytest.mark.server
 def test_looking_loads_nothing_heavy_and_scoring_no_prefect(story, linewright):
     source = linewright.folder / "sources" / "pump" / "pump-1.csv"
-    looks = (["status"], ["candidates"], ["show", "pump", "1"], ["line", "list", "--json"], ["lineage", "pump"])
+    shows = (["show", "pump"], ["show", "pump", "1"])
+    looks = (["status"], ["candidates"], *shows, ["line", "list", "--json"], ["lineage", "pump"])
     _, modules = loaded(*looks, ["score", "pump", str(source)], home=linewright.home)
     assert not modules[len(looks) - 1] & (HEAVY - {"pandas"})
     assert "torch" in modules[-1]

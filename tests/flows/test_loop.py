@@ -169,6 +169,15 @@ def test_rollback_swaps_champion_and_previous_and_mlflow_follows(story, linewrig
     assert first["history"][-1]["reason"] == "too many alarms"
 
 
+def test_show_without_a_number_lists_every_version_the_newest_first(story, linewright):
+    listed = linewright.good("show", "pump", "--json").json
+    assert [(found["version"], found["status"]) for found in listed] == [(2, "previous"), (1, "champion")]
+    assert listed[1]["detector"] == story["show"].json[0]["detector"]
+    rows = linewright.good("show", "pump").out.splitlines()
+    assert rows[0] == "Versions of pump"
+    assert [row.split()[:3] for row in rows[2:]] == [["pump", "v2", "previous"], ["pump", "v1", "champion"]]
+
+
 def test_tables_for_people_say_what_comes_next(story, linewright):
     assert "pump/v2" in linewright.good("status").out
     shown = linewright.good("show", "pump", "1").out
