@@ -46,6 +46,7 @@ def palette() -> bytes:
 FILES = {
     "grey": encoded(Image.fromarray(GREY)),
     "colour": encoded(Image.fromarray(COLOUR), "BMP"),
+    "colour png": encoded(Image.fromarray(COLOUR)),
     "alpha": encoded(Image.fromarray(np.dstack([COLOUR, GREY]))),
     "turned": rotated(),
     "palette": palette(),
@@ -98,6 +99,13 @@ def test_an_image_that_claims_all_memory_is_refused_as_one_that_cannot_be_read()
     data = bytearray(FILES["colour"])
     data[18:22] = (2**31 - 1).to_bytes(4, "little")  # the width in a BMP's header, which no checksum covers
     with pytest.raises(ValueError, match="it is too large: "):
+        images.pixels(bytes(data), {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
+
+
+def test_a_damaged_image_is_refused_as_one_that_cannot_be_read():
+    data = bytearray(FILES["colour png"])
+    data[data.index(b"IDAT") - 2] -= 16  # so that the next chunk is looked for within: a SyntaxError of Pillow's
+    with pytest.raises(ValueError, match="it does not decode: broken PNG file"):
         images.pixels(bytes(data), {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
 
 
