@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -126,10 +127,18 @@ def _csv(data: bytes) -> pd.DataFrame:
 
 def _parse(text: str, delimiter: str, decimal: str) -> pd.DataFrame:
     try:
-        return pd.read_csv(
-            io.StringIO(text), sep=delimiter, decimal=decimal, na_values=_MISSING, keep_default_na=False,
-            skipinitialspace=True, low_memory=False, index_col=False,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # Of rows that all have more cells than the header, as decimal commas between commas make, pandas would keep
+            # the first ones, as if they were the columns, and warn.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                io.StringIO(text), sep=delimiter, decimal=decimal, na_values=_MISSING, keep_default_na=False,
+                skipinitialspace=True, low_memory=False, index_col=False,
+            )  # fmt: skip
+    except pd.errors.ParserWarning as warning:
+        raise UnusableSample(
+            "damaged", "Its rows have more cells than its header; are there commas for decimals between commas?"
+        ) from warning
     except (ValueError, pd.errors.ParserError, OverflowError) as error:
         raise UnusableSample("damaged", f"It does not read as CSV: {_first_line(error)}.") from error
 

@@ -257,6 +257,17 @@ def test_a_zone_that_has_only_a_name_warns_of_nothing(recwarn: pytest.WarningsRe
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("data", [b"a,b\n1,5,2,5\n3,5,4,5\n", b"a\n1,5\n2,5\n"])
+def test_more_cells_than_columns_are_refused(data: bytes) -> None:
+    with pytest.raises(UnusableSample, match="more cells than its header; are there commas for decimals") as refused:
+        read_table(data)
+    assert refused.value.reason == "damaged"
+
+
+def test_a_delimiter_at_the_end_of_every_row_is_no_cell() -> None:
+    assert read_table(b"a,b\n1,2,\n3,4,\n").to_numpy().tolist() == [[1, 2], [3, 4]]
+
+
 def schema_of(window: int, stride: int, timestamp: str | None = None) -> TableSchema:
     return TableSchema(features=(), window=window, stride=stride, timestamp=timestamp)
 
