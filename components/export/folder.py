@@ -46,7 +46,7 @@ the model that it was made of. Nothing here needs Linewright.
 """
 _TAKES = {
     Modality.IMAGE: "PNG, JPEG, BMP and TIFF images of any size, of the aspect that was learned if one is declared",
-    Modality.TABLE: "CSV files in UTF-8 with a header, points or commas for decimals, and times as numbers or ISO 8601",
+    Modality.TABLE: "CSV files with a header, points or commas for decimals, and times as numbers or ISO 8601",
 }
 
 
