@@ -24,6 +24,7 @@ TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 _DELIMITERS = ",;\t|"
 _EXCEL = re.compile(r"""\A"?sep=[,;\t|]"?\r?\n""")
 """What Excel writes before the header to tell itself the delimiter."""
+_WITH_COMMA = re.compile(r"\s*[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?\s*")
 _MISSING = ["", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"]
 
 
@@ -121,6 +122,8 @@ def _csv(data: bytes) -> pd.DataFrame:
     frame = _parse(text, delimiter, ".")
     if delimiter != "," and any(_decimal_comma(frame[name]) for name in frame):
         frame = _parse(text, delimiter, ",")
+    if delimiter != ",":
+        _point_out(frame)
     frame.attrs = {"delimiter": delimiter, "encoding": encoding}
     return frame
 
@@ -192,6 +195,15 @@ def _decimal_comma(column: pd.Series) -> bool:
         return False
     filled = column.dropna().head(200).astype(str)
     return len(filled) > 0 and bool(filled.str.fullmatch(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*").mean() > 0.9)
+
+
+def _point_out(frame: pd.DataFrame) -> None:
+    """Points for the decimal commas that pandas left, since a cell of their column, such as ERR, is no number."""
+    for name in frame.columns[frame.dtypes == object]:
+        cells = frame[name].astype("string")
+        commas = cells.str.fullmatch(_WITH_COMMA).fillna(False).to_numpy(dtype=np.bool_)
+        if commas.any():
+            frame[name] = frame[name].mask(commas, cells.str.replace(",", ".").astype(object))
 
 
 def _first_line(error: BaseException) -> str:

@@ -257,6 +257,13 @@ def test_a_zone_that_has_only_a_name_warns_of_nothing(recwarn: pytest.WarningsRe
     assert not recwarn.list
 
 
+def test_a_cell_that_is_no_number_leaves_the_decimal_commas_beside_it() -> None:
+    data = b"a;b\n3,5;2,5\nERR;4,5\n-1,25E-2;7,5\n"
+    columns = tuple(Column(name=name, kind="numeric") for name in ("a", "b"))
+    values = encode_cells(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
+    assert values.tolist() == [[3.5, 2.5], [math.inf, 4.5], [-0.0125, 7.5]]
+
+
 @pytest.mark.parametrize("data", [b"a,b\n1,5,2,5\n3,5,4,5\n", b"a\n1,5\n2,5\n"])
 def test_more_cells_than_columns_are_refused(data: bytes) -> None:
     with pytest.raises(UnusableSample, match="more cells than its header; are there commas for decimals") as refused:
