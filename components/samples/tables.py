@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.contracts import Column, TableSchema
-from .columns import as_categories, as_numbers
+from .columns import as_categories, as_numbers, plain_word
 from .schema import infer_schema
 from .unusable import UnusableSample
 from .windows import cut, window_names, window_starts
@@ -98,9 +98,10 @@ def _encoded(column: pd.Series, declared: Column) -> NDArray[np.float64]:
     if declared.kind == "numeric":
         return as_numbers(column)
     text = as_categories(column)
-    codes = pd.Categorical(text, categories=list(declared.categories)).codes.astype(np.float64)
-    codes[text.isna().to_numpy()] = np.nan
-    return np.asarray(codes)
+    # Of two that are the same in another notation the first counts.
+    places = {plain_word(word): place for place, word in reversed(list(enumerate(declared.categories)))}
+    codes = {word: float(places.get(plain_word(word), -1)) for word in text.dropna().unique()}
+    return np.asarray(text.map(codes).to_numpy(dtype=np.float64))
 
 
 def _parquet(data: bytes) -> pd.DataFrame:
@@ -199,7 +200,7 @@ def _decimal_comma(column: pd.Series) -> bool:
 
 def _point_out(frame: pd.DataFrame) -> None:
     """Points for the decimal commas that pandas left, since a cell of their column, such as ERR, is no number."""
-    for name in frame.columns[frame.dtypes == object]:
+    for name in frame.select_dtypes(include="object"):
         cells = frame[name].astype("string")
         commas = cells.str.fullmatch(_WITH_COMMA).fillna(False).to_numpy(dtype=np.bool_)
         if commas.any():

@@ -51,12 +51,13 @@ def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, 
 def table_of(data: bytes, spec: dict[str, Any]) -> Table:
     """The table in a CSV file; refused where it lacks a column that the network needs."""
     how, values = spec["preparation"], array("d")
+    codes = [_codes(column) for column in how["columns"]]
     times: list[str] = []
     groups: list[str] = []
     for row in rows_of(data):
         if not times and (lost := [column["name"] for column in how["columns"] if column["name"] not in row]):
             raise ValueError(f"column {lost[0]!r} is missing")
-        values.extend(_cell(row[column["name"]], column) for column in how["columns"])
+        values.extend(_cell(row[column["name"]], known) for column, known in zip(how["columns"], codes, strict=True))
         times.append(row.get(how["timestamp"], ""))
         groups.append(row.get(how["group"], ""))
     return Table(np.array(values).reshape(len(times), len(how["columns"])), times, groups)
@@ -126,14 +127,35 @@ def _plain(cell: str) -> str:
     return text.replace(",", ".") if _WITH_COMMA.fullmatch(text) else text
 
 
-def _cell(text: str, column: dict[str, Any]) -> float:
-    if column["kind"] == "categorical" and text not in MISSING:
-        return column["categories"].index(text) if text in column["categories"] else -1
-    try:
-        value = math.nan if "_" in text else float(text)  # what Python reads 1_000 as is no number in a table
-    except ValueError:
+def _codes(column: dict[str, Any]) -> dict[str, int] | None:
+    """Category → its number; None for a column of numbers."""
+    if column["kind"] == "numeric":
+        return None
+    return {_plain_word(word): place for place, word in reversed(list(enumerate(column["categories"])))}
+
+
+def _cell(text: str, codes: dict[str, int] | None) -> float:
+    if codes is not None and text not in MISSING:
+        return codes.get(_plain_word(text), -1)
+    value = _number(text)
+    if value is None:
         value = {"true": 1.0, "false": 0.0}.get(text.lower(), math.nan)
     return value if math.isfinite(value) else math.nan
+
+
+def _plain_word(word: str) -> str:
+    """A category however its cell is written: a number in one notation, true and false in lower case."""
+    number = _number(word)
+    if number is None or not math.isfinite(number):
+        return word.lower() if word.lower() in {"true", "false"} else word
+    return f"{number:.15g}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text) if "_" not in text else None  # what Python reads 1_000 as is no number in a table
+    except ValueError:
+        return None
 
 
 def _breaks(table: Table) -> list[int]:

@@ -158,6 +158,17 @@ def test_a_category_never_seen_and_a_missing_column():
         tables.table_of(b"other\n1\n", spec)
 
 
+@pytest.mark.parametrize(
+    "words", ["01 1.50 2E3 true", "01 1.50 2E3 true auto", "1 1.5 2000.0 TRUE nan", "1_0 inf False"]
+)
+def test_categories_are_the_same_in_every_notation(words):
+    data = ("mode,n\n" + "".join(f"{word},1\n" for word in words.split())).encode()
+    column = Column(name="mode", kind="categorical", categories=("01", "1", "1.50", "2E3", "auto", "true"))
+    theirs = encode_cells(read_table(data), TableSchema(features=(column,), timestamp=None, window=1, stride=1))
+    spec = {"preparation": {"columns": [column.model_dump()], "timestamp": "", "group": ""}}
+    assert np.array_equal(tables.table_of(data, spec).values, theirs, equal_nan=True)
+
+
 def test_a_file_that_is_no_csv():
     with pytest.raises(ValueError, match="it is no CSV file: "):
         list(tables.rows_of(b"\x89PNG\r\n\x1a\n\x00\rIHDR\r\r"))
