@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from components.core.contracts import Calibration, Modality, TableSchema, Word
-from components.core.hashing import folder_hashes, sha256_file
+from components.core.hashing import folder_hashes, sha256_file, sha256_json
 from components.core.lines import LineConfig
 from components.core.network import WholeNetwork
 from components.export.formats import Format
@@ -137,9 +137,9 @@ def describe(
 
 
 def write_description(folder: Path, description: Mapping[str, Any]) -> str:
-    """Write `linewright.json`; return its SHA-256, which stands for the whole export."""
-    path = folder / DESCRIPTION
-    path.write_text(json.dumps(description, indent=1, allow_nan=False), encoding="utf-8")
+    """Write `linewright.json`, with the digest of all that it says; return its SHA-256, which stands for the export."""
+    path, described = folder / DESCRIPTION, {**description, "sha256": sha256_json(dict(description))}
+    path.write_text(json.dumps(described, indent=1, allow_nan=False), encoding="utf-8")
     return sha256_file(path)
 
 

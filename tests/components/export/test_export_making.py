@@ -178,19 +178,49 @@ def test_a_tail_that_left_out_samples_joined_is_fitted_again(table_case):
         _recalibrated(calibration, replace(material, left_out=None), before, after, seed=0)
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "run.py", "detector.py"])
-def test_a_changed_file_is_refused(file, exports, image_case, tmp_path):
-    source, _ = exports["image", "onnx"]
-    folder = tmp_path / "copy"
+def copied(source: Path, folder: Path) -> Path:
+    """The same files in another folder."""
     folder.mkdir()
     for path in source.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize(
+    "file", ["model.onnx", "run.py", "detector.py", "reading.py", "requirements.txt", "README.txt"]
+)
+def test_a_changed_file_is_refused(file, exports, image_case, tmp_path):
+    folder = copied(exports["image", "onnx"][0], tmp_path / "copy")
     with (folder / file).open("ab") as stream:
         stream.write(b"\n")
     done = run(folder, image_case.files[0], cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""
     assert f"{folder / file} is not the file that was exported" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("calibration", "threshold"), ("severity", "high"), ("files", "README.txt")]
+)
+def test_a_changed_description_is_refused(section, key, exports, image_case, tmp_path):
+    folder = copied(exports["image", "onnx"][0], tmp_path / "copy")
+    described = json.loads((folder / DESCRIPTION).read_text())
+    described[section][key] = described[section][key] * 2
+    (folder / DESCRIPTION).write_text(json.dumps(described))
+    done = run(folder, image_case.files[0], cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{folder / DESCRIPTION} is not the file that was exported; export it again.\n"
+
+
+@pytest.mark.parametrize("lost", ["model.onnx", DESCRIPTION])
+def test_a_lost_or_cut_file_is_one_clear_line(lost, exports, image_case, tmp_path):
+    for number, left in enumerate([None, b"", b"[]", b"{}"] if lost == DESCRIPTION else [None]):
+        folder = copied(exports["image", "onnx"][0], tmp_path / str(number))
+        (folder / lost).unlink() if left is None else (folder / lost).write_bytes(left)
+        done = run(folder, image_case.files[0], cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"{folder} does not hold what was exported (")
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_scored(exports, image_case, tmp_path):
