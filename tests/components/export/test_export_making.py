@@ -232,6 +232,15 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_scored(exports, imag
     assert done.stderr.startswith(f"{broken}: ")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_answers_that_cannot_be_written_are_no_fault_of_a_file(exports, table_case, tmp_path):
+    command = [sys.executable, "-I", str(exports["table", "onnx"][0] / "run.py"), *map(str, table_case.files * 2)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "The answers cannot be written: [Errno 28] No space left on device\n"
+
+
 def test_nothing_is_quantized_without_a_backbone(table_case, tmp_path):
     with pytest.raises(ModelError, match="no backbone"):
         table_case.export("openvino-int8", tmp_path / "x")
@@ -262,5 +271,5 @@ def test_the_runner_is_short_and_imports_nothing_of_ours(exports):
             tree = ast.parse((folder / name).read_text())
             imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
             assert not {module for module in imported if module.split(".")[0] in {"components", "flows", "agents"}}
-        assert len((folder / "run.py").read_text().splitlines()) <= 40
+        assert len((folder / "run.py").read_text().splitlines()) <= 50
         assert (folder / "requirements.txt").read_text().startswith("numpy==")
