@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from components.core.contracts import Calibration, Scores
-from components.core.errors import ConfigError, ModelError, NotEnoughDataError
+from components.core.errors import ConfigError, ModelError, NotEnoughDataError, UnavailableError
 from components.core.hashing import folder_hashes, sha256_file
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
 from components.export.folder import DESCRIPTION
-from components.export.formats import FORMATS, find_format
+from components.export.formats import FORMATS, find_format, write_network
 from components.export.making import _recalibrated
 from components.export.quantize import quantized
 from components.metrics.thresholds import calibrate
@@ -239,6 +239,12 @@ def test_answers_that_cannot_be_written_are_no_fault_of_a_file(exports, table_ca
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "The answers cannot be written: [Errno 28] No space left on device\n"
+
+
+def test_a_network_that_cannot_be_written_is_one_clear_line(table_case, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UnavailableError, match=r"model\.xml cannot be written: .*"):
+        write_network(table_case.detector.as_network(), tmp_path / "file", chosen=FORMATS["openvino"], inputs=[])
 
 
 def test_nothing_is_quantized_without_a_backbone(table_case, tmp_path):
