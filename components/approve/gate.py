@@ -93,7 +93,8 @@ def _min_auroc(candidate: Evaluation, *, limit: float) -> Condition:
     figures = {"value": auroc.value, "low": auroc.low, "high": auroc.high, "limit": limit}
     if auroc.value is None:
         return Condition(name="min_auroc", status="unmeasured", detail=auroc.note, **figures)
-    return Condition(name="min_auroc", status="met" if auroc.value >= limit else "failed", **figures)
+    detail = f"{auroc.value:.3f}, at least {limit:g}"
+    return Condition(name="min_auroc", status="met" if auroc.value >= limit else "failed", detail=detail, **figures)
 
 
 def _false_alarms(candidate: Evaluation, *, calibration: Calibration, rules: GateRules) -> Condition:
@@ -117,7 +118,9 @@ def _latency(candidate: Evaluation, *, rules: GateRules) -> Condition:
     figures = {"value": latency.value, "low": latency.low, "high": latency.high, "limit": rules.latency_ms}
     if latency.value is None:
         return Condition(name="latency_ms", status="unmeasured", detail=latency.note, **figures)
-    return Condition(name="latency_ms", status="met" if latency.value <= rules.latency_ms else "failed", **figures)
+    status = "met" if latency.value <= rules.latency_ms else "failed"
+    detail = f"{latency.value:.4g} ms, at most {rules.latency_ms:g}"
+    return Condition(name="latency_ms", status=status, detail=detail, **figures)
 
 
 def _no_leak(leaks: int) -> Condition:

@@ -155,8 +155,8 @@ def _grow_exports(graph: GraphBuilder, records: LineageRecords, model: ModelVers
     """What of the model went to machines without Linewright, by the SHA-256 of its description."""
     for event in records.ledger.events(model.line, kind="model exported"):
         if event.data["version"] == model.version:
-            names = ("format", "folder", "threshold", "figures")
-            facts = {name: event.data[name] for name in names}
+            names = ("format", "folder", "threshold", "status", "approved_by", "figures")
+            facts = {name: event.data[name] for name in names if name in event.data}
             facts |= {"actor": event.actor, "time": event.time.isoformat()}
             graph.node("export", event.data["sha256"], facts=facts, after=after, relation="left as")
 

@@ -28,11 +28,11 @@ def bar_plot(explanation: TableExplanation, *, sample: int, title: str, path: Pa
         title: Above the plot.
         path: PNG file to write.
     """
-    values, means = explanation.values[sample], explanation.means[sample]
+    values, holds = explanation.values[sample], explanation.shown[sample]
     order = np.argsort(-np.abs(values), kind="stable")
     shown, rest = order[:MOST_COLUMNS], order[MOST_COLUMNS:]
     lengths = [float(values[index]) for index in shown]
-    names = [f"{short(explanation.features[index])} = {_number(means[index])}" for index in shown]
+    names = [f"{short(explanation.features[index])} = {short(holds[index])}" for index in shown]
     if len(rest):
         lengths.append(float(values[rest].sum()))
         names.append(f"{len(rest)} other columns")
@@ -132,11 +132,7 @@ def plain(axes: Any) -> None:
     axes.set_axisbelow(True)
 
 
-def _number(value: float) -> str:
-    return "missing" if np.isnan(value) else f"{value:.4g}"
-
-
 def short(name: str) -> str:
-    """A column's name, the middle of a long one left out, for both ends tell it apart; "$" would start a formula."""
+    """A name or word, the middle of a long one left out, for both ends tell it apart; "$" would start a formula."""
     text = name if len(name) <= 32 else f"{name[:15]}…{name[-16:]}"
     return text.replace("$", r"\$")

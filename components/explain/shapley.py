@@ -1,6 +1,6 @@
 """Shapley values of a detector's score for windows, one player a column."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ class TableExplanation:
         scores: ``(N,)``; `base` plus the sum of a row of `values`.
         features: D column names.
         means: ``(N, D)`` mean of each column over its window, for people; NaN where all is missing.
+        shown: N times D texts, what each column holds, for people: its mean, or its most frequent category.
         evaluations: Coalitions evaluated a sample, with nobody and all, each over the whole background.
         background: Windows in the background.
         checks: How far the values can be trusted.
@@ -36,6 +37,7 @@ class TableExplanation:
     scores: NDArray[np.float64]
     features: tuple[str, ...]
     means: NDArray[np.float64]
+    shown: tuple[tuple[str, ...], ...]
     evaluations: int
     background: int
     checks: Agreement
@@ -55,6 +57,7 @@ def explain_table(
     *,
     seed: int,
     evaluations: int = EVALUATIONS,
+    categories: Mapping[str, Sequence[str]] | None = None,
 ) -> TableExplanation:
     """Shapley values of columns, each whole, by sampled orders; see `window_game` for what a coalition is worth.
 
@@ -65,6 +68,7 @@ def explain_table(
         feature_names: D names.
         seed: Of the coalitions drawn.
         evaluations: Coalitions a sample at most; raised for many columns, see `coalitions`.
+        categories: Of the columns that hold words, by name; windows have their numbers.
 
     Raises:
         ValueError: Nothing to explain, no background, or names that do not fit.
@@ -81,13 +85,23 @@ def explain_table(
             for number, game in enumerate(games)
         ]
     )
+    means = _means(windows)
     base, scores = float(games[0](np.zeros((1, columns), dtype=np.bool_))[0]), score(windows)
     return TableExplanation(
         values=values,
         base=base,
         scores=scores,
         features=tuple(feature_names),
-        means=_means(windows),
+        means=means,
+        shown=tuple(
+            tuple(
+                _most_frequent(window[:, place], categories[name])
+                if categories and name in categories
+                else _number(mean)
+                for place, (name, mean) in enumerate(zip(feature_names, row, strict=True))
+            )
+            for window, row in zip(windows, means.tolist(), strict=True)
+        ),
         evaluations=evaluated(columns, evaluations=evaluations),
         background=len(background),
         checks=agreement(games, values, base=base, scores=scores, seed=seed, evaluations=evaluations),
@@ -100,3 +114,17 @@ def _means(windows: Windows) -> NDArray[np.float64]:
     counts = present.sum(axis=1)
     means: NDArray[np.float64] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return means
+
+
+def _most_frequent(codes: NDArray[np.float64], categories: Sequence[str]) -> str:
+    """The word of most rows of ``(W,)`` codes."""
+    found, counts = np.unique(codes[np.isfinite(codes)], return_counts=True)
+    if not len(found):
+        return "missing"
+    code = int(found[counts.argmax()])
+    word = categories[code] if code >= 0 else "a word never seen"
+    return f"mostly {word}" if len(found) > 1 else word
+
+
+def _number(value: float) -> str:
+    return "missing" if np.isnan(value) else f"{value:.4g}"

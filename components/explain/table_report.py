@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ def explain_tables(
     names: Sequence[str] = (),
     each: int = EACH,
     options: ExplainOptions | None = None,
+    categories: Mapping[str, Sequence[str]] | None = None,
     progress: Progress = silent,
 ) -> Explanations:
     """Shapley values of the most anomalous, the most uncertain, some normal and some more of N windows.
@@ -62,6 +63,7 @@ def explain_tables(
         names: N names for people; sample names by default.
         each: Windows for each reason.
         options: Evaluations and the error allowed; the defaults where there is none.
+        categories: Of the columns that hold words, by name.
         progress: Told of every stage.
 
     Raises:
@@ -77,7 +79,9 @@ def explain_tables(
     progress("explain", 0, 3)
     windows = np.asarray(samples.take(indices), dtype=np.float64)
     usual = pick_background(background, seed=seed)
-    explanation = explain_table(score, windows, usual, features, seed=seed, evaluations=allowed.evaluations)
+    explanation = explain_table(
+        score, windows, usual, features, seed=seed, evaluations=allowed.evaluations, categories=categories
+    )
     progress("explain", 1, 3)
     timeline = None
     if windows.shape[1] > 1:

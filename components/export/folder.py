@@ -1,7 +1,7 @@
 """The folder of an export: the network, `linewright.json`, a runner in plain Python, and what to install for it.
 
 model.onnx, or model.xml and model.bin
-linewright.json      threshold, labels, preparation, figures of the gate, SHA-256 of every other file
+linewright.json      state of the version, threshold, labels, preparation, figures of the gate, SHA-256 of every file
 run.py               python run.py FILE..., with detector.py and reading.py
 requirements.txt, README.txt
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from components.core.contracts import Calibration, Modality, TableSchema, Word
-from components.core.hashing import folder_hashes, sha256_file
+from components.core.hashing import folder_hashes, sha256_file, sha256_json
 from components.core.lines import LineConfig
 from components.core.network import WholeNetwork
 from components.export.formats import Format
@@ -30,6 +30,7 @@ _READING = {Modality.IMAGE: ("images", "pillow"), Modality.TABLE: ("tables", "")
 """Modality → module that reads samples, and a package that it needs."""
 
 _README = """Linewright export: {detector} of line {line}, version {version}, as {name}.
+When it was exported, this version was {status}, {approval}.
 
     pip install -r requirements.txt
     python run.py FILE...
@@ -46,7 +47,7 @@ the model that it was made of. Nothing here needs Linewright.
 """
 _TAKES = {
     Modality.IMAGE: "PNG, JPEG, BMP and TIFF images of any size, of the aspect that was learned if one is declared",
-    Modality.TABLE: "CSV files in UTF-8 with a header, points or commas for decimals, and times as numbers or ISO 8601",
+    Modality.TABLE: "CSV files with a header, points or commas for decimals, and times as numbers or ISO 8601",
 }
 
 
@@ -60,6 +61,8 @@ class Subject:
         detector: Its registered name.
         dataset: That it was trained on, `<line>/v<N>`.
         source: SHA-256 over the model's recorded files.
+        status: Of the version, when it is exported.
+        approved_by: Who approved it, "" where nobody did.
         schema: Of a table line.
     """
 
@@ -68,7 +71,14 @@ class Subject:
     detector: str
     dataset: str
     source: str
+    status: str
+    approved_by: str
     schema: TableSchema | None
+
+    @property
+    def approval(self) -> str:
+        """Whether a person approved the version, in words."""
+        return f"approved by {self.approved_by}" if self.approved_by else "which nobody has approved"
 
 
 def write_runner(folder: Path, subject: Subject, *, name: str, chosen: Format) -> None:
@@ -86,6 +96,8 @@ def write_runner(folder: Path, subject: Subject, *, name: str, chosen: Format) -
         line=subject.line.name,
         version=subject.version,
         name=name,
+        status=subject.status,
+        approval=subject.approval,
         takes=_TAKES[modality],
         places=", start, end" if modality is Modality.TABLE else "",
     )
@@ -107,6 +119,8 @@ def describe(
         "format": FORMAT,
         "line": subject.line.name,
         "version": subject.version,
+        "status": subject.status,
+        "approved_by": subject.approved_by,
         "detector": subject.detector,
         "dataset": subject.dataset,
         "source_sha256": subject.source,
@@ -123,9 +137,9 @@ def describe(
 
 
 def write_description(folder: Path, description: Mapping[str, Any]) -> str:
-    """Write `linewright.json`; return its SHA-256, which stands for the whole export."""
-    path = folder / DESCRIPTION
-    path.write_text(json.dumps(description, indent=1, allow_nan=False), encoding="utf-8")
+    """Write `linewright.json`, with the digest of all that it says; return its SHA-256, which stands for the export."""
+    path, described = folder / DESCRIPTION, {**description, "sha256": sha256_json(dict(description))}
+    path.write_text(json.dumps(described, indent=1, allow_nan=False), encoding="utf-8")
     return sha256_file(path)
 
 

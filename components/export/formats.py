@@ -65,6 +65,7 @@ def write_network(network: WholeNetwork, folder: Path, *, chosen: Format, inputs
 
     Raises:
         ModelError: The network has nothing that could compute in 8 bits.
+        UnavailableError: OpenVINO cannot write it, as on a full disk.
     """
     if chosen.file == ONNX:
         (folder / ONNX).write_bytes(network.onnx)
@@ -74,4 +75,9 @@ def write_network(network: WholeNetwork, folder: Path, *, chosen: Format, inputs
     model = Core().read_model(network.onnx)
     if chosen.integers:
         model = quantized(model, inputs=inputs)
-    save_model(model, folder / XML, compress_to_fp16=False)
+    try:
+        save_model(model, folder / XML, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise UnavailableError(
+            f"{folder / XML} cannot be written: {error}.", hint="Free some space, or name another folder with --out."
+        ) from error

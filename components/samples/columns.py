@@ -1,5 +1,6 @@
 """Cells of one column as numbers, times or words."""
 
+import math
 import re
 import warnings
 
@@ -36,6 +37,23 @@ def as_categories(column: pd.Series) -> pd.Series:
     """Cells as stripped text with their case, None where missing."""
     text = column.astype("string").str.strip()
     return text.mask(text == "").astype(object).where(lambda cell: cell.notna(), None)
+
+
+def plain_word(word: str) -> str:
+    """A category however its cell was written: a number in one notation, true and false in lower case.
+
+    A table library reads 01 or 1.50 as a number in a file where all of the column are numbers, and as text in another.
+
+    >>> [plain_word(word) for word in ("01", "1.0", "1.50", "1E5", "True", "A1", "nan", "1_0")]
+    ['1', '1', '1.5', '100000', 'true', 'A1', 'nan', '1_0']
+    """
+    if word.lower() in _TRUTH:
+        return word.lower()
+    try:
+        number = float(word) if "_" not in word else math.nan
+    except ValueError:
+        return word
+    return f"{number:.15g}" if math.isfinite(number) else word
 
 
 def as_seconds(column: pd.Series) -> NDArray[np.float64] | None:

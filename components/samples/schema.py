@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..core.contracts import Column, Label, TableSchema
 from ..core.errors import ConfigError, SourceError
 from ..core.lines import TableOptions
-from .columns import as_categories, as_numbers, as_seconds, looks_like_times
+from .columns import as_categories, as_numbers, as_seconds, looks_like_times, plain_word
 from .labels import label_of_word
 
 # Names of label columns, the surest first; compared without case, spaces and signs.
@@ -248,7 +248,8 @@ class _Finder:
 
 
 def _categorical(name: str, distinct: NDArray[np.object_]) -> Column:
-    return Column(name=name, kind="categorical", categories=tuple(sorted(map(str, distinct))))
+    words = {plain_word(word): word for word in sorted(map(str, distinct), reverse=True)}
+    return Column(name=name, kind="categorical", categories=tuple(sorted(words.values())))
 
 
 def _starts(rows: int, files: Sequence[int]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.contracts import Column, TableSchema
 from ..core.errors import first_line
-from .columns import as_categories, as_numbers
+from .columns import as_categories, as_numbers, plain_word
 from .schema import infer_schema
 from .unusable import UnusableSample
 from .windows import cut, window_names, window_starts
@@ -24,6 +25,7 @@ TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 _DELIMITERS = ",;\t|"
 _EXCEL = re.compile(r"""\A"?sep=[,;\t|]"?\r?\n""")
 """What Excel writes before the header to tell itself the delimiter."""
+_WITH_COMMA = re.compile(r"\s*[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?\s*")
 _MISSING = ["", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"]
 
 
@@ -97,9 +99,10 @@ def _encoded(column: pd.Series, declared: Column) -> NDArray[np.float64]:
     if declared.kind == "numeric":
         return as_numbers(column)
     text = as_categories(column)
-    codes = pd.Categorical(text, categories=list(declared.categories)).codes.astype(np.float64)
-    codes[text.isna().to_numpy()] = np.nan
-    return np.asarray(codes)
+    # Of two that are the same in another notation the first counts.
+    places = {plain_word(word): place for place, word in reversed(list(enumerate(declared.categories)))}
+    codes = {word: float(places.get(plain_word(word), -1)) for word in text.dropna().unique()}
+    return np.asarray(text.map(codes).to_numpy(dtype=np.float64))
 
 
 def _parquet(data: bytes) -> pd.DataFrame:
@@ -121,16 +124,26 @@ def _csv(data: bytes) -> pd.DataFrame:
     frame = _parse(text, delimiter, ".")
     if delimiter != "," and any(_decimal_comma(frame[name]) for name in frame):
         frame = _parse(text, delimiter, ",")
+    if delimiter != ",":
+        _point_out(frame)
     frame.attrs = {"delimiter": delimiter, "encoding": encoding}
     return frame
 
 
 def _parse(text: str, delimiter: str, decimal: str) -> pd.DataFrame:
     try:
-        return pd.read_csv(
-            io.StringIO(text), sep=delimiter, decimal=decimal, na_values=_MISSING, keep_default_na=False,
-            skipinitialspace=True, low_memory=False, index_col=False,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # Of rows that all have more cells than the header, as decimal commas between commas make, pandas would keep
+            # the first ones, as if they were the columns, and warn.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(
+                io.StringIO(text), sep=delimiter, decimal=decimal, na_values=_MISSING, keep_default_na=False,
+                skipinitialspace=True, low_memory=False, index_col=False,
+            )  # fmt: skip
+    except pd.errors.ParserWarning as warning:
+        raise UnusableSample(
+            "damaged", "Its rows have more cells than its header; are there commas for decimals between commas?"
+        ) from warning
     except (ValueError, pd.errors.ParserError, OverflowError) as error:
         raise UnusableSample("damaged", f"It does not read as CSV: {first_line(error)}.") from error
 
@@ -184,3 +197,12 @@ def _decimal_comma(column: pd.Series) -> bool:
         return False
     filled = column.dropna().head(200).astype(str)
     return len(filled) > 0 and bool(filled.str.fullmatch(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*").mean() > 0.9)
+
+
+def _point_out(frame: pd.DataFrame) -> None:
+    """Points for the decimal commas that pandas left, since a cell of their column, such as ERR, is no number."""
+    for name in frame.select_dtypes(include="object"):
+        cells = frame[name].astype("string")
+        commas = cells.str.fullmatch(_WITH_COMMA).fillna(False).to_numpy(dtype=np.bool_)
+        if commas.any():
+            frame[name] = frame[name].mask(commas, cells.str.replace(",", ".").astype(object))

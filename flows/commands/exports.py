@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from flows.commands.common import (
     OPERATOR,
@@ -45,13 +46,16 @@ def export(
     app = open_workspace()
     with bars():
         found = export_model(app, name, version=version, format_name=format_name, out=out, actor=actor)
-    made = found.made
+    made, subject = found.made, found.subject
     if json:
         figures = made.figures.model_dump(mode="json")
-        print_json({"folder": str(found.folder), "sha256": made.digest, "figures": figures})
+        state = {"status": subject.status, "approved_by": subject.approved_by}
+        print_json({"folder": str(found.folder), "sha256": made.digest, **state, "figures": figures})
         return
+    colour = "green" if subject.approved_by else "yellow"
     console.print(
-        f"[green]{name} v{version} as {format_name}:[/] {found.folder}\n  {made.figures}\n"
+        f"[{colour}]{name} v{version} as {format_name}:[/] {found.folder}\n"
+        f"  {subject.status}, [{colour}]{escape(subject.approval)}[/]\n  {made.figures}\n"
         f"Next: python {found.folder}/run.py FILE...",
         soft_wrap=True,
     )

@@ -171,7 +171,15 @@ def _table(
     def score(windows: Windows) -> NDArray[np.float64]:
         return plain_scores(detector, windows)
 
-    found = explain_table(score, window, usual, names, seed=seed, evaluations=options.evaluations)
+    found = explain_table(
+        score,
+        window,
+        usual,
+        names,
+        seed=seed,
+        evaluations=options.evaluations,
+        categories=data.schema.categories,
+    )
     bar_plot(found, sample=0, title=title, path=picture)
     checks = [*conditions(found.checks, name="shapley", players="columns", limit=options.max_error)]
     over_time: dict[str, Any] = {}

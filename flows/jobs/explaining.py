@@ -89,6 +89,7 @@ def explain_model(data: LineData, detector: Detector, *, folder: Path, seed: int
         seed=derive_seed(seed, "explain"),
         names=[f"{name} row {start}" for name, start in zip(names, starts, strict=True)],
         options=data.line.explain,
+        categories=data.schema.categories,
         progress=report,
     )
 

@@ -2,14 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from components.approve.rules import load_rules
-from components.core.contracts import Label, ManifestColumn, ModelVersion, Split
+from components.core.contracts import Decision, Label, ManifestColumn, ModelVersion, Split
 from components.core.errors import ConfigError, ConflictError, RefusedError
 from components.core.hashing import sha256_bytes, sha256_json
 from components.core.lines import LineConfig
@@ -27,10 +27,11 @@ from flows.wiring import Linewright
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """An export that the gate let leave, and where it is."""
+    """An export that the gate let leave, where it is, and what it is of."""
 
     folder: Path
     made: Made
+    subject: Subject
 
 
 def export_model(
@@ -43,19 +44,27 @@ def export_model(
         ConflictError: Another export writes to the folder.
         ModelError: The detector is too large for one network.
         NotEnoughDataError: There are no samples to compare on.
-        RefusedError: Its verdicts are too far from the model's; nothing but the ledger's event is left.
+        RefusedError: A person rejected the version. Or its verdicts are too far from the model's; nothing but the
+            ledger's event is left.
     """
     chosen, line = find_format(format_name), app.line(name)
     model = app.records.models.get(name, version)
+    history = app.records.decisions.history(name, version)
+    if model.status == "rejected":
+        because = f" by {history[-1].actor}: {history[-1].reason}" if history else ""
+        raise RefusedError(
+            f"{name} v{version} was rejected{because}.", hint="`linewright status` says which version is the champion."
+        )
     target = (out or app.home / "exports" / name / f"v{version}-{format_name}").absolute()
     with _beside(target, lock=app.home / "run" / f"export-{sha256_bytes(os.fsencode(target))[:16]}.lock") as work:
         limits = _limits(app, line)
         detector = load_model(app, model)
         network = detector.as_network()
         data = LineData.open(app, line, number=model.dataset)
+        subject = _subject(data, model, history)
         made = make_export(
             work,
-            _subject(data, model),
+            subject,
             detector=detector,
             network=network,
             material=_material(app, data, model),
@@ -66,6 +75,7 @@ def export_model(
             progress=report,
         )
         told = {**_told(made, limits), "version": version, "format": format_name, "folder": str(target)}
+        told |= {"status": subject.status, "approved_by": subject.approved_by}
         if against := objections(made.figures, limits=limits):
             app.records.ledger.note("export refused", line=name, actor=actor, data={**told, "because": list(against)})
             raise RefusedError(
@@ -76,7 +86,7 @@ def export_model(
         # What leaves is in the ledger first: one that is there and was killed before it left is told of again.
         app.records.ledger.note("model exported", line=name, actor=actor, data=told)
         work.replace(target)
-    return Exported(folder=target, made=made)
+    return Exported(folder=target, made=made, subject=subject)
 
 
 def _limits(app: Linewright, line: LineConfig) -> Limits:
@@ -88,13 +98,16 @@ def _limits(app: Linewright, line: LineConfig) -> Limits:
     )
 
 
-def _subject(data: LineData, model: ModelVersion) -> Subject:
+def _subject(data: LineData, model: ModelVersion, history: Sequence[Decision]) -> Subject:
+    approvals = [decision.actor for decision in history if decision.action == "approve"]
     return Subject(
         line=data.line,
         version=model.version,
         detector=model.detector,
         dataset=data.version.tag,
         source=sha256_json(model.files),
+        status=model.status,
+        approved_by=approvals[-1] if approvals else "",
         schema=data.schema,
     )
 

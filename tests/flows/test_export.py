@@ -53,6 +53,38 @@ def test_it_is_recorded(exported, linewright):
     assert [node["name"] for node in tree["nodes"] if node["kind"] == "export"] == [exported["sha256"]]
 
 
+def test_it_says_whether_a_person_approved_the_version(exported, linewright):
+    status = linewright.open().records.models.get("pump", 1).status
+    described = json.loads(Path(exported["folder"], "linewright.json").read_text(encoding="utf-8"))
+    tree = linewright.good("lineage", "pump", "1", "--json").json[0]
+    event = events(linewright, "model exported")[0].data
+    told = next(node["facts"] for node in tree["nodes"] if node["kind"] == "export")
+    for said in (exported, described, event, told):
+        assert (said["status"], said["approved_by"]) == (status, "operator")
+    assert f"this version was {status}, approved by operator." in Path(exported["folder"], "README.txt").read_text()
+
+
+def test_a_candidate_leaves_with_the_word_that_nobody_approved_it(exported, linewright, monkeypatch):
+    app = linewright.open()
+    monkeypatch.setattr(app.records.decisions, "history", lambda *_: ())
+    found = export_model(
+        app, "pump", version=1, format_name="onnx", out=linewright.folder / "unapproved", actor="operator"
+    )
+    assert found.subject.approval == "which nobody has approved"
+    assert events(linewright, "model exported")[-1].data["approved_by"] == ""
+    assert ", which nobody has approved." in (found.folder / "README.txt").read_text()
+
+
+def test_a_rejected_version_stays(exported, linewright, monkeypatch):
+    app = linewright.open()
+    rejected = app.records.models.get("pump", 1).model_copy(update={"status": "rejected"})
+    monkeypatch.setattr(app.records.models, "get", lambda *_: rejected)
+    folder = linewright.folder / "rejected" / "here"
+    with pytest.raises(RefusedError, match=r"pump v1 was rejected by operator: "):
+        export_model(app, "pump", version=1, format_name="onnx", out=folder, actor="operator")
+    assert not folder.parent.exists()
+
+
 def test_an_export_that_flips_verdicts_is_refused_and_leaves_its_record_alone(exported, linewright, monkeypatch):
     def noisy(folder):
         spec, network = opened(folder)

@@ -76,6 +76,11 @@ class TableSchema(Record):
         """How many windows hold one row, at least 1: so many tell little more than one."""
         return max(1.0, self.window / self.stride)
 
+    @property
+    def categories(self) -> dict[str, tuple[str, ...]]:
+        """The words of each feature that holds words, in the order of their numbers."""
+        return {column.name: column.categories for column in self.features if column.kind == "categorical"}
+
 
 class Quarantined(Record):
     """A file or sample that was refused, and why. `reason` is a short fixed word, `detail` a sentence."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -15,10 +16,12 @@ NINETY_FIVE = NormalDist().inv_cdf(0.975)
 
 def opened(folder: Path) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]]]:
     """What `linewright.json` says, and the network: inputs by name → outputs by name. Changed files are refused."""
-    spec = json.loads((folder / "linewright.json").read_text(encoding="utf-8"))
-    for name, digest in spec["files"].items():
-        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
-            sys.exit(f"{folder / name} is not the file that was exported; export it again.")
+    try:
+        spec, changed = _unchanged(folder)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        sys.exit(f"{folder} does not hold what was exported ({error}); export it again.")
+    if changed:
+        sys.exit(f"{folder / changed[0]} is not the file that was exported; export it again.")
     outputs, model = spec["outputs"], str(folder / spec["model"])
     if model.endswith(".onnx"):
         session = import_module("onnxruntime").InferenceSession(model, providers=["CPUExecutionProvider"])
@@ -31,6 +34,18 @@ def opened(folder: Path) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]
         return {name: found[name] for name in outputs}
 
     return spec, run
+
+
+def _unchanged(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """What `linewright.json` says, less its own digest, and which files are not those that it was written beside."""
+    spec = json.loads((folder / "linewright.json").read_text(encoding="utf-8"))
+    said = spec.pop("sha256")
+    text = json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    changed = ["linewright.json"] if hashlib.sha256(text.encode()).hexdigest() != said else []
+    for name, digest in spec["files"].items():
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            changed.append(name)
+    return spec, changed
 
 
 def verdict(score: float, spread: float, rule: dict[str, Any]) -> str:
@@ -74,3 +89,12 @@ def answer(score: float, spread: float, spec: dict[str, Any]) -> dict[str, Any]:
         "p_value": p_value(score, rule),
         "severity": severity(score, rule, spec["severity"]),
     }
+
+
+def tell(said: dict[str, Any]) -> None:
+    """Print it at once; where nobody reads or the disk is full, no file is to blame and nothing more can be said."""
+    try:
+        print(json.dumps(said), flush=True)  # noqa: T201
+    except OSError as error:
+        print(f"The answers cannot be written: {error}", file=sys.stderr)  # noqa: T201
+        os._exit(1)  # any other end would try to write the rest once more

@@ -1,11 +1,19 @@
 """Images as an exported network takes them: what `components.samples.images` and `components.models.images` do."""
 
 import io
+import struct
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+# What Pillow raises on damaged files beside OSError and ValueError.
+_DAMAGE = (
+    ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
 def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, int]], Any]]:
@@ -19,7 +27,10 @@ def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
     deep = any(";16" in str(tile[3]) for tile in opened.tile) and not opened.mode.startswith("I;16")
     if opened.mode in {"I", "F"} or (deep and white != 65535):
         raise ValueError(f"pixels of mode {opened.mode} are not read; save the image with 8 bits a channel")
-    image: Image.Image = ImageOps.exif_transpose(opened)
+    try:
+        image: Image.Image = ImageOps.exif_transpose(opened)
+    except _DAMAGE as error:
+        raise ValueError(f"it does not decode: {error}") from error
     if image.mode.startswith("I;16"):
         image = Image.fromarray(np.minimum(np.rint(np.asarray(image) * (255.0 / white)), 255).astype(np.uint8))
     if image.mode in {"P", "PA"}:

@@ -1,6 +1,5 @@
 """Scores with the exported detector beside this file: `python run.py FILE...` prints one JSON object a sample."""
 
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +21,7 @@ def main() -> None:
                 spreads = found.get("uncertainty", [0.0] * len(places))
                 for place, score, spread in zip(places, found["score"].tolist(), spreads, strict=True):
                     said = detector.answer(score, float(spread), spec)
-                    print(json.dumps({"path": path, **said, "model_version": spec["version"], **place}))  # noqa: T201
+                    detector.tell({"path": path, **said, "model_version": spec["version"], **place})
         except (OSError, ValueError) as error:
             failed = True
             print(f"{path}: {error}", file=sys.stderr)  # noqa: T201

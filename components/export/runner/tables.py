@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -51,34 +51,49 @@ def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, 
 def table_of(data: bytes, spec: dict[str, Any]) -> Table:
     """The table in a CSV file; refused where it lacks a column that the network needs."""
     how, values = spec["preparation"], array("d")
+    codes = [_codes(column) for column in how["columns"]]
     times: list[str] = []
     groups: list[str] = []
     for row in rows_of(data):
         if not times and (lost := [column["name"] for column in how["columns"] if column["name"] not in row]):
             raise ValueError(f"column {lost[0]!r} is missing")
-        values.extend(_cell(row[column["name"]], column) for column in how["columns"])
+        values.extend(_cell(row[column["name"]], known) for column, known in zip(how["columns"], codes, strict=True))
         times.append(row.get(how["timestamp"], ""))
         groups.append(row.get(how["group"], ""))
     return Table(np.array(values).reshape(len(times), len(how["columns"])), times, groups)
 
 
 def rows_of(data: bytes) -> Iterator[dict[str, str]]:
-    """The rows of a CSV file by column name; the delimiter is the one that the first line has most of."""
+    """The rows of a CSV file by column name; the delimiter is the one that parts the first line into most cells."""
+    text = _EXCEL.sub("", _text(data))
+    first = next((line for line in text[:65_536].splitlines() if line.strip()), "")
+    delimiter = max(",;\t|", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    plain = str.strip if delimiter == "," else _plain
+    lines = io.StringIO(text, newline=None)
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
-        text = data.decode("utf-8-sig")
+        filled = (row for row in rows if len(row) > 1 or "".join(row).strip())  # a line of blanks is no row
+        names = [name.strip() for name in next(filled, [])]
+        if twice := [name for place, name in enumerate(names) if name and name in names[:place]]:
+            raise ValueError(f"two columns are called {twice[0]!r}")
+        for row in filled:
+            if "".join(row[len(names) :]).strip():
+                raise ValueError(f"line {rows.line_num} has {len(row)} cells, the header {len(names)}")
+            yield {name: plain(cell) for name, cell in zip_longest(names, row[: len(names)], fillvalue="") if name}
+    except csv.Error as error:
+        raise ValueError(f"it is no CSV file: {error}") from error
+
+
+def _text(data: bytes) -> str:
+    """UTF-16 by its mark, else UTF-8 or Latin-1."""
+    marked = data[:2] in {b"\xff\xfe", b"\xfe\xff"}
+    try:
+        text = data.decode("utf-16" if marked else "utf-8-sig")
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     if "\0" in text:
         raise ValueError("it is no CSV file: it holds zero bytes")
-    text = _EXCEL.sub("", text)
-    delimiter = max(",;\t|", key=text.partition("\n")[0].count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
-    plain = str.strip if delimiter == "," else _plain
-    try:
-        for row in rows:
-            yield {name.strip(): plain(cell or "") for name, cell in row.items() if name and name.strip()}
-    except csv.Error as error:
-        raise ValueError(f"it is no CSV file: {error}") from error
+    return text
 
 
 def cut(values: Any, low: int, high: int, *, window: int) -> Any:
@@ -112,14 +127,35 @@ def _plain(cell: str) -> str:
     return text.replace(",", ".") if _WITH_COMMA.fullmatch(text) else text
 
 
-def _cell(text: str, column: dict[str, Any]) -> float:
-    if column["kind"] == "categorical" and text not in MISSING:
-        return column["categories"].index(text) if text in column["categories"] else -1
-    try:
-        value = float(text)
-    except ValueError:
+def _codes(column: dict[str, Any]) -> dict[str, int] | None:
+    """Category → its number; None for a column of numbers."""
+    if column["kind"] == "numeric":
+        return None
+    return {_plain_word(word): place for place, word in reversed(list(enumerate(column["categories"])))}
+
+
+def _cell(text: str, codes: dict[str, int] | None) -> float:
+    if codes is not None and text not in MISSING:
+        return codes.get(_plain_word(text), -1)
+    value = _number(text)
+    if value is None:
         value = {"true": 1.0, "false": 0.0}.get(text.lower(), math.nan)
     return value if math.isfinite(value) else math.nan
+
+
+def _plain_word(word: str) -> str:
+    """A category however its cell is written: a number in one notation, true and false in lower case."""
+    number = _number(word)
+    if number is None or not math.isfinite(number):
+        return word.lower() if word.lower() in {"true", "false"} else word
+    return f"{number:.15g}"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text) if "_" not in text else None  # what Python reads 1_000 as is no number in a table
+    except ValueError:
+        return None
 
 
 def _breaks(table: Table) -> list[int]:

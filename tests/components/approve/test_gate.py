@@ -96,6 +96,9 @@ def test_what_was_not_measured_is_unmeasured() -> None:
 def test_latency_leaks_and_a_lowest_auroc() -> None:
     report = gate(leaks=2, latency_ms=10.0, min_auroc=0.96)
     assert [status(report, name) for name in ("latency_ms", "no_leak", "min_auroc")] == ["failed"] * 3
+    said = {condition.name: condition.detail for condition in report.conditions}
+    assert said["latency_ms"] == "20 ms, at most 10"
+    assert said["min_auroc"] == "0.950, at least 0.96"
     report = gate(leaks=0, latency_ms=20.0, min_auroc=0.95)
     assert [status(report, name) for name in ("latency_ms", "no_leak", "min_auroc")] == ["met"] * 3
     names = [condition.name for condition in gate(leaks=2, no_leak=False).conditions]

@@ -112,3 +112,14 @@ def test_background_is_drawn_from_the_data() -> None:
     assert set(drawn.ravel()) <= set(windows.ravel())
     assert (pick_background(windows, seed=1, size=10) == drawn).all()
     assert len(pick_background(windows[:4], seed=1)) == 4
+
+
+def test_words_are_shown_as_words() -> None:
+    modes = [[1, 1, 1], [0, 1, 1], [-1, -1, -1], [np.nan, np.nan, np.nan]]
+    windows = np.stack([np.array(modes, dtype=np.float64), np.full((4, 3), 2.5)], axis=2)
+    found = explain_table(
+        lambda w: np.nan_to_num(w).sum(axis=(1, 2)), windows, np.zeros((3, 3, 2)), ["mode", "flow"], seed=0,
+        categories={"mode": ("boost", "eco")},
+    )  # fmt: skip
+    assert [row[0] for row in found.shown] == ["eco", "mostly eco", "a word never seen", "missing"]
+    assert {row[1] for row in found.shown} == {"2.5"}

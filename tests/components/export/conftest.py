@@ -48,7 +48,7 @@ class Case:
             target,
             Subject(
                 line=self.line, version=3, detector=self.detector.name, dataset=f"{self.line.name}/v1", source="0" * 64,
-                schema=self.schema,
+                status="candidate", approved_by="", schema=self.schema,
             ),
             network=self.detector.as_network(),
             name=name,

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from components.core.contracts import Calibration, Scores
-from components.core.errors import ConfigError, ModelError, NotEnoughDataError
+from components.core.errors import ConfigError, ModelError, NotEnoughDataError, UnavailableError
 from components.core.hashing import folder_hashes, sha256_file
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
 from components.export.folder import DESCRIPTION
-from components.export.formats import FORMATS, find_format
+from components.export.formats import FORMATS, find_format, write_network
 from components.export.making import _recalibrated
 from components.export.quantize import quantized
 from components.metrics.thresholds import calibrate
@@ -178,19 +178,49 @@ def test_a_tail_that_left_out_samples_joined_is_fitted_again(table_case):
         _recalibrated(calibration, replace(material, left_out=None), before, after, seed=0)
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "run.py", "detector.py"])
-def test_a_changed_file_is_refused(file, exports, image_case, tmp_path):
-    source, _ = exports["image", "onnx"]
-    folder = tmp_path / "copy"
+def copied(source: Path, folder: Path) -> Path:
+    """The same files in another folder."""
     folder.mkdir()
     for path in source.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize(
+    "file", ["model.onnx", "run.py", "detector.py", "reading.py", "requirements.txt", "README.txt"]
+)
+def test_a_changed_file_is_refused(file, exports, image_case, tmp_path):
+    folder = copied(exports["image", "onnx"][0], tmp_path / "copy")
     with (folder / file).open("ab") as stream:
         stream.write(b"\n")
     done = run(folder, image_case.files[0], cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""
     assert f"{folder / file} is not the file that was exported" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("calibration", "threshold"), ("severity", "high"), ("files", "README.txt")]
+)
+def test_a_changed_description_is_refused(section, key, exports, image_case, tmp_path):
+    folder = copied(exports["image", "onnx"][0], tmp_path / "copy")
+    described = json.loads((folder / DESCRIPTION).read_text())
+    described[section][key] = described[section][key] * 2
+    (folder / DESCRIPTION).write_text(json.dumps(described))
+    done = run(folder, image_case.files[0], cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{folder / DESCRIPTION} is not the file that was exported; export it again.\n"
+
+
+@pytest.mark.parametrize("lost", ["model.onnx", DESCRIPTION])
+def test_a_lost_or_cut_file_is_one_clear_line(lost, exports, image_case, tmp_path):
+    for number, left in enumerate([None, b"", b"[]", b"{}"] if lost == DESCRIPTION else [None]):
+        folder = copied(exports["image", "onnx"][0], tmp_path / str(number))
+        (folder / lost).unlink() if left is None else (folder / lost).write_bytes(left)
+        done = run(folder, image_case.files[0], cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"{folder} does not hold what was exported (")
+        assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_scored(exports, image_case, tmp_path):
@@ -200,6 +230,21 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_scored(exports, imag
     assert done.returncode == 1
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr.startswith(f"{broken}: ")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_answers_that_cannot_be_written_are_no_fault_of_a_file(exports, table_case, tmp_path):
+    command = [sys.executable, "-I", str(exports["table", "onnx"][0] / "run.py"), *map(str, table_case.files * 2)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "The answers cannot be written: [Errno 28] No space left on device\n"
+
+
+def test_a_network_that_cannot_be_written_is_one_clear_line(table_case, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UnavailableError, match=r"model\.xml cannot be written: .*"):
+        write_network(table_case.detector.as_network(), tmp_path / "file", chosen=FORMATS["openvino"], inputs=[])
 
 
 def test_nothing_is_quantized_without_a_backbone(table_case, tmp_path):

@@ -19,6 +19,7 @@ from components.export.scoring import score_export
 from components.models.images import scaled
 from components.samples.images import decode_image
 from components.samples.tables import encode_cells, infer_schema, read_table
+from components.samples.unusable import UnusableSample
 from components.samples.windows import cut, window_starts
 
 RNG = np.random.default_rng(0)
@@ -46,6 +47,7 @@ def palette() -> bytes:
 FILES = {
     "grey": encoded(Image.fromarray(GREY)),
     "colour": encoded(Image.fromarray(COLOUR), "BMP"),
+    "colour png": encoded(Image.fromarray(COLOUR)),
     "alpha": encoded(Image.fromarray(np.dstack([COLOUR, GREY]))),
     "turned": rotated(),
     "palette": palette(),
@@ -101,6 +103,13 @@ def test_an_image_that_claims_all_memory_is_refused_as_one_that_cannot_be_read()
         images.pixels(bytes(data), {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
 
 
+def test_a_damaged_image_is_refused_as_one_that_cannot_be_read():
+    data = bytearray(FILES["colour png"])
+    data[data.index(b"IDAT") - 2] -= 16  # so that the next chunk is looked for within: a SyntaxError of Pillow's
+    with pytest.raises(ValueError, match="it does not decode: broken PNG file"):
+        images.pixels(bytes(data), {"preparation": {"sizes": {"image": [50, 50]}, "white_level": 65535}})
+
+
 def text(delimiter: str = ",", point: str = ".") -> bytes:
     """Fifty rows with a gap in time, a step backwards, missing and strange cells; the mode changes the group."""
     rng = np.random.default_rng(1)
@@ -149,6 +158,17 @@ def test_a_category_never_seen_and_a_missing_column():
         tables.table_of(b"other\n1\n", spec)
 
 
+@pytest.mark.parametrize(
+    "words", ["01 1.50 2E3 true", "01 1.50 2E3 true auto", "1 1.5 2000.0 TRUE nan", "1_0 inf False"]
+)
+def test_categories_are_the_same_in_every_notation(words):
+    data = ("mode,n\n" + "".join(f"{word},1\n" for word in words.split())).encode()
+    column = Column(name="mode", kind="categorical", categories=("01", "1", "1.50", "2E3", "auto", "true"))
+    theirs = encode_cells(read_table(data), TableSchema(features=(column,), timestamp=None, window=1, stride=1))
+    spec = {"preparation": {"columns": [column.model_dump()], "timestamp": "", "group": ""}}
+    assert np.array_equal(tables.table_of(data, spec).values, theirs, equal_nan=True)
+
+
 def test_a_file_that_is_no_csv():
     with pytest.raises(ValueError, match="it is no CSV file: "):
         list(tables.rows_of(b"\x89PNG\r\n\x1a\n\x00\rIHDR\r\r"))
@@ -180,6 +200,46 @@ def test_a_file_without_rows_is_refused_as_one_that_cannot_be_read(data):
     spec = {"preparation": {"columns": [], "window": 4, "stride": 2, "timestamp": "", "group": ""}}
     with pytest.raises(ValueError, match="the table has no rows"):
         list(tables.samples(data, spec))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"a,b\n1,2\n   \n3,4\n  \n",
+        b"\n \na,b\n1,2\n3,4\n",
+        b"a,b\r1,2\r3,4\r",
+        b'"x,y,z";a;b\n0;1;2\n0;3;4\n',
+        b"a,b,\n1,2,\n3,4,\n",
+        b"b,a,c\n2,1,text\n4,3\n",
+        "a;b\n1;2\n3;4\n".encode("utf-16"),
+        b"a,b\n1,2\n1_000,4\n",
+    ],
+    ids=["blank lines", "blank first", "old ends of lines", "marks in a name", "ends", "order", "utf-16", "underscore"],
+)
+def test_what_a_file_may_look_like_is_the_same(data):
+    columns = tuple(Column(name=name, kind="numeric") for name in ("a", "b"))
+    theirs = encode_cells(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
+    theirs[np.isinf(theirs)] = np.nan
+    spec = {"preparation": {"columns": [column.model_dump() for column in columns], "timestamp": "", "group": ""}}
+    assert np.array_equal(tables.table_of(data, spec).values, theirs, equal_nan=True)
+    assert theirs[0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"a,b,a\n1,2,7\n", "two columns are called 'a'"),
+        (b"a,b\n1,2\n3,4,5\n", "line 3 has 3 cells, the header 2"),
+        (b"a,b\n1,5,2,5\n", "line 2 has 4 cells, the header 2"),
+        (b'a,b,c\n1,2,"x\n3,4,z\n', "unexpected end of data"),
+    ],
+)
+def test_what_could_be_read_wrong_is_refused_by_both(data, why):
+    columns = [{"name": name, "kind": "numeric"} for name in ("a", "b")]
+    with pytest.raises(UnusableSample):
+        read_table(data)
+    with pytest.raises(ValueError, match=why):
+        tables.table_of(data, {"preparation": {"columns": columns, "timestamp": "", "group": ""}})
 
 
 @pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "sep=,\n"])

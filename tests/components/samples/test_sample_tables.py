@@ -257,6 +257,43 @@ def test_a_zone_that_has_only_a_name_warns_of_nothing(recwarn: pytest.WarningsRe
     assert not recwarn.list
 
 
+def test_a_cell_that_is_no_number_leaves_the_decimal_commas_beside_it() -> None:
+    data = b"a;b\n3,5;2,5\nERR;4,5\n-1,25E-2;7,5\n"
+    columns = tuple(Column(name=name, kind="numeric") for name in ("a", "b"))
+    values = encode_cells(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
+    assert values.tolist() == [[3.5, 2.5], [math.inf, 4.5], [-0.0125, 7.5]]
+
+
+@pytest.mark.parametrize("beside", ["", "auto", "none"])
+def test_a_category_is_the_same_whatever_else_its_column_holds(beside: str) -> None:
+    """Alone, pandas reads 01, 1.50 and true as numbers or truth; beside a word or a missing cell as something else."""
+    known = ("01", "1.50", "2E3", "auto", "true")
+    schema = TableSchema(
+        features=(Column(name="mode", kind="categorical", categories=known),), timestamp=None, window=1, stride=1
+    )
+    for place, word in enumerate(known):
+        values = encode_cells(read_table(f"mode,n\n{word},1\n{beside},2\n".encode()), schema)
+        assert values[0, 0] == place
+
+
+def test_two_spellings_of_a_number_are_one_category() -> None:
+    frame = pd.DataFrame({"mode": ["A1", "01", "1", "1.0", "x"] * 20, "n": np.arange(100) % 7})
+    schema = infer_schema(frame, TableOptions())
+    assert schema.features[0].categories == ("01", "A1", "x")
+    assert encode_cells(frame, schema)[:5, 0].tolist() == [1, 0, 0, 0, 2]
+
+
+@pytest.mark.parametrize("data", [b"a,b\n1,5,2,5\n3,5,4,5\n", b"a\n1,5\n2,5\n"])
+def test_more_cells_than_columns_are_refused(data: bytes) -> None:
+    with pytest.raises(UnusableSample, match="more cells than its header; are there commas for decimals") as refused:
+        read_table(data)
+    assert refused.value.reason == "damaged"
+
+
+def test_a_delimiter_at_the_end_of_every_row_is_no_cell() -> None:
+    assert read_table(b"a,b\n1,2,\n3,4,\n").to_numpy().tolist() == [[1, 2], [3, 4]]
+
+
 def schema_of(window: int, stride: int, timestamp: str | None = None) -> TableSchema:
     return TableSchema(features=(), window=window, stride=stride, timestamp=timestamp)
 
