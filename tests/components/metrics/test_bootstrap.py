@@ -40,14 +40,37 @@ def test_one_class_has_no_value_but_a_note(label):
         assert "both" in found.note
 
 
-def test_paired_difference_is_zero_for_equal_scores_and_narrower_than_unpaired():
+def test_paired_difference_is_narrower_than_unpaired():
     scores, labels = make()
-    assert paired_difference(auroc, scores, scores, labels, seed=0).high == 0
     other = scores + np.random.default_rng(5).normal(scale=0.1, size=len(scores))
     paired = paired_difference(auroc, scores, other, labels, seed=0)
     alone = interval(auroc, scores, labels, seed=0)
     assert paired.low <= paired.value <= paired.high
     assert paired.high - paired.low < (alone.high - alone.low) / 2
+
+
+@pytest.mark.parametrize(("anomalies", "normals"), [(2, 40), (8, 40), (40, 20), (100, 200)])
+def test_of_samples_that_two_models_rank_alike_the_next_may_differ(anomalies, normals):
+    labels = np.repeat([1, 0], [anomalies, normals]).astype(np.int8)
+    scores = np.arange(len(labels), 0.0, -1)
+    found = paired_difference(auroc, scores, scores, labels, seed=0)
+    # A share p of which none of n is with a chance of 0.025, and on which one model is at chance: (1 - p) ** n = 0.025.
+    missed = (1 - 0.025 ** (1 / min(anomalies, normals))) / 2
+    assert found.value == 0
+    assert (found.low, found.high) == pytest.approx((-missed, missed), rel=0.02)
+
+
+def test_a_difference_that_few_samples_do_not_show_is_covered():
+    # The candidate is blind to 12 % of the anomalies, which it ranks at random: its AUROC is 0.94, the champion's 1.
+    covered = 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        labels = (np.arange(50) < 10).astype(np.int8)
+        champion = random.random(50) + labels
+        candidate = random.random(50) + labels * (random.random(50) >= 0.12)
+        found = paired_difference(auroc, candidate, champion, labels, seed=0)
+        covered += found.low <= -0.06 <= found.high
+    assert covered >= 92  # resamples alone cover 63
 
 
 def test_paired_difference_is_candidate_minus_champion():
