@@ -147,7 +147,8 @@ def rate_interval(hits: NDArray[np.bool_], *, groups: NDArray[np.str_] | None = 
 
     Where samples of one of the `groups` are alike, or `overlap` windows hold one row, the interval is that of as many
     as vary so much without (Korn and Graubard 1998, "Confidence intervals for proportions with small expected number
-    of positive counts estimated from survey data", Survey Methodology 24).
+    of positive counts estimated from survey data", Survey Methodology 24). How far samples of a group are alike is told
+    by the groups that have a hit: of none, or of one, each group counts as a single sample.
 
     >>> rate_interval(np.zeros(20, bool))
     Metric(value=0.0, low=0.0, high=0.1684..., n=20, note='')
@@ -162,20 +163,28 @@ def rate_interval(hits: NDArray[np.bool_], *, groups: NDArray[np.str_] | None = 
 
 
 def _told(hits: NDArray[np.bool_], groups: NDArray[np.str_] | None, *, most: float) -> float:
-    """How many samples that do not depend on each other vary as much as these ``(N,)``, at most `most`."""
+    """How many samples that do not depend on each other vary as much as these ``(N,)``, at most `most`.
+
+    No fewer than if each group were all hits or none: as many as groups, of unlike sizes fewer (Kish 1965, "Survey
+    sampling", section 8.2).
+    """
     if (shared := _shared(groups)) is None:
         return most
     _, group_of, sizes = np.unique(shared, return_inverse=True, return_counts=True)
     n, count, share = len(hits), len(sizes), hits.mean()
-    if count == 1:
-        return 1.0
-    away = np.bincount(group_of, hits) - share * sizes
+    alike = min(most, n**2 / float(sizes @ sizes))
+    found = np.bincount(group_of, hits)
+    # Whether hits, or where these are more what is none, come together is told by the groups that have any.
+    telling = min(int((found > 0).sum()), int((found < sizes).sum()))
+    if telling < 2:
+        return alike
+    away = found - share * sizes
     spread = count / (count - 1) * float(away @ away) / n**2
     if spread > 0:
         most = min(most, share * (1 - share) / spread)
     # Few groups say little of how much they vary.
-    few = student.ppf(1 - LEVEL / 2, n - 1) / student.ppf(1 - LEVEL / 2, count - 1)
-    return float(most * few**2)
+    few = student.ppf(1 - LEVEL / 2, n - 1) / student.ppf(1 - LEVEL / 2, telling - 1)
+    return max(alike, float(most * few**2))
 
 
 def _room(fewest: int, *, level: float) -> float:

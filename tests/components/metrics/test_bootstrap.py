@@ -117,6 +117,31 @@ def test_a_rate_of_blocks_is_as_sure_as_its_blocks():
     assert covered["apart"] < 36
 
 
+def test_groups_without_a_hit_do_not_tell_whether_hits_come_together():
+    # A tenth of all groups is hits throughout, and of 10 groups of 50 none is.
+    names = np.repeat(np.arange(10), 50).astype(str)
+    none, all_ = (rate_interval(np.full(500, hit), groups=names) for hit in (False, True))
+    assert (none.high, all_.low) == pytest.approx((1 - 0.025**0.1, 0.025**0.1))
+    assert rate_interval(names == "3", groups=names).high == pytest.approx(0.445, abs=0.001)  # as 1 of 10
+    # Nor does a single one, and a false alarm more narrows nothing.
+    assert rate_interval(np.arange(500) == 7, groups=names).high > none.high
+    # Of hits in every group, as many in each, none come together.
+    spread = rate_interval(np.arange(500) % 10 == 0, groups=names)
+    assert 0.06 < spread.low < spread.high < 0.15
+    # Of one large group and nine of a single sample, hardly more than one is told.
+    assert rate_interval(np.zeros(500, bool), groups=np.maximum(np.arange(500) - 490, 0).astype(str)).high > 0.95
+
+
+def test_a_rate_of_groups_that_alarm_as_one_is_covered():
+    covered = 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        alarms = (random.random((10, 50)) < random.beta(0.05, 0.95, size=(10, 1))).ravel()
+        found = rate_interval(alarms, groups=np.repeat(np.arange(10), 50).astype(str))
+        covered += found.low <= 0.05 <= found.high
+    assert covered >= 92
+
+
 def test_groups_of_one_sample_each_change_nothing():
     scores, labels = make()
     names = np.arange(len(labels)).astype(str)[::-1]
