@@ -23,7 +23,7 @@ def evaluate_gate(
         calibration: Its threshold and the false-alarm budget it was made for.
         champion: The champion on the same samples; None before the first approval.
         champion_version: The champion's number; None exactly when `champion` is None.
-        difference: Paired bootstrap of AUROC, candidate minus champion: above 0 the candidate is better. None where
+        difference: Paired interval of AUROC, candidate minus champion: above 0 the candidate is better. None where
             it could not be computed.
         rules: From `load_rules`.
         leaks: Samples and groups found in two splits.

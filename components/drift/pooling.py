@@ -17,6 +17,11 @@ MOST_ROWS = 1_000
 MOST_CATEGORIES = 50
 LEAST_VALUES = 8
 _SMALLEST_SCALE = 1e-12
+_FAR, _RARE = 10.0, 0.01
+"""Values are cut at so many robust deviations, but not within what lies between the lowest and highest 1 %."""
+_HUGE = 1e100
+"""And there: squares of what is larger, such as the largest double for no reading, leave the range of numbers."""
+_IQR = 1.349  # interquartile range of a standard normal distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,13 +150,29 @@ def _quantity(name: str, column: "pd.Series[Any]", family: Family, side: NDArray
     if (known.min() == known.max()) if numeric else (known.nunique() == 1):
         return _constant(name, column, known.iloc[0], family)
     if numeric:
-        values = column.to_numpy(dtype=np.float64)
+        values = np.clip(column.to_numpy(dtype=np.float64), -_HUGE, _HUGE)
+        values[present] = _without_broken(values[present])
         scale = float(np.nanstd(values))
         if scale <= _SMALLEST_SCALE * float(np.nanmax(np.abs(values))):
             return "constant but for rounding"
         # Scaling changes no distance but keeps Evidently's floor of 0.001 away from columns of small numbers.
         return Quantity(name=name, family=family, kind="numeric", values=(values - np.nanmean(values)) / scale)
     return _categorical(name, column.astype("string"), family)
+
+
+def _without_broken(values: Vector) -> Vector:
+    """``(n,)`` finite values of both windows, of which those that are both far and rare come nearer.
+
+    A broken reading or two would be the deviation by which distances are divided, and hide any drift of the others. As
+    both windows are cut as one they stay exchangeable; what lies at the cut is still far off.
+    """
+    ordered, rare = np.sort(values), max(1, int(_RARE * len(values)))
+    low, middle, high = np.percentile(ordered, [25, 50, 75])
+    away = np.abs(values - middle)
+    # Where most values are equal the quartiles say nothing of the spread: what the others are away does.
+    reach = _FAR * float((high - low) / _IQR if high > low else np.median(away[away > 0], axis=0))
+    cut: Vector = np.clip(values, min(ordered[rare], middle - reach), max(ordered[-rare - 1], middle + reach))
+    return cut
 
 
 def _constant(name: str, column: "pd.Series[Any]", value: object, family: Family) -> Quantity | str:

@@ -9,8 +9,9 @@ from components.drift.pooling import Pool
 from components.drift.window import DriftWindow
 
 METHOD = (
-    "normed Wasserstein distance (categories: Jensen-Shannon distance, alarms: difference of rates); thresholds from "
-    "permutations of groups, for the maximum over all quantities"
+    "normed Wasserstein distance of values cut at 10 robust deviations where they are rare (categories: Jensen-Shannon "
+    "distance, alarms: difference of rates); thresholds from permutations of groups, for the maximum over all "
+    "quantities"
 )
 _NAMED = 5
 

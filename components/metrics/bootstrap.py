@@ -23,6 +23,8 @@ RESAMPLES_OF_MANY = 200
 MANY = 5_000
 """More samples than this have narrow intervals, whose ends fewer resamples find well enough."""
 LEVEL = 0.05
+BLIND = 0.5
+"""What a ranking metric loses on samples that it is blind to: from the best to that of chance."""
 _CELLS = 4_000_000
 """Numbers of one block of resamples: bounds memory."""
 
@@ -52,7 +54,7 @@ def interval(
     ((value,),) = _measured(metric, ranked, np.ones((1, len(scores))), labels)
     drawn = [_measured(metric, ranked, weights, labels)[0] for weights in resamples(labels, groups, seed=seed)]
     fewest = min(holding(labels, groups))
-    return between(float(value), np.concatenate(drawn), n=len(labels), fewest=fewest, least=0.0)
+    return between(float(value), np.concatenate(drawn), n=len(labels), fewest=fewest)
 
 
 def paired_difference(
@@ -64,13 +66,27 @@ def paired_difference(
     seed: int,
     groups: NDArray[np.str_] | None = None,
 ) -> Metric:
-    """`metric` of the candidate's ``(N,)`` scores minus that of the champion's, both over the same resamples."""
+    """`metric` of the candidate's ``(N,)`` scores minus that of the champion's, both over the same resamples.
+
+    Samples that both rank alike differ in no resample, and yet the next ones may: of a kind that none of n groups is
+    of, the share is Beta(1, n) (at its 97.5 % the exact bound of Clopper and Pearson for 0 of n, as in the Bayesian
+    bootstrap of Rubin 1981 with one more unit). To that kind one of the two models may be blind and rank it at random,
+    `BLIND` lower than one that sees it; n are the groups of the rarer class.
+    """
     if not _both(labels):
         return Metric(value=None, n=len(labels), note=ONE_CLASS)
     groups = _shared(groups)
     values, drawn = _differences(metric, [candidate], champion, labels, seed=seed, groups=groups)
-    fewest = min(holding(labels, groups))
-    return between(float(values[0]), drawn, n=len(labels), fewest=fewest, least=-1.0)
+    value, n, fewest = float(values[0]), len(labels), min(holding(labels, groups))
+    room = _room(fewest, level=LEVEL / 2)
+    if room == np.inf:
+        return Metric(value=value, low=-1.0, high=1.0, n=n)
+    drawn = value + room * (drawn[:, 0] - value)
+    evenly = (np.arange(len(drawn)) + 0.5) / len(drawn)
+    unseen = generator(seed, "unseen").permutation(beta.ppf(evenly, 1, fewest))
+    low = np.quantile((1 - unseen) * drawn - BLIND * unseen, LEVEL / 2)
+    high = np.quantile((1 - unseen) * drawn + BLIND * unseen, 1 - LEVEL / 2)
+    return Metric(value=value, low=float(max(min(low, value), -1.0)), high=float(min(max(high, value), 1.0)), n=n)
 
 
 def lower_bounds(
@@ -131,7 +147,8 @@ def rate_interval(hits: NDArray[np.bool_], *, groups: NDArray[np.str_] | None = 
 
     Where samples of one of the `groups` are alike, or `overlap` windows hold one row, the interval is that of as many
     as vary so much without (Korn and Graubard 1998, "Confidence intervals for proportions with small expected number
-    of positive counts estimated from survey data", Survey Methodology 24).
+    of positive counts estimated from survey data", Survey Methodology 24). How far samples of a group are alike is told
+    by the groups that have a hit: of none, or of one, each group counts as a single sample.
 
     >>> rate_interval(np.zeros(20, bool))
     Metric(value=0.0, low=0.0, high=0.1684..., n=20, note='')
@@ -146,20 +163,28 @@ def rate_interval(hits: NDArray[np.bool_], *, groups: NDArray[np.str_] | None = 
 
 
 def _told(hits: NDArray[np.bool_], groups: NDArray[np.str_] | None, *, most: float) -> float:
-    """How many samples that do not depend on each other vary as much as these ``(N,)``, at most `most`."""
+    """How many samples that do not depend on each other vary as much as these ``(N,)``, at most `most`.
+
+    No fewer than if each group were all hits or none: as many as groups, of unlike sizes fewer (Kish 1965, "Survey
+    sampling", section 8.2).
+    """
     if (shared := _shared(groups)) is None:
         return most
     _, group_of, sizes = np.unique(shared, return_inverse=True, return_counts=True)
     n, count, share = len(hits), len(sizes), hits.mean()
-    if count == 1:
-        return 1.0
-    away = np.bincount(group_of, hits) - share * sizes
+    alike = min(most, n**2 / float(sizes @ sizes))
+    found = np.bincount(group_of, hits)
+    # Whether hits, or where these are more what is none, come together is told by the groups that have any.
+    telling = min(int((found > 0).sum()), int((found < sizes).sum()))
+    if telling < 2:
+        return alike
+    away = found - share * sizes
     spread = count / (count - 1) * float(away @ away) / n**2
     if spread > 0:
         most = min(most, share * (1 - share) / spread)
     # Few groups say little of how much they vary.
-    few = student.ppf(1 - LEVEL / 2, n - 1) / student.ppf(1 - LEVEL / 2, count - 1)
-    return float(most * few**2)
+    few = student.ppf(1 - LEVEL / 2, n - 1) / student.ppf(1 - LEVEL / 2, telling - 1)
+    return max(alike, float(most * few**2))
 
 
 def _room(fewest: int, *, level: float) -> float:
@@ -180,22 +205,21 @@ def _shared(groups: NDArray[np.str_] | None) -> NDArray[np.str_] | None:
     return None if groups is None or len(np.unique(groups)) == len(groups) else groups
 
 
-def between(value: float, drawn: NDArray[np.float64], *, n: int, fewest: int, least: float) -> Metric:
-    """`value` of `n` samples with the interval that its resamples say, as wide as so few groups ask for.
+def between(value: float, drawn: NDArray[np.float64], *, n: int, fewest: int) -> Metric:
+    """`value` in [0, 1] of `n` samples with the interval that its resamples say, as wide as so few groups ask for.
 
     Args:
         value: Of all samples.
         drawn: ``(R,)`` of the resamples.
         n: Samples.
         fewest: Groups of the rarer class.
-        least: What no value can be below; none is above 1.
     """
     room = _room(fewest, level=LEVEL / 2)
     if room == np.inf:
-        return Metric(value=value, low=least, high=1.0, n=n)
+        return Metric(value=value, low=0.0, high=1.0, n=n)
     low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])
     low, high = value - room * (value - low), value + room * (high - value)
-    return Metric(value=value, low=float(max(low, least)), high=float(min(high, 1.0)), n=n)
+    return Metric(value=value, low=float(max(low, 0.0)), high=float(min(high, 1.0)), n=n)
 
 
 def _both(labels: NDArray[np.int8]) -> bool:

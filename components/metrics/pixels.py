@@ -72,7 +72,7 @@ def pixel_intervals(counts: PixelCounts, *, seed: int, groups: NDArray[np.str_] 
     found = {}
     for name, measure in (("pixel_auroc", counts.pixel_auroc), ("aupro", counts.aupro)):
         value = float(measure(np.ones((1, n)))[0])
-        found[name] = between(value, measure(weights), n=n, fewest=fewest, least=0.0)
+        found[name] = between(value, measure(weights), n=n, fewest=fewest)
     return found
 
 

@@ -16,7 +16,8 @@ CLIP = 10.0
 FAR = 100.0
 RARE = 0.5
 """Before mean and deviation are taken, training values are cut at `FAR` robust deviations, but not within the central
-100 - 2 * `RARE` percent: what is both far and rare is a broken reading, and would make all others look alike."""
+100 - 2 * `RARE` percent, from which the lowest and the highest value are left out however few there are: what is both
+far and rare is a broken reading, and would make all others look alike."""
 
 HUGE = 1e100
 """Values are cut there: squares of what is larger, such as the largest double that some systems write for no reading,
@@ -146,7 +147,9 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     The quartiles alone would not do: where a machine has several modes they may see one of them, and the others would
     lie so far out that they are cut.
     """
-    least, low, middle, high, most = np.percentile(raw, [RARE, 25, 50, 75, 100 - RARE], axis=0)
+    low, middle, high = np.percentile(raw, [25, 50, 75], axis=0)
+    rare = max(1, int(RARE / 100 * len(raw)))
+    least, most = np.partition(raw, (rare, len(raw) - 1 - rare), axis=0)[[rare, -1 - rare]]
     away = raw - middle  # or the mean of equal values, which rounds, would leave them a deviation
     # Where most values are equal the quartiles say nothing of the spread: what the others are away does. Their median,
     # as of their deviation a broken reading would be the most.

@@ -40,14 +40,37 @@ def test_one_class_has_no_value_but_a_note(label):
         assert "both" in found.note
 
 
-def test_paired_difference_is_zero_for_equal_scores_and_narrower_than_unpaired():
+def test_paired_difference_is_narrower_than_unpaired():
     scores, labels = make()
-    assert paired_difference(auroc, scores, scores, labels, seed=0).high == 0
     other = scores + np.random.default_rng(5).normal(scale=0.1, size=len(scores))
     paired = paired_difference(auroc, scores, other, labels, seed=0)
     alone = interval(auroc, scores, labels, seed=0)
     assert paired.low <= paired.value <= paired.high
     assert paired.high - paired.low < (alone.high - alone.low) / 2
+
+
+@pytest.mark.parametrize(("anomalies", "normals"), [(2, 40), (8, 40), (40, 20), (100, 200)])
+def test_of_samples_that_two_models_rank_alike_the_next_may_differ(anomalies, normals):
+    labels = np.repeat([1, 0], [anomalies, normals]).astype(np.int8)
+    scores = np.arange(len(labels), 0.0, -1)
+    found = paired_difference(auroc, scores, scores, labels, seed=0)
+    # A share p of which none of n is with a chance of 0.025, and on which one model is at chance: (1 - p) ** n = 0.025.
+    missed = (1 - 0.025 ** (1 / min(anomalies, normals))) / 2
+    assert found.value == 0
+    assert (found.low, found.high) == pytest.approx((-missed, missed), rel=0.02)
+
+
+def test_a_difference_that_few_samples_do_not_show_is_covered():
+    # The candidate is blind to 12 % of the anomalies, which it ranks at random: its AUROC is 0.94, the champion's 1.
+    covered = 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        labels = (np.arange(50) < 10).astype(np.int8)
+        champion = random.random(50) + labels
+        candidate = random.random(50) + labels * (random.random(50) >= 0.12)
+        found = paired_difference(auroc, candidate, champion, labels, seed=0)
+        covered += found.low <= -0.06 <= found.high
+    assert covered >= 92  # resamples alone cover 63
 
 
 def test_paired_difference_is_candidate_minus_champion():
@@ -92,6 +115,31 @@ def test_a_rate_of_blocks_is_as_sure_as_its_blocks():
             covered[name] += found.low <= 0.1 <= found.high
     assert covered["together"] >= 52
     assert covered["apart"] < 36
+
+
+def test_groups_without_a_hit_do_not_tell_whether_hits_come_together():
+    # A tenth of all groups is hits throughout, and of 10 groups of 50 none is.
+    names = np.repeat(np.arange(10), 50).astype(str)
+    none, all_ = (rate_interval(np.full(500, hit), groups=names) for hit in (False, True))
+    assert (none.high, all_.low) == pytest.approx((1 - 0.025**0.1, 0.025**0.1))
+    assert rate_interval(names == "3", groups=names).high == pytest.approx(0.445, abs=0.001)  # as 1 of 10
+    # Nor does a single one, and a false alarm more narrows nothing.
+    assert rate_interval(np.arange(500) == 7, groups=names).high > none.high
+    # Of hits in every group, as many in each, none come together.
+    spread = rate_interval(np.arange(500) % 10 == 0, groups=names)
+    assert 0.06 < spread.low < spread.high < 0.15
+    # Of one large group and nine of a single sample, hardly more than one is told.
+    assert rate_interval(np.zeros(500, bool), groups=np.maximum(np.arange(500) - 490, 0).astype(str)).high > 0.95
+
+
+def test_a_rate_of_groups_that_alarm_as_one_is_covered():
+    covered = 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        alarms = (random.random((10, 50)) < random.beta(0.05, 0.95, size=(10, 1))).ravel()
+        found = rate_interval(alarms, groups=np.repeat(np.arange(10), 50).astype(str))
+        covered += found.low <= 0.05 <= found.high
+    assert covered >= 92
 
 
 def test_groups_of_one_sample_each_change_nothing():

@@ -35,6 +35,11 @@ def test_a_broken_reading_does_not_make_all_others_look_alike():
     np.testing.assert_allclose(encoded([0.0, 2.0], [-1.0, 1.0] * 50), [0.0, 2.0])
 
 
+def test_a_broken_reading_among_few_does_not_either():
+    few = np.sin(np.arange(59.0))
+    assert np.ptp(encoded([-1.0, 1.0], [*few, 65_535.0])) > 0.1
+
+
 @pytest.mark.parametrize("busy", [0.2, 0.003])
 def test_a_broken_reading_does_not_drown_a_counter_that_mostly_stands_at_zero(busy):
     random = np.random.default_rng(0)
