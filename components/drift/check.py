@@ -24,14 +24,21 @@ _TIE = 1e-9
 
 
 def check(
-    reference: DriftWindow, current: DriftWindow, *, line: str, options: DriftOptions, number: int, seed: int
+    reference: DriftWindow,
+    current: DriftWindow,
+    *,
+    line: str,
+    options: DriftOptions,
+    number: int,
+    decided: int,
+    seed: int,
 ) -> DriftReport:
     """Compare `current` with `reference`.
 
     A quantity drifted when its distance exceeds its threshold and its effect reaches `options.min_effect`. Thresholds
     come from exchanging whole groups between the windows at random, at the sizes at hand, so small samples do not look
-    like drift. If nothing changed and groups are independent of each other, the chance that any check from 1 to
-    `options.horizon` says "drift" is at most `options.false_alarm_rate`: each check gets an equal part of it
+    like drift. If nothing changed and groups are independent of each other, the chance that any of the first
+    `options.horizon` verdicts says "drift" is at most `options.false_alarm_rate`: each check gets an equal part of it
     (Bonferroni, which needs no independence of the checks), and max-T holds that part over all quantities together. The
     smallest effect only lowers the chance. The rate does not hold beyond the horizon, nor where groups depend on each
     other, and it says nothing of drifts missed. A declared constant that changed is drift by itself.
@@ -45,6 +52,7 @@ def check(
         line: Name of the line.
         options: Rate, horizon, smallest effect and fewest samples.
         number: Of this check since the champion came, from 1.
+        decided: Checks before it that came to a verdict: those that had too few data used up nothing of the horizon.
         seed: Of the permutations.
 
     Raises:
@@ -81,7 +89,7 @@ def check(
     # The name is found among the rows of the pool, whose groups are not the blocks.
     kind = kind_of(rows, drifted, level=level, min_effect=options.min_effect, rng=rng)
     found = words.outcome(features, both, permutations=permutations_for(level), level=level)
-    notes = words.notes(reference, current, both, options=options, check=number)
+    notes = words.notes(reference, current, both, options=options, check=decided + 1)
     detail = "; ".join([found + words.caveat(kind, drifted), *notes]) + "."
     return report(verdict="drift" if drifted else "no drift", kind=kind, features=tuple(features), detail=detail)
 

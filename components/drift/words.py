@@ -75,8 +75,8 @@ def notes(reference: DriftWindow, current: DriftWindow, both: Pool, *, options: 
     found = []
     if check > options.horizon:
         found.append(
-            f"this is check {check}, and the declared rate of {options.false_alarm_rate:g} held over the first "
-            f"{options.horizon} only"
+            f"this is check {check} with a verdict, and the declared rate of {options.false_alarm_rate:g} held over "
+            f"the first {options.horizon} only"
         )
     if both.thinned:
         found.append("neighbouring groups are exchanged together, as blocks")

@@ -58,7 +58,8 @@ def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
     detector = load_model(app, champion)
     reference, current = _windows(app, data, champion, detector)
     number = app.records.drift.checks_since(name, champion.version) + 1
-    found = check(reference, current, line=name, options=line.drift, number=number, seed=line.seed)
+    decided = app.records.drift.checks_since(name, champion.version, decided=True)
+    found = check(reference, current, line=name, options=line.drift, number=number, decided=decided, seed=line.seed)
     html = ""
     if found.verdict == "drift":
         path = app.settings.reports / f"{name}-v{champion.version}-check{number}.html"

@@ -35,8 +35,8 @@ def _normal(rows: int, columns: int, *, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(rows, columns))
 
 
-def _check(old: DriftWindow, new: DriftWindow, *, options: DriftOptions = FAST, number: int = 1) -> DriftReport:
-    return check(old, new, line="press", options=options, number=number, seed=7)
+def _check(old: DriftWindow, new: DriftWindow, *, options: DriftOptions = FAST, decided: int = 0) -> DriftReport:
+    return check(old, new, line="press", options=options, number=decided + 5, decided=decided, seed=7)
 
 
 def _drifted(report: DriftReport) -> list[str]:
@@ -211,8 +211,8 @@ def test_alarm_rate_and_score() -> None:
 
 def test_spent_horizon_is_said() -> None:
     old, new = _table(_normal(60, 2, seed=1)), _table(_normal(30, 2, seed=2))
-    assert "held over the first 2 only" in _check(old, new, number=3).detail
-    assert "held over" not in _check(old, new, number=2).detail
+    assert "held over the first 2 only" in _check(old, new, decided=2).detail
+    assert "held over" not in _check(old, new, decided=1).detail
 
 
 def _series(rows: int, rng: np.random.Generator) -> np.ndarray:
