@@ -79,7 +79,7 @@ def check(
     if lacking := _few_samples(len(reference), len(current), least=options.min_samples):
         return report(verdict="not enough data", kind="", features=(), detail=f"{lacking}.")
     if not enough_groups(both.old_groups, both.new_groups, level=level):
-        features = _untested(rows) if rows.old_groups > 1 else []
+        features = _untested(rows, min_effect=options.min_effect) if rows.old_groups > 1 else []
         unlike = words.unlike(features, rows, min_effect=options.min_effect)
         detail = "; ".join([words.few_groups(both, level=level), alarms(reference, current), *unlike]) + "."
         return report(verdict="not enough data", kind="", features=tuple(features), detail=detail)
@@ -127,8 +127,8 @@ def _few_samples(old: int, new: int, *, least: int) -> str:
     return f"{old} reference samples, {least} needed" if old < least else ""
 
 
-def _untested(rows: Pool) -> list[DriftFeature]:
-    """Every quantity beside how far old groups lie from each other, the farthest beyond that first."""
+def _untested(rows: Pool, *, min_effect: float) -> list[DriftFeature]:
+    """Every quantity beside how far old groups lie from each other: those that moved enough, the farthest first."""
     observed = _observed(rows)
     features = []
     for quantity in rows.quantities:
@@ -136,7 +136,7 @@ def _untested(rows: Pool) -> list[DriftFeature]:
         effect = _effect(quantity, rows.new, distance - float(within.mean()))
         found = _feature(quantity, distance, threshold=float(within.max()), effect=effect, min_effect=np.inf)
         features.append(found)
-    return _worst_first(features)
+    return sorted(_worst_first(features), key=lambda one: abs(one.effect) < min_effect)
 
 
 def _changed_constants(old: Mapping[str, str], new: Mapping[str, str]) -> list[DriftFeature]:

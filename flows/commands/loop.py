@@ -99,11 +99,10 @@ def print_drift(report: "DriftReport", *, path: str, follows: str) -> None:
         console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}  {report.kind}\n  {escape(report.detail)}")
     else:
         console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}: {escape(report.detail)}", soft_wrap=True)
-    moved = sorted(report.features, key=lambda item: item.distance / max(item.threshold, 1e-12), reverse=True)[:SHOWN]
     rows = [
         [escape(item.name), item.family, f"{item.distance:.3f}", f"{item.threshold:.3f}", f"{item.effect:+.2f}",
          "[red]drift[/]" if item.drifted else ""]
-        for item in moved
+        for item in report.features[:SHOWN]
     ]  # fmt: skip
     bound = "threshold" if tested else "most among old groups"
     title = "What moved most" if tested else "What differs most, untested"

@@ -145,6 +145,8 @@ def test_groups_too_few_for_a_test_are_compared_with_each_other() -> None:
     assert found["c1"].distance > 4 * found["c1"].threshold
     assert found["c1"].effect == pytest.approx(3, abs=0.4)
     assert "c1 by +" in report.detail
+    enough = [abs(feature.effect) >= 0.25 for feature in report.features]
+    assert enough == sorted(enough, reverse=True)  # what is named stands first, however close old groups lie
     calm = _table(_normal(60, 3, seed=2), groups=np.zeros(60), scores=np.where(np.arange(60) < 1, 2.0, 0.0))
     spread = _table(_normal(300, 3, seed=1) + 9 * away[groups], groups=groups, scores=old_scores)
     assert "no quantity differs from the reference by more than" in _check(spread, calm, options=DriftOptions()).detail
