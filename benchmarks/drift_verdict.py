@@ -54,7 +54,7 @@ def _verdict(old: list[Image], new: list[Image], embeddings: NDArray[np.float64]
                 threshold=float(np.quantile(scores[: len(old)], 0.95)),
             )
         )
-    report = check(*windows, line="bottle", options=DriftOptions(), number=1, seed=0)
+    report = check(*windows, line="bottle", options=DriftOptions(), number=1, decided=0, seed=0)
     if page is not None:
         write_html(*windows, report=report, path=page)
     return report

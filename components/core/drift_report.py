@@ -6,7 +6,11 @@ from .contracts import Record
 
 
 class DriftFeature(Record):
-    """One monitored quantity. `distance` above `threshold` is drift; `effect` is the shift in reference deviations."""
+    """One monitored quantity. `distance` above `threshold` is drift; `effect` is the shift in reference deviations.
+
+    Where there are too few groups for a verdict, `threshold` is the largest distance of an old group from the others,
+    and nothing drifted.
+    """
 
     name: str
     family: Literal["optics", "embedding", "feature", "score", "alarm-rate", "constant"]

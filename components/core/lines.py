@@ -65,7 +65,7 @@ class DriftOptions(_Section):
     """When a shift counts as drift, and what follows."""
 
     false_alarm_rate: float = Field(0.05, gt=0, lt=1, description="Chance of one false verdict over `horizon` checks")
-    horizon: int = Field(20, ge=1, description="Checks of one champion over which the rate holds")
+    horizon: int = Field(20, ge=1, description="Checks of one champion, with a verdict, over which the rate holds")
     min_effect: float = Field(0.25, ge=0, description="Smaller shifts, in reference deviations, are not drift")
     min_samples: int = Field(20, ge=8, description="Fewer new samples: not enough data")
     action: Literal["off", "ask", "on"] = Field(

@@ -11,6 +11,7 @@ from components.core.drift_report import DriftFeature, DriftReport
 from components.core.lines import DriftOptions
 from components.core.seeds import generator
 from components.drift import evidently_report, words
+from components.drift.apart import alarms, among_old
 from components.drift.attribution import kind_of
 from components.drift.blocks import Blocks, Measured, measure
 from components.drift.distances import EVIDENTLY_FLOOR, Vector
@@ -23,17 +24,27 @@ _TIE = 1e-9
 
 
 def check(
-    reference: DriftWindow, current: DriftWindow, *, line: str, options: DriftOptions, number: int, seed: int
+    reference: DriftWindow,
+    current: DriftWindow,
+    *,
+    line: str,
+    options: DriftOptions,
+    number: int,
+    decided: int,
+    seed: int,
 ) -> DriftReport:
     """Compare `current` with `reference`.
 
     A quantity drifted when its distance exceeds its threshold and its effect reaches `options.min_effect`. Thresholds
     come from exchanging whole groups between the windows at random, at the sizes at hand, so small samples do not look
-    like drift. If nothing changed and groups are independent of each other, the chance that any check from 1 to
-    `options.horizon` says "drift" is at most `options.false_alarm_rate`: each check gets an equal part of it
+    like drift. If nothing changed and groups are independent of each other, the chance that any of the first
+    `options.horizon` verdicts says "drift" is at most `options.false_alarm_rate`: each check gets an equal part of it
     (Bonferroni, which needs no independence of the checks), and max-T holds that part over all quantities together. The
     smallest effect only lowers the chance. The rate does not hold beyond the horizon, nor where groups depend on each
     other, and it says nothing of drifts missed. A declared constant that changed is drift by itself.
+
+    Of groups that are too few for that rate the report compares each quantity with how far the old groups lie from each
+    other, without a verdict.
 
     Args:
         reference: The champion's data.
@@ -41,6 +52,7 @@ def check(
         line: Name of the line.
         options: Rate, horizon, smallest effect and fewest samples.
         number: Of this check since the champion came, from 1.
+        decided: Checks before it that came to a verdict: those that had too few data used up nothing of the horizon.
         seed: Of the permutations.
 
     Raises:
@@ -64,15 +76,20 @@ def check(
         horizon=options.horizon,
         check=number,
     )
-    if lacking := _shortage(len(reference), len(current), both, least=options.min_samples, level=level):
+    if lacking := _few_samples(len(reference), len(current), least=options.min_samples):
         return report(verdict="not enough data", kind="", features=(), detail=f"{lacking}.")
+    if not enough_groups(both.old_groups, both.new_groups, level=level):
+        features = _untested(rows, min_effect=options.min_effect) if rows.old_groups > 1 else []
+        unlike = words.unlike(features, rows, min_effect=options.min_effect)
+        detail = "; ".join([words.few_groups(both, level=level), alarms(reference, current), *unlike]) + "."
+        return report(verdict="not enough data", kind="", features=tuple(features), detail=detail)
     rng = generator(seed, "drift", line, number)
     features, both = _compared(reference, current, both, blocks, level=level, min_effect=options.min_effect, rng=rng)
     drifted = [feature for feature in features if feature.drifted]
     # The name is found among the rows of the pool, whose groups are not the blocks.
     kind = kind_of(rows, drifted, level=level, min_effect=options.min_effect, rng=rng)
     found = words.outcome(features, both, permutations=permutations_for(level), level=level)
-    notes = words.notes(reference, current, both, options=options, check=number)
+    notes = words.notes(reference, current, both, options=options, check=decided + 1)
     detail = "; ".join([found + words.caveat(kind, drifted), *notes]) + "."
     return report(verdict="drift" if drifted else "no drift", kind=kind, features=tuple(features), detail=detail)
 
@@ -103,18 +120,23 @@ def _worst_first(features: list[DriftFeature]) -> list[DriftFeature]:
     return sorted(features, key=lambda one: (not one.drifted, -one.distance / max(one.threshold, _TIE)))
 
 
-def _shortage(old: int, new: int, both: Pool, *, least: int, level: float) -> str:
-    """Why there are too few samples or groups for any verdict, or ""."""
+def _few_samples(old: int, new: int, *, least: int) -> str:
+    """Why there are too few samples for any verdict, or ""."""
     if new < least:
         return f"{new} new samples, {least} needed"
-    if old < least:
-        return f"{old} reference samples, {least} needed"
-    if not enough_groups(both.old_groups, both.new_groups, level=level):
-        return (
-            f"{both.old_groups} old and {both.new_groups} new independent groups can be exchanged in too few ways to "
-            f"hold a false-alarm rate of {level:.2g} in this check; more groups or a larger rate would do"
-        )
-    return ""
+    return f"{old} reference samples, {least} needed" if old < least else ""
+
+
+def _untested(rows: Pool, *, min_effect: float) -> list[DriftFeature]:
+    """Every quantity beside how far old groups lie from each other: those that moved enough, the farthest first."""
+    observed = _observed(rows)
+    features = []
+    for quantity in rows.quantities:
+        distance, within = observed[quantity.name], among_old(quantity, both=rows)
+        effect = _effect(quantity, rows.new, distance - float(within.mean()))
+        found = _feature(quantity, distance, threshold=float(within.max()), effect=effect, min_effect=np.inf)
+        features.append(found)
+    return sorted(_worst_first(features), key=lambda one: abs(one.effect) < min_effect)
 
 
 def _changed_constants(old: Mapping[str, str], new: Mapping[str, str]) -> list[DriftFeature]:

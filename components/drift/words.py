@@ -1,10 +1,12 @@
 """The sentences of a drift verdict."""
 
+import itertools
 from collections.abc import Sequence
 
 from components.core.drift_report import DriftFeature
 from components.core.lines import DriftOptions
 from components.drift.attribution import CAMERA
+from components.drift.permutation import enough_groups
 from components.drift.pooling import Pool
 from components.drift.window import DriftWindow
 
@@ -30,6 +32,32 @@ def outcome(features: Sequence[DriftFeature], both: Pool, *, permutations: int, 
     return f"none of {len(features)} quantities drifted; {null}"
 
 
+def few_groups(both: Pool, *, level: float) -> str:
+    """Why so few groups allow no verdict, and how many would."""
+    old, new = both.old_groups, both.new_groups
+    enough = next(count for count in itertools.count(new + 1) if enough_groups(old, count, level=level))
+    return (
+        f"{old} old and {new} new independent groups can be exchanged in too few ways to hold a false-alarm rate of "
+        f"{level:.2g} in this check; {enough} new groups or a larger rate would do"
+    )
+
+
+def unlike(features: Sequence[DriftFeature], both: Pool, *, min_effect: float) -> list[str]:
+    """Of quantities that nothing tested, those that differ more than old groups among themselves."""
+    beyond = [
+        feature for feature in features if feature.distance > feature.threshold and abs(feature.effect) >= min_effect
+    ]
+    if not beyond:
+        return ["no quantity differs from the reference by more than its groups from each other"] if features else []
+    found = ", ".join(_shown(feature) for feature in beyond[:_NAMED])
+    more = f" and {len(beyond) - _NAMED} more" if len(beyond) > _NAMED else ""
+    return [
+        f"{len(beyond)} of {len(features)} quantities differ from the reference by more than each of its groups from "
+        f"the others: {found}{more}; a new group like the {both.old_groups} old ones would be beyond them all in one "
+        f"quantity with a chance of {1 / (both.old_groups + 1):.2g}"
+    ]
+
+
 def caveat(kind: str, drifted: Sequence[DriftFeature]) -> str:
     """What the name of the drift leaves open, or ""."""
     if kind == CAMERA and any(feature.family != "optics" for feature in drifted):
@@ -48,8 +76,8 @@ def notes(reference: DriftWindow, current: DriftWindow, both: Pool, *, options: 
     found = []
     if check > options.horizon:
         found.append(
-            f"this is check {check}, and the declared rate of {options.false_alarm_rate:g} held over the first "
-            f"{options.horizon} only"
+            f"this is check {check} with a verdict, and the declared rate of {options.false_alarm_rate:g} held over "
+            f"the first {options.horizon} only"
         )
     if both.thinned:
         found.append("neighbouring groups are exchanged together, as blocks")

@@ -16,6 +16,7 @@ from ..core.errors import ConfigError, SourceError
 from ..core.lines import TableOptions
 from .columns import as_categories, as_numbers, as_seconds, looks_like_times, plain_word
 from .labels import label_of_word
+from .lots import names_a_lot
 
 # Names of label columns, the surest first; compared without case, spaces and signs.
 LABEL_NAMES = (
@@ -192,8 +193,8 @@ class _Finder:
         numeric = bool(np.isfinite(numbers).sum() >= _MOSTLY * filled)
         if not len(distinct):
             self.ignored[name] = "no values"
-        elif is_annotation(name):
-            self.ignored[name] = "annotation: its name says that it describes the label"
+        elif said := _said_by_name(name, distinct, numbers, numeric=numeric):
+            self.ignored[name] = said
         elif len(distinct) == 1:
             self.constants[name] = str(distinct[0])
             self.ignored[name] = f"constant: always {str(distinct[0])!r}"
@@ -245,6 +246,18 @@ class _Finder:
         if between.any() and np.mean(steps[between] < 0) > _ANEW:
             return False
         return bool(np.count_nonzero(steps < 0) <= _FALLS * moves and known[-1] >= known.max())
+
+
+def _said_by_name(name: str, distinct: NDArray[np.object_], numbers: NDArray[np.float64], *, numeric: bool) -> str:
+    """Why a column of this name is no feature, or ""."""
+    if is_annotation(name):
+        return "annotation: its name says that it describes the label"
+    if names_a_lot(name, distinct, numbers, numeric=numeric):
+        return (
+            "names a batch or a time: what comes next has values that were never seen; table.group keeps the rows of"
+            " one value together, table.include makes it a feature all the same"
+        )
+    return ""
 
 
 def _categorical(name: str, distinct: NDArray[np.object_]) -> Column:

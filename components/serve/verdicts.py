@@ -11,6 +11,9 @@ from components.core.names import as_utf8
 from components.metrics.conformal import discoveries, fewest_discoveries
 from components.metrics.verdicts import answers
 
+MANY, LEAST_MANY = 5, 10
+"""So many times the declared rate, and so many samples, are told: of independent ones one batch in 20,000 by chance."""
+
 
 def verdicts(
     *,
@@ -54,6 +57,20 @@ def verdicts(
         )
         for index, answer in enumerate(said)
     ]
+
+
+def many_above(found: Sequence[Verdict], calibration: Calibration) -> str:
+    """That far more of a batch lie above the threshold than of normal samples would, or "".
+
+    Whether they are anomalies or the line changed, scores do not tell.
+    """
+    above, rate = sum(verdict.score > verdict.threshold for verdict in found), calibration.false_alarm_rate
+    if above < max(LEAST_MANY, MANY * rate * len(found)):
+        return ""
+    return (
+        f"{above} of {len(found)} score above the threshold ({above / len(found):.1%}), of normal samples "
+        f"{rate:.2%} would: these are anomalies, or what is measured changed"
+    )
 
 
 def flagged(found: Sequence[Verdict], calibration: Calibration, *, rate: float) -> tuple[frozenset[str], int]:

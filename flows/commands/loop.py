@@ -94,17 +94,20 @@ def drift(name: LineName, actor: AsActor = OPERATOR, json: Json = False) -> None
 
 def print_drift(report: "DriftReport", *, path: str, follows: str) -> None:
     """The verdict, what moved most, and what follows."""
-    if report.verdict == "not enough data":
+    tested = report.verdict != "not enough data"
+    if tested:
+        console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}  {report.kind}\n  {escape(report.detail)}")
+    else:
         console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}: {escape(report.detail)}", soft_wrap=True)
-        return
-    console.print(f"[bold]{report.line}[/]: {coloured(report.verdict)}  {report.kind}\n  {escape(report.detail)}")
-    moved = sorted(report.features, key=lambda item: item.distance / max(item.threshold, 1e-12), reverse=True)[:SHOWN]
     rows = [
         [escape(item.name), item.family, f"{item.distance:.3f}", f"{item.threshold:.3f}", f"{item.effect:+.2f}",
          "[red]drift[/]" if item.drifted else ""]
-        for item in moved
+        for item in report.features[:SHOWN]
     ]  # fmt: skip
-    table("What moved most", ["quantity", "family", "distance", "threshold", "effect (sd)", ""], rows, empty="")
+    bound = "threshold" if tested else "most among old groups"
+    title = "What moved most" if tested else "What differs most, untested"
+    if rows:
+        table(title, ["quantity", "family", "distance", bound, "effect (sd)", ""], rows, empty="")
     if path:
         console.print(f"  report: {path}", soft_wrap=True)
     if follows:

@@ -64,6 +64,8 @@ def score(
         title = f"{len(found.verdicts)} verdicts by v{found.model_version}, the most anomalous first"
         table(title, ["sample", "score", "verdict", "severity", "p", "id"], rows, empty="Nothing was scored.")
         console.print("  ".join(f"{coloured(word)} {count}" for word, count in counts.items()))
+        if found.many:
+            console.print(f"[yellow]note:[/] {found.many} (linewright drift {name})", soft_wrap=True)
         if found.flagged is not None:
             console.print(
                 f"{len(found.flagged)} of {len(found.verdicts)} are flagged at a false-discovery rate of {fdr:g}; "

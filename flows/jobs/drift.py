@@ -57,8 +57,12 @@ def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
     data = LineData.open(app, line)
     detector = load_model(app, champion)
     reference, current = _windows(app, data, champion, detector)
+    unread = _unread(data.manifest, champion.dataset)
     number = app.records.drift.checks_since(name, champion.version) + 1
-    found = check(reference, current, line=name, options=line.drift, number=number, seed=line.seed)
+    decided = app.records.drift.checks_since(name, champion.version, decided=True)
+    found = check(reference, current, line=name, options=line.drift, number=number, decided=decided, seed=line.seed)
+    if unread and found.verdict == "not enough data":
+        found = found.model_copy(update={"detail": f"{found.detail} {unread}"})
     html = ""
     if found.verdict == "drift":
         path = app.settings.reports / f"{name}-v{champion.version}-check{number}.html"
@@ -104,6 +108,16 @@ def _windows(
         ignored=data.schema.ignored if data.schema else {},
     )
     return reference, current
+
+
+def _unread(manifest: pd.DataFrame, dataset: int) -> str:
+    """Which samples that came since version `dataset` no check reads, in a sentence, or "" where there are none."""
+    new = manifest[manifest[ManifestColumn.ADDED_IN] > dataset]
+    test = new[ManifestColumn.SPLIT] == Split.TEST
+    anomalous = ~test & (new[ManifestColumn.LABEL] != Label.NORMAL)
+    parts = [f"{int(test.sum())} in the sealed test split"] if test.any() else []
+    parts += [f"{int(anomalous.sum())} labelled anomalous"] if anomalous.any() else []
+    return f"Not read of the {len(new)} that came since: {' and '.join(parts)}." if parts else ""
 
 
 def _by_age(manifest: pd.DataFrame) -> pd.DataFrame:

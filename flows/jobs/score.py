@@ -21,7 +21,7 @@ from components.samples.images import IMAGE_SUFFIXES, decode_image
 from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
 from components.samples.unusable import UnusableSample
 from components.samples.windows import cut, window_names, window_starts
-from components.serve.verdicts import flagged, verdicts
+from components.serve.verdicts import flagged, many_above, verdicts
 from flows.jobs.models import champion_of, load_model
 from flows.progress import report
 from flows.wiring import Linewright
@@ -36,6 +36,7 @@ class ScoreRun:
 
     `overlays` is the folder of heat maps, None for tables. `flagged` are the ids of verdicts that stand out of the
     batch at the false-discovery rate that was asked for, which takes `fewest` of them or more; None where none was.
+    `many` says so where far more lie above the threshold than of normal samples would.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -44,6 +45,7 @@ class ScoreRun:
     overlays: Path | None
     flagged: frozenset[str] | None = None
     fewest: int = 0
+    many: str = ""
 
     def raise_if_refused(self) -> None:
         """Raise SourceError if a file could not be scored; the verdicts of the others are stored all the same."""
@@ -71,6 +73,7 @@ def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr
     detector = load_model(app, champion)
     scorer = _ImageScorer if image else _TableScorer
     run = scorer(app, line, champion, detector).score(files)
+    run = replace(run, many=many_above(run.verdicts, champion.calibration))
     app.records.verdicts.add(run.verdicts)
     if fdr is None:
         return run

@@ -50,9 +50,11 @@ class Drift:
             self._ledger.append(session, line=report.line, kind="drift checked", actor=actor, data=data)
             return int(made[0])
 
-    def checks_since(self, line: str, champion: int) -> int:
-        """Checks made against that champion so far."""
+    def checks_since(self, line: str, champion: int, *, decided: bool = False) -> int:
+        """Checks made against that champion so far; `decided`: those that had enough data for a verdict."""
         mine = (DRIFT_CHECKS.c.line == line) & (DRIFT_CHECKS.c.champion == champion)
+        if decided:
+            mine &= DRIFT_CHECKS.c.verdict != "not enough data"
         with self._database.read() as session:
             return int(session.scalar(select(func.count()).select_from(DRIFT_CHECKS).where(mine)) or 0)
 

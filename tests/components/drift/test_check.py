@@ -35,8 +35,8 @@ def _normal(rows: int, columns: int, *, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(rows, columns))
 
 
-def _check(old: DriftWindow, new: DriftWindow, *, options: DriftOptions = FAST, number: int = 1) -> DriftReport:
-    return check(old, new, line="press", options=options, number=number, seed=7)
+def _check(old: DriftWindow, new: DriftWindow, *, options: DriftOptions = FAST, decided: int = 0) -> DriftReport:
+    return check(old, new, line="press", options=options, number=decided + 5, decided=decided, seed=7)
 
 
 def _drifted(report: DriftReport) -> list[str]:
@@ -149,6 +149,35 @@ def test_too_few_samples_and_too_few_groups() -> None:
     assert "100 old and 1 new" in one_batch.detail
 
 
+def test_groups_too_few_for_a_test_are_compared_with_each_other() -> None:
+    rng = np.random.default_rng(5)
+    groups, away = np.repeat(np.arange(6), 50), rng.normal(size=(6, 3)) / 5
+    old_scores = np.where(np.arange(300) % 50 < 1, 2.0, 0.0)  # 2 % of each group
+    old = _table(_normal(300, 3, seed=1) + away[groups], groups=groups, scores=old_scores)
+    values = _normal(60, 3, seed=2) + np.array([0, 3, 0])
+    new = _table(values, groups=np.zeros(60), scores=np.where(np.arange(60) < 45, 2.0, 0.0))
+    report = _check(old, new, options=DriftOptions())
+    assert (report.verdict, report.kind) == ("not enough data", "")
+    assert "6 old and 1 new independent groups" in report.detail
+    assert "; 5 new groups or a larger rate would do; " in report.detail  # 11 over 5 is 462, 10 over 4 only 210
+    shares = "75.0% of the new samples score above the threshold, 2.0% of the reference, and at most 2.0% of one of its"
+    assert shares in report.detail
+    assert "with a chance of 0.14" in report.detail
+    found = {feature.name: feature for feature in report.features}
+    assert not any(feature.drifted for feature in report.features)
+    assert found["c1"].distance > 4 * found["c1"].threshold
+    assert found["c1"].effect == pytest.approx(3, abs=0.4)
+    assert "c1 by +" in report.detail
+    enough = [abs(feature.effect) >= 0.25 for feature in report.features]
+    assert enough == sorted(enough, reverse=True)  # what is named stands first, however close old groups lie
+    calm = _table(_normal(60, 3, seed=2), groups=np.zeros(60), scores=np.where(np.arange(60) < 1, 2.0, 0.0))
+    spread = _table(_normal(300, 3, seed=1) + 9 * away[groups], groups=groups, scores=old_scores)
+    assert "no quantity differs from the reference by more than" in _check(spread, calm, options=DriftOptions()).detail
+    alone = _check(_table(_normal(60, 3, seed=1), groups=np.zeros(60)), new, options=DriftOptions())
+    assert (alone.features, alone.verdict) == ((), "not enough data")
+    assert "399 new groups" in alone.detail
+
+
 def test_declared_constant_that_changed() -> None:
     old = _table(_normal(60, 2, seed=1), constants={"recipe": "7", "plant": "a"})
     new = _table(_normal(30, 2, seed=2), constants={"recipe": "8", "plant": "a"})
@@ -207,8 +236,8 @@ def test_alarm_rate_and_score() -> None:
 
 def test_spent_horizon_is_said() -> None:
     old, new = _table(_normal(60, 2, seed=1)), _table(_normal(30, 2, seed=2))
-    assert "held over the first 2 only" in _check(old, new, number=3).detail
-    assert "held over" not in _check(old, new, number=2).detail
+    assert "held over the first 2 only" in _check(old, new, decided=2).detail
+    assert "held over" not in _check(old, new, decided=1).detail
 
 
 def _series(rows: int, rng: np.random.Generator) -> np.ndarray:

@@ -143,6 +143,27 @@ def test_what_the_line_includes_is_a_feature_whatever_it_looks_like() -> None:
         TableOptions(include=("a",), exclude=("a",))
 
 
+def test_what_names_batches_or_months_is_neither_feature_nor_constant() -> None:
+    place = np.arange(240)
+    frame = numbers(240).assign(
+        Batch=place // 80 + 1, lot_id=[f"L{row // 60}" for row in place], simulationRun=7, month=place // 20 + 11,
+        week=place // 120, run=place // 20 % 2, batch_size=place % 7, day=place % 7, quarter=place % 4 + 1,
+        batch_time=place % 11 / 2,
+    )  # fmt: skip
+    schema = infer_schema(frame, TableOptions())
+    assert set(schema.ignored) == {"Batch", "lot_id", "simulationRun", "month", "week"}
+    assert all(why.startswith("names a batch or a time: ") for why in schema.ignored.values())
+    assert schema.constants == {}
+    schema = infer_schema(frame, TableOptions(group="Batch", include=("month",)))
+    assert schema.ignored["Batch"] == "group"
+    assert "month" in {column.name for column in schema.features}
+
+
+def test_the_number_of_a_batch_is_measured_where_it_is_none() -> None:
+    frame = numbers(60).assign(lot=np.linspace(0, 1, 60))
+    assert "lot" in {column.name for column in infer_schema(frame, TableOptions()).features}
+
+
 def test_a_table_without_an_order_may_be_sorted_by_a_feature() -> None:
     frame = numbers(300).sort_values("a")
     assert [column.name for column in infer_schema(frame, TableOptions()).features] == ["a", "b"]

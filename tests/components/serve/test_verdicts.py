@@ -5,7 +5,7 @@ import pytest
 
 from components.core.contracts import Calibration, Scores
 from components.metrics.thresholds import calibrate
-from components.serve.verdicts import flagged, verdicts
+from components.serve.verdicts import flagged, many_above, verdicts
 
 
 def calibration(low: float, high: float) -> Calibration:
@@ -86,3 +86,11 @@ def test_a_file_s_name_that_is_no_utf_8_is_kept_in_escapes():
         scores=Scores(image=np.array([0.5])),
     )  # fmt: skip
     assert found.path == "/in/latin\\udcfc.png"
+
+
+def test_far_more_than_the_declared_rate_is_told_and_a_few_more_are_not():
+    told = many_above(of([2.0] * 11 + [0.0] * 11), calibration(0.8, 1.4))
+    assert told.startswith("11 of 22 score above the threshold (50.0%), of normal samples 10.00% would: ")
+    assert many_above(of([2.0] * 11 + [0.0] * 12), calibration(0.8, 1.4)) == ""
+    assert many_above(of([2.0] * 9), calibration(0.8, 1.4)) == ""
+    assert many_above([], calibration(0.8, 1.4)) == ""

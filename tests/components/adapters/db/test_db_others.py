@@ -85,6 +85,9 @@ def test_drift_checks_are_counted_for_each_champion(records: Records, press) -> 
     assert records.drift.get(first).report.verdict == "no drift"
     with pytest.raises(UnknownVersionError):
         records.drift.get(second + 1)
+    records.drift.add(a_drift_report(verdict="not enough data", kind="", check=3), champion=1, html="")
+    assert records.drift.checks_since("press", 1) == 3
+    assert records.drift.checks_since("press", 1, decided=True) == 2
 
 
 def test_one_request_is_pending_until_a_retrain_answers_it(records: Records, press) -> None:
