@@ -85,7 +85,10 @@ def _judged(difference: Metric, *, name: str, limit: float, widest: float) -> Co
         return Condition(name=name, status="unmeasured", detail=detail, **figures)
     if difference.low >= limit:
         return Condition(name=name, status="met", detail="not worse than the champion by the margin", **figures)
-    return Condition(name=name, status="failed", detail="may be worse than the champion by the margin", **figures)
+    if difference.high >= 0:
+        detail = "may be worse than the champion by the margin, and may be better: too few test samples to tell"
+        return Condition(name=name, status="unmeasured", detail=detail, **figures)
+    return Condition(name=name, status="failed", detail="worse than the champion, perhaps by the margin", **figures)
 
 
 def _min_auroc(candidate: Evaluation, *, limit: float) -> Condition:
