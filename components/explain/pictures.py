@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 DPI = 110
 LONGEST_SIDE = 640
+_COMPRESSION = 3
+"""Of zlib, 0 to 9: photographs become a twentieth larger than at its usual 6, in a third of the time."""
 
 
 def new_figure(width: float, height: float) -> "Figure":
@@ -42,7 +44,7 @@ def save_image(image: Image, path: Path) -> Path:
     """Write ``(H, W, 3)`` to the PNG file at `path`."""
     from PIL import Image as Pillow
 
-    Pillow.fromarray(np.ascontiguousarray(image)).save(path, format="PNG")
+    Pillow.fromarray(np.ascontiguousarray(image)).save(path, format="PNG", compress_level=_COMPRESSION)
     return path
 
 

@@ -73,6 +73,7 @@ def k_centres(patches: Floats, *, count: int, rng: np.random.Generator, progress
         chosen.append(fresh)
         room = min(max(_ROOM * len(fresh), _FEWEST), _MOST)
         progress("choosing patches", number + len(fresh), count)
+    progress("choosing patches", count, count)
     return Coreset(chosen=np.sort(np.concatenate(chosen)), distances=search.distances())
 
 

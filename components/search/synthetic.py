@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from components.core.contracts import TableSchema
 from components.core.ports import Batch, Image, Samples, Windows
 from components.core.seeds import generator
+from components.models.parallel import each
 from components.search.synthetic_images import draw_defect
 from components.search.synthetic_tables import disturb, scales
 
@@ -90,7 +91,8 @@ class SyntheticSamples:
         # The next sample but a random number serves as donor of texture.
         donors = self._take([index + int(rng.integers(size)) for index, rng in self._with(indices)])
         triples = zip(cast("Sequence[Image]", drawn_on), cast("Sequence[Image]", donors), generators, strict=True)
-        return [draw_defect(image, donor=donor, rng=rng)[0] for image, donor, rng in triples]
+        # On an image of a megapixel texture takes as long as the scores of some detectors.
+        return each(lambda one: draw_defect(one[0], donor=one[1], rng=one[2])[0], list(triples))
 
     def _take(self, indices: Sequence[int]) -> Batch:
         return self._base.take([self._normal[index % len(self._normal)] for index in indices])

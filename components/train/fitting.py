@@ -135,6 +135,7 @@ def calibrate_cross(
         model = fit(name, params=params, schema=schema, samples=kept, seed=derive_seed(seed, "fold", number))
         held_out = Subset(samples, fold)
         scores |= _by_name(held_out, score_all(model, held_out).image)
+    progress("calibrating across folds", len(folds), len(folds))
     values = np.array(list(scores.values()))
     calibration = calibrate(
         values,

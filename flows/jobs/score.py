@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from components.core.contracts import Modality, ModelVersion, TableSchema, Verdict
 from components.core.errors import NotEnoughDataError, SourceError
@@ -17,6 +18,7 @@ from components.explain.overlays import anchored_scale, overlay
 from components.explain.pictures import save_image
 from components.ingest.layout import hidden, is_mask
 from components.metrics.conformal import fewest_discoveries
+from components.models.parallel import each
 from components.samples.images import IMAGE_SUFFIXES, decode_image
 from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
 from components.samples.unusable import UnusableSample
@@ -145,36 +147,47 @@ class _ImageScorer(_Scorer):
         )
 
     def _readable(self, files: list[Path], refused: list[str]) -> Iterator[tuple[Path, str, Image]]:
-        for path in files:
-            try:
-                data = path.read_bytes()
-                yield path, sha256_bytes(data), decode_image(data, self.line.image)
-            except UnusableSample as error:
-                refused.append(f"{path}: {error.detail}")
-            except OSError as error:
-                refused.append(f"{path}: {error.strerror}")
+        for found in each(self._read, files):
+            if isinstance(found, str):
+                refused.append(found)
+            else:
+                yield found
+
+    def _read(self, path: Path) -> tuple[Path, str, Image] | str:
+        """The image with its name, or `path: why` there is none."""
+        try:
+            data = path.read_bytes()
+            return path, sha256_bytes(data), decode_image(data, self.line.image)
+        except UnusableSample as error:
+            return f"{path}: {error.detail}"
+        except OSError as error:
+            return f"{path}: {error.strerror}"
 
     def _batch(self, some: list[tuple[Path, str, Image]], folder: Path) -> list[Verdict]:
         images = [image for _, _, image in some]
         scores = self.detector.score(images)
-        calibration = self.champion.calibration
         found = verdicts(
             line=self.line.name,
             model_version=self.champion.version,
-            calibration=calibration,
+            calibration=self.champion.calibration,
             samples=[sample for _, sample, _ in some],
             paths=[str(path) for path, _, _ in some],
             scores=scores,
         )
         maps = self.detector.explain(images) if scores.maps is None else scores.maps
-        drawn = []
-        for verdict, image, heat in zip(found, images, maps, strict=True):
-            # Its own median, as `linewright explain` takes it: a picture must not depend on the images beside it.
-            scale = anchored_scale(calibration.threshold, background=float(np.median(heat)))
-            path = folder / f"{verdict.sample[:16]}-v{self.champion.version}.png"
-            save_image(overlay(image, heat, low=scale.low, high=scale.high, outline=scale.threshold), path)
-            drawn.append(verdict.model_copy(update={"overlay": path.relative_to(self.app.home).as_posix()}))
-        return drawn
+        shown = {verdict.sample: (image, heat) for verdict, image, heat in zip(found, images, maps, strict=True)}
+        # Pictures of large images take longer to draw and to pack than scores to compute.
+        drawn = each(lambda sample: self._drawn(sample, *shown[sample], folder), list(shown))
+        pictures = dict(zip(shown, drawn, strict=True))
+        return [verdict.model_copy(update={"overlay": pictures[verdict.sample]}) for verdict in found]
+
+    def _drawn(self, sample: str, image: Image, heat: NDArray[np.float32], folder: Path) -> str:
+        """Where the picture of the sample is, from the workspace."""
+        # Its own median, as `linewright explain` takes it: a picture must not depend on the images beside it.
+        scale = anchored_scale(self.champion.calibration.threshold, background=float(np.median(heat)))
+        path = folder / f"{sample[:16]}-v{self.champion.version}.png"
+        save_image(overlay(image, heat, low=scale.low, high=scale.high, outline=scale.threshold), path)
+        return path.relative_to(self.app.home).as_posix()
 
 
 class _TableScorer(_Scorer):

@@ -2,6 +2,8 @@ import errno
 import os
 import re
 import shutil
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -43,27 +45,51 @@ def test_windows_left_out_between_splits_are_counted(tmp_path):
     assert summary.added + summary.purged == summary.found == 596
 
 
+class Counting:
+    """Finds every image as anomalous, all over."""
+
+    seen = 0
+
+    def score(self, batch):
+        self.seen += len(batch)
+        return Scores(image=np.ones(len(batch)), maps=np.ones((len(batch), 4, 4), np.float32))
+
+    def explain(self, batch):
+        return self.score(batch).maps
+
+
+def scorer_of_images(home, detector):
+    app = SimpleNamespace(settings=SimpleNamespace(overlays=home / "overlays"), home=home)
+    line = LineConfig(name="bottle", modality=Modality.IMAGE, source=str(home))
+    calibration = calibrate(np.linspace(0, 2, 50), rate=0.1, method="split", seed=0)
+    return _ImageScorer(app, line, SimpleNamespace(version=1, calibration=calibration), detector)
+
+
 def test_an_image_is_scored_once_for_its_score_and_its_map(tmp_path):
-    class Counting:
-        seen = 0
-
-        def score(self, batch):
-            self.seen += len(batch)
-            return Scores(image=np.ones(len(batch)), maps=np.ones((len(batch), 4, 4), np.float32))
-
-        def explain(self, batch):
-            return self.score(batch).maps
-
     for number in range(3):
         save_image(np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8), tmp_path / f"{number}.png")
-    app = SimpleNamespace(settings=SimpleNamespace(overlays=tmp_path / "overlays"), home=tmp_path)
-    line = LineConfig(name="bottle", modality=Modality.IMAGE, source=str(tmp_path))
-    calibration = calibrate(np.linspace(0, 2, 50), rate=0.1, method="split", seed=0)
     detector = Counting()
-    scorer = _ImageScorer(app, line, SimpleNamespace(version=1, calibration=calibration), detector)
-    run = scorer.score(sorted(tmp_path.glob("*.png")))
+    run = scorer_of_images(tmp_path, detector).score(sorted(tmp_path.glob("*.png")))
     assert (len(run.verdicts), detector.seen) == (3, 3)
     assert all((tmp_path / verdict.overlay).is_file() for verdict in run.verdicts)
+
+
+def test_pictures_of_scored_images_are_drawn_on_every_processor_and_of_equal_files_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("components.models.parallel.processors", lambda: 2)
+    together, drawn = threading.Barrier(2, timeout=30), []
+
+    def draw(image, *_, **__):
+        drawn.append(together.wait())
+        return image
+
+    monkeypatch.setattr("flows.jobs.score.overlay", draw)
+    for name in ("a", "b", "again"):
+        save_image(np.full((64, 64, 3), ord(name[0]), np.uint8), tmp_path / f"{name}.png")
+    (tmp_path / "none.png").write_bytes(b"no image")
+    run = scorer_of_images(tmp_path, Counting()).score(sorted(tmp_path.glob("*.png")))
+    assert [Path(verdict.path).name for verdict in run.verdicts] == ["a.png", "again.png", "b.png"]
+    assert len({verdict.overlay for verdict in run.verdicts}) == len(drawn) == 2
+    assert len(run.refused) == 1
 
 
 def test_of_a_folder_to_score_what_a_source_would_take_for_samples_is_read(tmp_path):

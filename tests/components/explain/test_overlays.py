@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from components.explain.overlays import anchored_scale, enlarge, overlay
+from components.explain.pictures import save_image
 
 
 def _grey(height: int = 60, width: int = 80) -> np.ndarray:
@@ -62,3 +63,22 @@ def test_impossible_scale_is_refused() -> None:
 def test_scale_is_usable_even_where_background_exceeds_the_threshold() -> None:
     scale = anchored_scale(0.0, background=4.0)
     assert scale.low < scale.threshold < scale.high
+
+
+def test_what_is_clear_needs_no_colours(monkeypatch) -> None:
+    calm = np.full((8, 8), 1.0, dtype=np.float32)
+    monkeypatch.setattr("matplotlib.colormaps", {"inferno": _colours_of_few})
+    assert (overlay(_grey(), calm, low=1.0, high=2.0) == _grey()).all()
+    calm[0, 0] = 2.0
+    assert not (overlay(_grey(), calm, low=1.0, high=2.0) == _grey()).all()
+
+
+def _colours_of_few(values: np.ndarray) -> np.ndarray:
+    assert values.size < 60 * 80 / 10
+    return np.ones((*values.shape, 4))
+
+
+def test_pictures_are_packed_fast(tmp_path) -> None:
+    data = save_image(_grey(), tmp_path / "a.png").read_bytes()
+    level = data[data.index(b"IDAT") + 5] >> 6  # zlib's FLEVEL (RFC 1950): 2 is its usual level of 6, 1 is a fast one
+    assert level == 1

@@ -103,3 +103,10 @@ def test_progress_ends_at_the_count():
     told = []
     k_centres(drawn(900, 4), count=90, rng=np.random.default_rng(0), progress=lambda *said: told.append(said))
     assert told[-1] == ("choosing patches", 90, 90)
+
+
+def test_progress_ends_where_few_patches_differ():
+    told = []
+    points = np.repeat(drawn(5, 4), 20, axis=0)
+    k_centres(points, count=90, rng=np.random.default_rng(0), progress=lambda *said: told.append(said))
+    assert told[-1] == ("choosing patches", 90, 90)

@@ -1,5 +1,7 @@
 """Drawn anomalies: the seed's own, visible, named for life, and not all easy."""
 
+import threading
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -196,6 +198,18 @@ def test_samples_are_named_and_do_not_depend_on_their_batch() -> None:
     together, alone = samples.take([0, 3, 4]), samples.take([3])
     assert np.array_equal(together[1], alone[0])
     assert not np.array_equal(together[0], together[1])
+
+
+def test_images_are_drawn_on_by_every_processor(monkeypatch) -> None:
+    together = threading.Barrier(2, timeout=30)
+
+    def draw(image: Image, **_) -> tuple[Image, Mask]:
+        together.wait()
+        return image, np.zeros(image.shape[:2], np.bool_)
+
+    monkeypatch.setattr("components.models.parallel.processors", lambda: 2)
+    monkeypatch.setattr("components.search.synthetic.draw_defect", draw)
+    assert len(SyntheticSamples(Held(parts(2)), seed=5).take(range(2))) == 2
 
 
 def test_an_image_gets_several_defects_and_a_window_one_where_there_are_many() -> None:

@@ -160,3 +160,12 @@ def test_calibration_samples_far_beyond_the_others_are_counted_and_the_furthest_
     assert (found.outlying, found.furthest) == (4, ("119", "118", "117"))
     found = calibrate_split(Noise(), samples=Rows([0] * 116), rate=None, seed=0).calibration
     assert (found.outlying, found.furthest) == (0, ())
+
+
+def test_progress_of_folds_ends():
+    told, groups = [], np.array([str(number) for number in range(20)])
+    calibrate_cross(
+        "knn", params={}, schema=SCHEMA, samples=Rows([0] * 20), groups=groups, rate=None, seed=0,
+        progress=lambda *said: told.append(said),
+    )  # fmt: skip
+    assert told[-1] == ("calibrating across folds", FOLDS, FOLDS)
