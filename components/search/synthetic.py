@@ -91,7 +91,7 @@ class SyntheticSamples:
         # The next sample but a random number serves as donor of texture.
         donors = self._take([index + int(rng.integers(size)) for index, rng in self._with(indices)])
         triples = zip(cast("Sequence[Image]", drawn_on), cast("Sequence[Image]", donors), generators, strict=True)
-        # On an image of a megapixel texture takes as long as the scores of some detectors.
+        # On an image of a megapixel one patch of texture takes 0.4 s.
         return each(lambda one: draw_defect(one[0], donor=one[1], rng=one[2])[0], list(triples))
 
     def _take(self, indices: Sequence[int]) -> Batch:
