@@ -22,3 +22,21 @@ def listening(progress: Progress) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def steps() -> Iterator[Progress]:
+    """Reports of work whose steps may end early, as training does, or with an error: all are finished at its end."""
+    begun: dict[str, int] = {}
+
+    def tell(what: str, done: int, total: int) -> None:
+        report(what, done, total)
+        begun[what] = max(1, total)
+        if total and done >= total:
+            del begun[what]
+
+    try:
+        yield tell
+    finally:
+        for what, total in begun.items():
+            report(what, total, total)

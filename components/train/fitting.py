@@ -122,7 +122,7 @@ def calibrate_cross(
         rate: Declared false-alarm rate; None: the smallest that the samples support.
         seed: Of the folds, the fits and the bootstrap.
         costs: Of wrong and of unsure verdicts; None: the defaults.
-        progress: Told of every fold.
+        progress: Told of every fold, and of the steps within.
 
     Raises:
         NotEnoughDataError: There are fewer than two groups with normal samples, or too few samples for `rate`.
@@ -132,9 +132,10 @@ def calibrate_cross(
     for number, fold in enumerate(folds):
         progress("calibrating across folds", number, len(folds))
         kept = Subset(samples, np.setdiff1d(np.arange(len(samples)), fold))
-        model = fit(name, params=params, schema=schema, samples=kept, seed=derive_seed(seed, "fold", number))
+        own = derive_seed(seed, "fold", number)
+        model = fit(name, params=params, schema=schema, samples=kept, seed=own, progress=progress)
         held_out = Subset(samples, fold)
-        scores |= _by_name(held_out, score_all(model, held_out).image)
+        scores |= _by_name(held_out, score_all(model, held_out, progress=progress).image)
     progress("calibrating across folds", len(folds), len(folds))
     values = np.array(list(scores.values()))
     calibration = calibrate(

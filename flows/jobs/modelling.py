@@ -22,7 +22,7 @@ from components.train.precision import prove_precision
 from components.train.preflight import spare_memory
 from flows.data import LineData, SampleSet
 from flows.jobs.kept_scores import write_scores
-from flows.progress import report
+from flows.progress import report, steps
 
 
 def detector_name(line: LineConfig) -> str:
@@ -61,7 +61,8 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
     own, schema = settled(data, name, own), data.schema
     if not is_small(data):
         samples = data.split(Split.TRAIN)
-        detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)
+        with steps() as progress:
+            detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=progress)
         held_out = data.split(Split.CALIBRATION)
         calibrated = calibrate_split(
             detector, samples=held_out, rate=rate, seed=seed, costs=data.line.costs, overlap=data.overlap
@@ -69,18 +70,19 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
         return detector, calibrated
     rows = data.rows(Split.TRAIN, Split.CALIBRATION)
     samples = data.samples(rows)
-    detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=report)
-    calibrated = calibrate_cross(
-        name,
-        params=own,
-        schema=schema,
-        samples=samples,
-        groups=data.groups(rows),
-        rate=rate,
-        seed=seed,
-        costs=data.line.costs,
-        progress=report,
-    )
+    with steps() as progress:
+        detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=progress)
+        calibrated = calibrate_cross(
+            name,
+            params=own,
+            schema=schema,
+            samples=samples,
+            groups=data.groups(rows),
+            rate=rate,
+            seed=seed,
+            costs=data.line.costs,
+            progress=progress,
+        )
     return detector, calibrated
 
 

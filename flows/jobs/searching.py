@@ -31,7 +31,7 @@ from components.version.blocks import blocked, purge
 from flows.data import LineData
 from flows.jobs import modelling
 from flows.jobs.retrain import RetrainJob
-from flows.progress import report
+from flows.progress import report, steps
 
 
 def search(job: RetrainJob) -> SearchOutcome:
@@ -147,15 +147,16 @@ def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, parts: Divis
     """Scores of the validation samples by a detector of these parameters, fitted on the training samples alone."""
     report("trials", number, job.plan.budget)
     name, own = modelling.configured(job.line, params)
-    with job.timed("search"):
+    with job.timed("search"), steps() as progress:
         detector = fit(
             name,
             params=modelling.settled(job.data, name, own),
             schema=job.data.schema,
             samples=parts.training,
             seed=derive_seed(job.seed, "train"),
+            progress=progress,
         )
-        return score_all(detector, parts.validation).image
+        return score_all(detector, parts.validation, progress=progress).image
 
 
 def _log(job: RetrainJob, trial: Trial) -> None:
