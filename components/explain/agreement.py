@@ -1,5 +1,6 @@
 """How far estimated Shapley values can be trusted: between seeds, and beside exact ones of small games."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from components.explain.walks import enumerable, evaluated, sampled_shapley
 EXACT_PLAYERS = 8
 _CHECKED = 5
 _EXACT_SAMPLES = 3
+_MOST = 100_000
+"""Coalitions a sample that may be recommended: what `explain.evaluations` takes."""
 _NOTHING = 1e-9
 """Values whose sum is this small beside the scores are rounding errors: there is nothing to compare."""
 
@@ -107,12 +110,24 @@ def _beside_exact(
     return relative(np.stack(exact), np.stack(estimated))
 
 
-def conditions(found: Agreement, *, name: str, players: str, limit: float) -> tuple[Condition, Condition]:
-    """Whether the values agree between seeds and with exact ones, within `limit`; `players` says what they are of.
+def conditions(
+    found: Agreement, *, name: str, players: str, limit: float, spent: int, option: str
+) -> tuple[Condition, Condition]:
+    """Whether the values agree between seeds and with exact ones; unmeasured where the score moves with nothing.
 
-    Unmeasured where the score moves with nothing.
+    Args:
+        found: How far they agree.
+        name: Of the checks.
+        players: What the values are of.
+        limit: The largest disagreement allowed.
+        spent: Coalitions that each explained sample cost.
+        option: Of the line's file, that says how many these are.
     """
     seeds = f"two seeds disagree by {found.seed_disagreement:.2%} of the values' sum"
+    # Errors of means fall with the root of their number.
+    needed = math.ceil(spent * (found.seed_disagreement / limit) ** 2 / 100) * 100
+    if found.seed_disagreement > limit and needed <= _MOST:
+        seeds += f" with {spent} coalitions a sample, and by about {limit:.0%} with {option}: {needed}"
     exact = (
         f"in a game of {found.exact_players} {players} the values by {found.exact_evaluations} coalitions differ from "
         f"exact Shapley values by {found.exact_disagreement:.2%}"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.contracts import Condition
 from components.core.ports import Windows
 from components.core.seeds import derive_seed, generator
-from components.explain.agreement import Agreement, agreement
+from components.explain.agreement import Agreement, agreement, conditions
 from components.explain.games import ScoreFunction, columns_play, window_game
 from components.explain.walks import coalitions, evaluated, sampled_shapley
 
@@ -41,6 +42,13 @@ class TableExplanation:
     evaluations: int
     background: int
     checks: Agreement
+
+    def conditions(self, *, limit: float) -> tuple[Condition, Condition]:
+        """Whether the values can be trusted within `limit`."""
+        option = "explain.evaluations"
+        return conditions(
+            self.checks, name="shapley", players="columns", limit=limit, spent=self.evaluations, option=option
+        )
 
 
 def pick_background(windows: Windows, *, seed: int, size: int = BACKGROUND) -> Windows:

@@ -14,12 +14,11 @@ from components.core.contracts import Calibration, Condition, Scores
 from components.core.errors import NotEnoughDataError
 from components.core.lines import ExplainOptions
 from components.core.ports import Progress, Samples, Windows, silent
-from components.explain.agreement import conditions
 from components.explain.plots import bar_plot, summary_plot
 from components.explain.report import EACH, Explanations, chosen_samples, finished, known_label
 from components.explain.selection import Chosen
 from components.explain.shapley import TableExplanation, explain_table, pick_background
-from components.explain.timeline import CELLS, Timeline, explain_timeline
+from components.explain.timeline import Timeline, explain_timeline
 from components.explain.timeline_plot import timeline_plot
 
 SUMMARY_SAMPLES = 30
@@ -224,7 +223,4 @@ def _figures(explanation: TableExplanation, timeline: Timeline | None) -> dict[s
 
 
 def _checks(explanation: TableExplanation, timeline: Timeline | None, *, limit: float) -> list[Condition]:
-    found = [*conditions(explanation.checks, name="shapley", players="columns", limit=limit)]
-    if timeline is not None:
-        found += conditions(timeline.checks, name="shapley_over_time", players=CELLS, limit=limit)
-    return found
+    return [*explanation.conditions(limit=limit), *(timeline.conditions(limit=limit) if timeline else ())]

@@ -11,9 +11,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.contracts import Condition
 from components.core.ports import Windows
 from components.core.seeds import derive_seed
-from components.explain.agreement import Agreement, relative, residual, stirs
+from components.explain.agreement import Agreement, conditions, relative, residual, stirs
 from components.explain.exact import ValueFunction, exact_shapley
 from components.explain.games import Players, ScoreFunction, restricted, window_game
 from components.explain.owen import evaluations_of, owen_values, pairs_within
@@ -23,7 +24,6 @@ BLOCKS = 6
 SENSORS = 12
 """Sensors that play by themselves in the game of cells; the others play as one."""
 CELL_EVALUATIONS = 2048
-CELLS = "cells of sensor and time"
 OTHERS = "other sensors"
 _CHECKED, _EXACT_SENSORS = 2, 3
 """Windows whose cells are computed again with another seed, and exactly in a game of so many sensors."""
@@ -49,6 +49,11 @@ class Timeline:
     sensors: tuple[tuple[str, ...], ...]
     evaluations: int
     checks: Agreement
+
+    def conditions(self, *, limit: float) -> tuple[Condition, Condition]:
+        """Whether `cells` can be trusted within `limit`."""
+        name, players, option = "shapley_over_time", "cells of sensor and time", "explain.cell_evaluations"
+        return conditions(self.checks, name=name, players=players, limit=limit, spent=self.evaluations, option=option)
 
 
 def explain_timeline(

@@ -13,13 +13,12 @@ from components.core.hashing import means, sha256_bytes
 from components.core.lines import LineConfig
 from components.core.ports import Detector, Windows
 from components.core.scoring import plain_scores
-from components.explain.agreement import conditions
 from components.explain.deletion import Deletion, deletion
 from components.explain.overlays import anchored_scale, overlay
 from components.explain.pictures import save_image
 from components.explain.plots import bar_plot
 from components.explain.shapley import explain_table, pick_background
-from components.explain.timeline import CELLS, Timeline, explain_timeline
+from components.explain.timeline import Timeline, explain_timeline
 from components.explain.timeline_plot import timeline_plot
 from components.metrics.verdicts import answers
 from components.samples.images import decode_image
@@ -181,7 +180,7 @@ def _table(
         categories=data.schema.categories,
     )
     bar_plot(found, sample=0, title=title, path=picture)
-    checks = [*conditions(found.checks, name="shapley", players="columns", limit=options.max_error)]
+    checks = [*found.conditions(limit=options.max_error)]
     over_time: dict[str, Any] = {}
     if data.schema.window > 1:
         evaluations = options.cell_evaluations
@@ -189,7 +188,7 @@ def _table(
             score, window, usual, names, by_column=found.values, seed=seed, evaluations=evaluations
         )
         drawn = timeline_plot(course, window=0, title=title, path=picture.with_name(f"{picture.stem}-time.png"))
-        checks += conditions(course.checks, name="shapley_over_time", players=CELLS, limit=options.max_error)
+        checks += course.conditions(limit=options.max_error)
         over_time = {"time_picture": str(drawn), "blocks": _blocks(course, first=bounds[0])}
     shap = pd.Series(found.values[0], index=list(found.features)).sort_values(key=abs, ascending=False)
     return {

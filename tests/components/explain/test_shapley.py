@@ -1,7 +1,8 @@
+import re
+
 import numpy as np
 import pytest
 
-from components.explain.agreement import conditions
 from components.explain.exact import exact_shapley
 from components.explain.games import columns_play, window_game
 from components.explain.shapley import explain_table, pick_background
@@ -45,8 +46,9 @@ def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
     rng = np.random.default_rng(0)
     windows, background = rng.normal(size=(4, 2, 14)), rng.normal(size=(20, 2, 14))
     names = [f"c{index}" for index in range(14)]
-    few = explain_table(_crossed, windows, background, names, seed=1, evaluations=100).checks
-    many = explain_table(_crossed, windows, background, names, seed=1, evaluations=4_000).checks
+    fewer = explain_table(_crossed, windows, background, names, seed=1, evaluations=100)
+    more = explain_table(_crossed, windows, background, names, seed=1, evaluations=4_000)
+    few, many = fewer.checks, more.checks
     assert not few.enumerated
     assert few.exact_players == 8
     # However many evaluations there are, what is compared with exact values is drawn.
@@ -55,8 +57,8 @@ def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
     # Additivity is perfect even where the values are not: it proves nothing.
     assert few.additivity_residual < 1e-9
     limit = (few.exact_disagreement + many.exact_disagreement) / 2
-    assert [check.status for check in conditions(many, name="shapley", players="columns", limit=limit)] == ["met"] * 2
-    seeds, exact = conditions(few, name="shapley", players="columns", limit=limit)
+    assert [check.status for check in more.conditions(limit=limit)] == ["met"] * 2
+    seeds, exact = fewer.conditions(limit=limit)
     assert (exact.name, exact.status, exact.value, exact.limit) == (
         "shapley_exact",
         "failed",
@@ -66,6 +68,24 @@ def test_many_columns_are_sampled_and_the_checks_say_how_well() -> None:
     assert f"{few.seed_disagreement:.2%}" in seeds.detail
     assert few.exact_evaluations < many.exact_evaluations < 2**8
     assert f"by {few.exact_evaluations} coalitions" in exact.detail
+
+
+def test_seeds_that_disagree_say_how_many_coalitions_would_do() -> None:
+    rng = np.random.default_rng(2)
+    windows, background = rng.normal(size=(5, 1, 20)), rng.normal(size=(20, 1, 20))
+    names = [f"c{index}" for index in range(20)]
+
+    def seeds(evaluations: int):
+        return explain_table(_crossed, windows, background, names, seed=1, evaluations=evaluations).conditions(
+            limit=0.05
+        )[0]
+
+    first = seeds(240)
+    told = re.search(r"with 230 coalitions a sample, and by about 5% with explain.evaluations: (\d+)$", first.detail)
+    assert first.status == "failed"
+    assert told
+    assert seeds(int(told[1])).value == pytest.approx(0.05, rel=0.5)
+    assert "coalitions a sample" not in seeds(3 * int(told[1])).detail
 
 
 def test_same_seed_same_values_and_numpy_is_left_alone() -> None:
@@ -89,8 +109,7 @@ def test_single_column_constant_score_and_missing_values() -> None:
     flat = explain_table(lambda w: np.ones(len(w)), np.ones((2, 1, 3)), np.zeros((3, 1, 3)), list("abc"), seed=0)
     assert np.abs(flat.values).max() < 1e-12
     assert flat.checks.seed_disagreement < 1e-9
-    checks = conditions(flat.checks, name="shapley", players="columns", limit=0.1)
-    assert {check.status for check in checks} == {"unmeasured"}
+    assert {check.status for check in flat.conditions(limit=0.1)} == {"unmeasured"}
 
 
 def test_wide_tables_get_enough_evaluations() -> None:

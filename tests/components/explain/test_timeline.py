@@ -3,9 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from components.explain.agreement import conditions
 from components.explain.shapley import explain_table
-from components.explain.timeline import BLOCKS, CELLS, OTHERS, SENSORS, explain_timeline, time_blocks
+from components.explain.timeline import BLOCKS, OTHERS, SENSORS, explain_timeline, time_blocks
 
 
 @pytest.mark.parametrize("window", [2, 3, 7, 8, 10, 11, 13, 60, 1001])
@@ -35,7 +34,7 @@ def test_linear_score_by_hand() -> None:
         assert list(np.abs(by_column[number])["abc".index(names[0])] >= np.abs(by_column[number])) == [True] * 3
         order = ["abc".index(name) for name in names]
         assert found.cells[number] == pytest.approx(by_block[number][:, order], abs=1e-9)
-    assert {check.status for check in conditions(found.checks, name="t", players=CELLS, limit=0.01)} == {"met"}
+    assert {check.status for check in found.conditions(limit=0.01)} == {"met"}
 
 
 def _together(windows: np.ndarray) -> np.ndarray:
@@ -81,8 +80,8 @@ def test_too_few_coalitions_are_told_by_the_checks() -> None:
     assert many.checks.seed_disagreement < few.checks.seed_disagreement / 2
     assert many.checks.exact_disagreement < few.checks.exact_disagreement / 2
     limit = (few.checks.seed_disagreement + many.checks.seed_disagreement) / 2
-    assert conditions(few.checks, name="t", players=CELLS, limit=limit)[0].status == "failed"
-    assert conditions(many.checks, name="t", players=CELLS, limit=limit)[0].status == "met"
+    assert few.conditions(limit=limit)[0].status == "failed"
+    assert many.conditions(limit=limit)[0].status == "met"
     assert few.checks.additivity_residual == pytest.approx(0, abs=1e-12)
     # Each sensor's cells add up to its own value, whatever was drawn.
     order = [names.index(name) for name in few.sensors[0]]
