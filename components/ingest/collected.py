@@ -43,15 +43,17 @@ class Collected:
         Raises:
             SourceError: Every new file was refused, or the line has no normal sample to learn from.
         """
-        if refused and self.rows.empty:
-            first = refused[0]
+        known = manifest if manifest is not None else self.rows.iloc[:0]
+        usable = pd.concat([known, self.rows])
+        # Where there is nothing at all, what could not even be opened is why.
+        unusable = refused or (self.quarantined if usable.empty else ())
+        if unusable and self.rows.empty:
+            first = unusable[0]
             raise SourceError(
-                f"None of {len(refused)} new files of {source!r} can be used;"
+                f"None of {len(unusable)} new files of {source!r} can be used;"
                 f" {first.path!r}: {first.reason}: {first.detail}",
                 hint="Correct the files at the source.",
             )
-        known = manifest if manifest is not None else self.rows.iloc[:0]
-        usable = pd.concat([known, self.rows])
         if not ((usable[Col.LABEL] == str(Label.NORMAL)) & (usable[Col.SPLIT] != str(Split.TEST))).any():
             raise SourceError(
                 f"There are no normal samples in {source!r} outside its sealed test set: nothing can be learned.",

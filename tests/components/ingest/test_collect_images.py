@@ -256,6 +256,17 @@ def test_sources_that_cannot_be_used(tmp_path: Path, files: dict[str, bytes | st
         ingest(write(tmp_path / "s", files), tmp_path / "st")
 
 
+def test_a_source_of_nothing_but_links_that_lead_out_of_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "outside.png").write_bytes(png(9))
+    (tmp_path / "s" / "good").mkdir(parents=True)
+    for name in ("1.png", "2.png"):
+        (tmp_path / "s" / "good" / name).symlink_to(tmp_path / "outside.png")
+    line = LineConfig(name="press", modality=Modality.IMAGE, source=str(tmp_path / "s"))
+    store = open_store(line.source, ObjectSettings())
+    with pytest.raises(SourceError, match=r"None of 2 new files of .*; 'good/1.png': unreadable: "):
+        collect(line, store=store, manifest=None, quarantined=set(), staging=tmp_path / "st")
+
+
 def test_names_that_are_no_unicode_are_held_all_the_same(tmp_path: Path) -> None:
     source = write(tmp_path / "s", {"1.png": png(1)})
     (source / "b\udcff.png").write_bytes(png(2))
