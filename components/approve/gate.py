@@ -80,11 +80,11 @@ def _judged(difference: Metric, *, name: str, limit: float, widest: float) -> Co
     width = difference.high - difference.low
     if difference.high < limit:
         return Condition(name=name, status="failed", detail="the champion is better beyond the margin", **figures)
+    if difference.low >= limit:
+        return Condition(name=name, status="met", detail="not worse than the champion by the margin", **figures)
     if width > widest:
         detail = f"the interval is {width:.3f} wide, more than {widest:g}: too few test samples to tell"
         return Condition(name=name, status="unmeasured", detail=detail, **figures)
-    if difference.low >= limit:
-        return Condition(name=name, status="met", detail="not worse than the champion by the margin", **figures)
     if difference.high >= 0:
         detail = "may be worse than the champion by the margin, and may be better: too few test samples to tell"
         return Condition(name=name, status="unmeasured", detail=detail, **figures)
