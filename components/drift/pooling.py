@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from components.drift.distances import Divisions, Vector, jensen_shannon, normed_wasserstein, rate_difference
 from components.drift.permutation import units
 from components.drift.window import ALARM_RATE, SCORE, DriftWindow, Family
+from components.metrics.robust import HUGE, spread
 
 MOST_ROWS = 1_000
 """Rows of each window that are divided one by one; larger windows are measured by blocks."""
@@ -19,9 +20,6 @@ LEAST_VALUES = 8
 _SMALLEST_SCALE = 1e-12
 _FAR, _RARE = 10.0, 0.01
 """Values are cut at so many robust deviations, but not within what lies between the lowest and highest 1 %."""
-_HUGE = 1e100
-"""And there: squares of what is larger, such as the largest double for no reading, leave the range of numbers."""
-_IQR = 1.349  # interquartile range of a standard normal distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +148,7 @@ def _quantity(name: str, column: "pd.Series[Any]", family: Family, side: NDArray
     if (known.min() == known.max()) if numeric else (known.nunique() == 1):
         return _constant(name, column, known.iloc[0], family)
     if numeric:
-        values = np.clip(column.to_numpy(dtype=np.float64), -_HUGE, _HUGE)
+        values = np.clip(column.to_numpy(dtype=np.float64), -HUGE, HUGE)
         values[present] = _without_broken(values[present])
         scale = float(np.nanstd(values))
         if scale <= _SMALLEST_SCALE * float(np.nanmax(np.abs(values))):
@@ -166,12 +164,10 @@ def _without_broken(values: Vector) -> Vector:
     A broken reading or two would be the deviation by which distances are divided, and hide any drift of the others. As
     both windows are cut as one they stay exchangeable; what lies at the cut is still far off.
     """
-    ordered, rare = np.sort(values), max(1, int(_RARE * len(values)))
-    low, middle, high = np.percentile(ordered, [25, 50, 75])
-    away = np.abs(values - middle)
-    # Where most values are equal the quartiles say nothing of the spread: what the others are away does.
-    reach = _FAR * float((high - low) / _IQR if high > low else np.median(away[away > 0], axis=0))
-    cut: Vector = np.clip(values, min(ordered[rare], middle - reach), max(ordered[-rare - 1], middle + reach))
+    found = spread(values[:, None], rare=_RARE)
+    reach = _FAR * found.deviation
+    low, high = np.minimum(found.least, found.middle - reach), np.maximum(found.most, found.middle + reach)
+    cut: Vector = np.clip(values, low, high)
     return cut
 
 

@@ -94,6 +94,7 @@ def explain_table(
         ]
     )
     means = _means(windows)
+    words = [(categories or {}).get(name) for name in feature_names]
     base, scores = float(games[0](np.zeros((1, columns), dtype=np.bool_))[0]), score(windows)
     return TableExplanation(
         values=values,
@@ -101,15 +102,7 @@ def explain_table(
         scores=scores,
         features=tuple(feature_names),
         means=means,
-        shown=tuple(
-            tuple(
-                _most_frequent(window[:, place], categories[name])
-                if categories and name in categories
-                else _number(mean)
-                for place, (name, mean) in enumerate(zip(feature_names, row, strict=True))
-            )
-            for window, row in zip(windows, means.tolist(), strict=True)
-        ),
+        shown=tuple(_shown(window, row, words) for window, row in zip(windows, means.tolist(), strict=True)),
         evaluations=evaluated(columns, evaluations=evaluations),
         background=len(background),
         checks=agreement(games, values, base=base, scores=scores, seed=seed, evaluations=evaluations),
@@ -122,6 +115,14 @@ def _means(windows: Windows) -> NDArray[np.float64]:
     counts = present.sum(axis=1)
     means: NDArray[np.float64] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
     return means
+
+
+def _shown(window: Windows, means: Sequence[float], words: Sequence[Sequence[str] | None]) -> tuple[str, ...]:
+    """What each of D columns of ``(W, D)`` holds: its mean, or of its words the most frequent."""
+    return tuple(
+        _number(mean) if known is None else _most_frequent(codes, known)
+        for codes, mean, known in zip(window.T, means, words, strict=True)
+    )
 
 
 def _most_frequent(codes: NDArray[np.float64], categories: Sequence[str]) -> str:

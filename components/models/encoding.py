@@ -9,22 +9,16 @@ from numpy.typing import NDArray
 from ..core.contracts import Record, TableSchema
 from ..core.errors import ModelError
 from ..core.ports import Windows
+from ..metrics.robust import HUGE, spread
 
 CLIP = 10.0
 """Scaled features are cut at so many deviations: one broken reading must not drown the others."""
 
 FAR = 100.0
-RARE = 0.5
-"""Before mean and deviation are taken, training values are cut at `FAR` robust deviations, but not within the central
-100 - 2 * `RARE` percent, from which the lowest and the highest value are left out however few there are: what is both
-far and rare is a broken reading, and would make all others look alike."""
-
-HUGE = 1e100
-"""Values are cut there: squares of what is larger, such as the largest double that some systems write for no reading,
-leave the range of numbers, and what comes of them is no feature."""
-
-_IQR = 1.349
-"""Interquartile range of a standard normal distribution: makes a robust deviation of it."""
+RARE = 0.005
+"""Before mean and deviation are taken, training values are cut at `FAR` robust deviations, but not within what is left
+without a share `RARE` of each end, the lowest and the highest value at least: what is both far and rare is a broken
+reading, and would make all others look alike."""
 
 GAP = 0.1
 """Sensors that are missing for a whole window where none was in training count as one deviation for so many. One that
@@ -147,19 +141,12 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     The quartiles alone would not do: where a machine has several modes they may see one of them, and the others would
     lie so far out that they are cut.
     """
-    low, middle, high = np.percentile(raw, [25, 50, 75], axis=0)
-    rare = max(1, int(RARE / 100 * len(raw)))
-    least, most = np.partition(raw, (rare, len(raw) - 1 - rare), axis=0)[[rare, -1 - rare]]
-    away = raw - middle  # or the mean of equal values, which rounds, would leave them a deviation
-    # Where most values are equal the quartiles say nothing of the spread: what the others are away does. Their median,
-    # as of their deviation a broken reading would be the most.
-    others = [np.median(column[column > 0]) if (column > 0).any() else 0.0 for column in np.abs(away[:, high <= low]).T]
-    reach = (high - low) / _IQR
-    reach[high <= low] = others
-    reach *= FAR
-    kept = np.clip(away, np.minimum(-reach, least - middle), np.maximum(reach, most - middle))
+    found = spread(raw, rare=RARE)
+    away = raw - found.middle  # or the mean of equal values, which rounds, would leave them a deviation
+    reach = FAR * found.deviation
+    kept = np.clip(away, np.minimum(-reach, found.least - found.middle), np.maximum(reach, found.most - found.middle))
     deviation = kept.std(axis=0)
-    return middle + kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+    return found.middle + kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
 
 
 def _summary(cells: NDArray[np.float64], *, seen: Features) -> NDArray[np.float64]:

@@ -57,12 +57,12 @@ def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
     data = LineData.open(app, line)
     detector = load_model(app, champion)
     reference, current = _windows(app, data, champion, detector)
-    unread = _unread(data.manifest, champion.dataset)
     number = app.records.drift.checks_since(name, champion.version) + 1
     decided = app.records.drift.checks_since(name, champion.version, decided=True)
     found = check(reference, current, line=name, options=line.drift, number=number, decided=decided, seed=line.seed)
-    if unread and found.verdict == "not enough data":
-        found = found.model_copy(update={"detail": f"{found.detail} {unread}"})
+    if found.verdict == "not enough data":
+        unread = _unread(data.manifest, champion.dataset)
+        found = found.model_copy(update={"detail": f"{found.detail} {unread}".strip()})
     html = ""
     if found.verdict == "drift":
         path = app.settings.reports / f"{name}-v{champion.version}-check{number}.html"
