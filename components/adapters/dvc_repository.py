@@ -207,6 +207,7 @@ def _key(md5: str) -> str:
 
 def _environment(scratch: Path) -> Mapping[str, str]:
     own = {f"DVC_{kind}_DIR": str(scratch) for kind in ("SITE_CACHE", "GLOBAL_CONFIG", "SYSTEM_CONFIG")}
+    own["DVC_NO_ANALYTICS"] = "1"  # the configuration says so, too, but is read only once `init` has reported
     foreign = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "DVC_ROOT")
     return {key: value for key, value in os.environ.items() if key not in foreign} | own
 

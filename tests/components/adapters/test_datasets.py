@@ -124,6 +124,25 @@ def test_init_twice_changes_nothing(registry: DataRegistry, home: Path) -> None:
     assert git(home, "rev-parse", "HEAD") == before
 
 
+def test_dvc_tells_nobody_of_a_new_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC reports from a process that it forks, and reads that it must not only from what `init` makes."""
+    seen, hook = tmp_path / "seen", tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(
+        "import sys\n"
+        "def watch(event, arguments):\n"
+        "    if event in ('os.fork', 'socket.getaddrinfo', 'socket.connect'):\n"
+        f"        with open({str(seen)!r}, 'a') as file: file.write(f'{{event}} {{arguments}}\\n')\n"
+        "sys.addaudithook(watch)\n"
+        f"open({str(seen)!r}, 'a').close()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(hook))
+    for variable in ("CI", "DVC_TEST", "DVC_NO_ANALYTICS"):
+        monkeypatch.delenv(variable, raising=False)
+    DataRegistry(Settings(home=tmp_path)).init()
+    assert seen.read_text() == ""
+
+
 def test_reading_imports_neither_dvc_nor_boto(home: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from components.settings import Settings;"

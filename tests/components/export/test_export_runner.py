@@ -181,6 +181,19 @@ def test_no_file_is_no_success():
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "usage: python run.py FILE...\n")
 
 
+def test_a_device_tells_nobody_that_it_runs(exports):
+    code = (
+        "import sys, pathlib; reached = []\n"
+        "sys.addaudithook(lambda event, _: event in ('socket.getaddrinfo', 'os.fork') and reached.append(event))\n"
+        "folder = pathlib.Path(sys.argv[1]); sys.path.insert(0, str(folder))\n"
+        "import detector; detector.opened(folder); print(reached, 'openvino' in sys.modules)"
+    )
+    folder, _ = exports["image", "openvino"]
+    command = [sys.executable, "-I", "-B", "-c", code, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={})
+    assert (done.returncode, done.stdout) == (0, "[] True\n"), done.stderr
+
+
 def test_a_category_may_be_called_none_and_what_is_missing_is_missing_in_both():
     words = ["none", "NONE", "None", "Na", "NA", "null", "Null", "-", "", "warn", "nan", "Nan"]
     data = ("alarm,flow\n" + "".join(f"{word},{word}\n" for word in [*words, "1"])).encode()

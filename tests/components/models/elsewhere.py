@@ -1,4 +1,4 @@
-"""Detectors in a process of their own: what of torch they load, and what saved ones say."""
+"""Detectors in a process of their own: what of torch they load, what saved ones say, and whom they tell."""
 
 import json
 import sys
@@ -9,6 +9,14 @@ import numpy as np
 from components.core.contracts import Column, TableSchema
 from components.models import registry
 from flows.runtime import garbage
+
+REACHED: list[str] = []
+"""Other machines that were asked for, and forks: of a process with threads one may wait for ever."""
+
+
+def watch(event: str, arguments: tuple) -> None:
+    if event in ("socket.getaddrinfo", "socket.connect", "os.fork"):
+        REACHED.append(f"{event} {arguments}")
 
 
 class Noise:
@@ -52,11 +60,12 @@ def score(folder: Path, sample: Path) -> float:
 
 if __name__ == "__main__":
     garbage.look_rarely()
+    sys.addaudithook(watch)
     samples, made, *saved = map(Path, sys.argv[1:])
     memories(made)
     torch = "torch" in sys.modules
     table()
     compiler = "torch._dynamo" in sys.modules
     scores = {folder.name: score(folder, samples / f"{folder.name}.npy") for folder in saved}
-    print(json.dumps({"torch": torch, "compiler": compiler, "scores": scores}))  # noqa: T201
+    print(json.dumps({"torch": torch, "compiler": compiler, "scores": scores, "reached": REACHED}))  # noqa: T201
     garbage.look_no_more()
