@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from .closest import smallest, squared_norms
 from .parallel import each, processors
-from .sketched import Sketched
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
 _PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
 _CUT_FROM = 4096  # patches; below it the product of all is about as fast
-_QUERIES = 2048  # of one search by cells; bounds memory, and lets who is done first help with the rest
+_QUERIES = 4096  # of one search by cells; bounds memory, and lets who is done first help with the rest
 
 
 class Bank:
@@ -87,6 +86,8 @@ class Bank:
     def _search(self) -> Callable[[Floats, int], tuple[NDArray[np.float64], Places]]:
         if len(self) < _CUT_FROM:
             return self._by_product
+        from .sketched import Sketched  # takes half a second, which small banks need not
+
         sketched = Sketched(self.patches - self._mean)
 
         def by_sketches(queries: Floats, k: int) -> tuple[NDArray[np.float64], Places]:

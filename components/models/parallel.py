@@ -5,6 +5,7 @@ as long on two threads as on one (2.3 s against 0.034 s). Items on threads of ou
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -59,7 +60,7 @@ class _Products:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
-                self._limit = _controller().limit(limits=1, user_api="blas")
+                self._limit = _controller("scipy.linalg.cython_blas" in sys.modules).limit(limits=1, user_api="blas")
         try:
             yield
         finally:
@@ -72,8 +73,9 @@ class _Products:
 _PRODUCTS = _Products()
 
 
-@lru_cache(maxsize=1)
-def _controller() -> Any:
+@lru_cache(maxsize=2)
+def _controller(compiled: bool) -> Any:  # noqa: ARG001 - the key
+    """Of the libraries that are loaded; with `compiled` code (`components.models.visiting`) comes another one."""
     import numpy as np  # loads the library that is then found
     from threadpoolctl import ThreadpoolController
 

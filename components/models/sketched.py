@@ -5,17 +5,15 @@ from numpy.typing import NDArray
 
 from .cells import SLACK, away_at_least, lloyd
 from .closest import squared_norms
+from .visiting import visit
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-SKETCH = 32
-"""Numbers of a patch's sketch; a multiple of 8."""
-BLOCK = 32
-"""Patches whose sketches are compared at once."""
+SKETCH = 48
+"""Numbers of a patch's sketch."""
 
 _SAMPLE = 8192  # points that axes are learned from at most
-_FAR = 1e30  # squared norm of what fills blocks
 
 
 class Sketched:
@@ -36,21 +34,17 @@ class Sketched:
         self._places = np.lexsort((-apart, owner))
         self._edges = np.searchsorted(owner[self._places], np.arange(len(self._centres) + 1))
         self._points, self._apart = points[self._places], apart[self._places]
-        sizes = np.diff(self._edges)
-        self._first_block = np.concatenate([[0], np.cumsum(-(-sizes // BLOCK))])
         squares = squared_norms(self._points)
         self._largest = squares.max()
-        sketches = self._blocked(-2 * self._sketched(self._points, squares), filling=0)
-        self._blocks = np.ascontiguousarray(sketches.transpose(0, 2, 1))
-        self._squares = self._blocked(squares, filling=_FAR)
+        self._sketches = self._sketched(self._points, squares)
+        self._sketches *= -2
+        self._sketches[:, -1] = squares
 
     def nearest(self, queries: Floats, k: int) -> tuple[Floats, Places]:
         """Squared distances ``(Q, k)``, rising, and indices ``(Q, k)`` of the k nearest patches, k at most M.
 
         Of a query that is no number the distances are infinite.
         """
-        from .visiting import visit  # takes half a second, which small banks need not
-
         squares = squared_norms(queries)
         slack = np.float32(SLACK) * (squares + self._largest)
         low = away_at_least(queries, squares, self._centres, slack=slack)
@@ -58,13 +52,11 @@ class Sketched:
         visit(
             np.ascontiguousarray(queries),
             self._sketched(queries, squares),
-            low,
+            np.ascontiguousarray(low.T),
             slack,
             squares,
             self._points,
-            self._blocks,
-            self._squares,
-            self._first_block,
+            self._sketches,
             self._edges,
             self._apart,
             squared,
@@ -73,23 +65,21 @@ class Sketched:
         return squared, self._places[places]
 
     def _sketched(self, rows: Floats, squares: Floats) -> Floats:
-        """``(N, SKETCH)``: where the rows ``(N, C)`` are along the axes, and how far from them."""
+        """``(N, SKETCH)``: where the rows ``(N, C)`` are along the axes, how far from them, and 1.
+
+        With a patch's numbers times -2 and its squared norm for the 1, a product is the squared distance of two
+        sketches, less the query's squared norm.
+        """
         found = np.zeros((len(rows), SKETCH), np.float32)
         along = found[:, : self._axes.shape[1]]
         np.matmul(rows, self._axes, out=along)
-        found[:, -1] = np.sqrt(np.maximum(squares - squared_norms(along), 0))
+        found[:, -2] = np.sqrt(np.maximum(squares - squared_norms(along), 0))
+        found[:, -1] = 1
         return found
-
-    def _blocked(self, values: Floats, *, filling: float) -> Floats:
-        """``(blocks, BLOCK, ...)`` of the patches' values ``(M, ...)``: each cell in blocks of its own."""
-        first, sizes = self._first_block, np.diff(self._edges)
-        found = np.full((int(first[-1]) * BLOCK, *values.shape[1:]), filling, np.float32)
-        found[np.arange(len(values)) + np.repeat(first[:-1] * BLOCK - self._edges[:-1], sizes)] = values
-        return found.reshape(-1, BLOCK, *values.shape[1:])
 
 
 def _main_axes(points: Floats) -> Floats:
-    """Orthonormal axes ``(C, A)`` on which the points ``(M, C)``, around their mean, vary most; A below `SKETCH`."""
+    """Orthonormal axes ``(C, A)`` on which points ``(M, C)``, around their mean, vary most; A below `SKETCH` - 1."""
     some = points[:: max(1, len(points) // _SAMPLE)].astype(np.float64)
     vectors = np.linalg.eigh(some.T @ some)[1]
-    return np.ascontiguousarray(vectors[:, :-SKETCH:-1], dtype=np.float32)
+    return np.ascontiguousarray(vectors[:, : 1 - SKETCH : -1], dtype=np.float32)

@@ -1,24 +1,25 @@
-"""How a query goes through the cells of a bank (`components.models.sketched`), compiled; the only importer of numba.
+"""How queries go through the cells of a bank (`components.models.sketched`), compiled; the only importer of numba.
 
-A loop in numpy works a whole cell's product off before it knows whether the next patch could still be nearer. Here each
-distance that is found narrows what is looked at next. Threads run it side by side.
+Numpy alone would work a whole bank's product off before it knows whether the next patch could still be nearer. Here
+each distance that is found narrows what is looked at next, and what is left to compare is compared by products of many
+queries at once. Threads run it side by side, each product on one (`components.models.parallel`).
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 - whose products compiled code calls: loaded before threads are limited
 from numba import njit
 from numpy.typing import NDArray
-
-from .sketched import BLOCK, SKETCH
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-
-_TOGETHER = 64
-"""Queries that visit a cell one after the other, while its patches are in the processor's nearest memory."""
+_BLOCK = 64
+"""Patches of a cell that are compared at once: more make better products, and more that need not be compared."""
+_TOGETHER = 256
+"""Queries of one product; bounds memory."""
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,34 +34,30 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _compare(sketch: Floats, block: Floats, squares: Floats, bound: Floats) -> None:
-    """Squared distances ``(BLOCK,)`` of a sketch to those of a block, less its own squared norm, as `bound`.
+def _reaching(low: Floats, far: np.float32, limit: Floats, rows: Places, count: int) -> int:
+    """Keep of the first `count` of `rows` those that may have a patch as near as their limit; how many these are.
 
-    Eight numbers a turn, so that the sums stay in registers.
+    Args:
+        low: ``(Q,)`` distances of all queries to the cell's centre, at least.
+        far: How far the patches in question are from it, at most.
+        limit: ``(Q,)`` squared.
+        rows: Queries.
+        count: See above.
     """
-    for j in range(BLOCK):
-        bound[j] = squares[j]
-    for c in range(0, SKETCH, 8):
-        s0, s1, s2, s3 = sketch[c], sketch[c + 1], sketch[c + 2], sketch[c + 3]
-        s4, s5, s6, s7 = sketch[c + 4], sketch[c + 5], sketch[c + 6], sketch[c + 7]
-        for j in range(BLOCK):
-            bound[j] += (
-                s0 * block[c, j]
-                + s1 * block[c + 1, j]
-                + s2 * block[c + 2, j]
-                + s3 * block[c + 3, j]
-                + s4 * block[c + 4, j]
-                + s5 * block[c + 5, j]
-                + s6 * block[c + 6, j]
-                + s7 * block[c + 7, j]
-            )
+    kept = 0
+    for i in range(count):
+        q = rows[i]
+        between = low[q] - far
+        rows[kept] = q  # without a branch, which a processor would guess wrong
+        kept += (between <= 0) | (not between * between > limit[q])
+    return kept
 
 
 @_compiled
 def _any_below(values: Floats, limit: np.float32) -> bool:
     """Whether any is not above the limit; counted, as that takes no branches."""
     count = np.int32(0)
-    for j in range(BLOCK):
+    for j in range(len(values)):
         count += np.int32(not values[j] > limit)
     return bool(count > 0)
 
@@ -75,47 +72,73 @@ def _squared(one: Floats, other: Floats) -> np.float32:
 
 
 @_compiled
+def _before(value: np.float32, place: int, squared: np.float32, other: int) -> bool:
+    """Which of two patches is the nearer one; of two that are as near the first, in whatever order they were met."""
+    return bool(value < squared or (value == squared and place < other))
+
+
+@_compiled
 def _insert(value: np.float32, place: int, squared: Floats, places: Places) -> None:
-    """Put a value below the last of the rising ones into its slot; the last one falls out."""
+    """Put a patch that is nearer than the last one into its slot; the last one falls out."""
     slot = len(squared) - 1
-    while slot > 0 and squared[slot - 1] > value:
+    while slot > 0 and _before(value, place, squared[slot - 1], places[slot - 1]):
         squared[slot], places[slot] = squared[slot - 1], places[slot - 1]
         slot -= 1
     squared[slot], places[slot] = value, place
 
 
 @_compiled
-def _visit_cell(
-    query: Floats,
-    sketch: Floats,
-    low: np.float32,
-    slack: np.float32,
-    square: np.float32,
-    points: Floats,
-    blocks: Floats,
-    squares: Floats,
-    apart: Floats,
-    start: int,
-    squared: Floats,
+def _measure(
+    query: Floats, bounds: Floats, own: np.float32, slack: np.float32, points: Floats, start: int, squared: Floats,
     places: Places,
-    bound: Floats,
-) -> None:
-    """`visit` of one query and one cell, whose `points` begin at `start` of all."""
-    limit = squared[-1] + slack
-    for number in range(len(blocks)):
-        first = number * BLOCK
-        if low - apart[first] > np.sqrt(limit):
-            break
-        _compare(sketch, blocks[number], squares[number], bound)
-        if not _any_below(bound, limit - square):
+) -> None:  # fmt: skip
+    """`visit` of one query and one block, whose patches begin at `start`, by what the product says of each."""
+    cut = squared[-1] + slack - own
+    if not _any_below(bounds, cut):
+        return
+    nearest = 0  # is measured first: it rules out most of the others
+    for j in range(1, len(bounds)):
+        if bounds[j] < bounds[nearest]:
+            nearest = j
+    for turn in range(-1, len(bounds)):
+        j = nearest if turn < 0 else turn
+        if turn == nearest or bounds[j] > cut:
             continue
-        for j in range(min(BLOCK, len(points) - first)):
-            if bound[j] > limit - square:
-                continue
-            value = _squared(query, points[first + j])
-            if value < squared[-1]:
-                _insert(value, start + first + j, squared, places)
-                limit = squared[-1] + slack
+        value = _squared(query, points[start + j])
+        if _before(value, start + j, squared[-1], places[-1]):
+            _insert(value, start + j, squared, places)
+            cut = squared[-1] + slack - own
+
+
+@_compiled
+def _homes(low: Floats) -> Places:
+    """Cell ``(Q,)`` of each query whose centre is the nearest, by ``(cells, Q)``."""
+    home = np.zeros(low.shape[1], np.intp)
+    for cell in range(1, len(low)):
+        for q in range(low.shape[1]):
+            if low[cell, q] < low[home[q], q]:
+                home[q] = cell
+    return home
+
+
+@_compiled
+def _fill(home: Places, cell: int, at_home: bool, rows: Places) -> int:
+    """Put queries into `rows` whose home the cell is, or is not; how many these are."""
+    count = 0
+    for q in range(len(home)):
+        rows[count] = q
+        count += (home[q] == cell) == at_home
+    return count
+
+
+@_compiled
+def _products(rows: Places, sketches: Floats, sketched: Floats, gathered: Floats, room: Floats) -> Floats:
+    """``(rows, patches)`` of the sketches of some queries and patches; `gathered` and `room` are written to."""
+    for i in range(len(rows)):
+        gathered[i] = sketches[rows[i]]
+    found = room[: len(rows) * len(sketched)].reshape(len(rows), len(sketched))
+    np.dot(gathered[: len(rows)], sketched.T, found)
+    return found
 
 
 @_compiled
@@ -126,9 +149,7 @@ def visit(
     slack: Floats,
     own: Floats,
     points: Floats,
-    blocks: Floats,
-    squares: Floats,
-    first_block: Places,
+    sketched: Floats,
     edges: Places,
     apart: Floats,
     squared: Floats,
@@ -138,42 +159,32 @@ def visit(
 
     Args:
         queries: ``(Q, C)``.
-        sketches: ``(Q, SKETCH)`` whose squared distance to a patch's sketch is at most that of the two, but for slack.
-        low: ``(Q, cells)`` distances to the cells' centres, at least.
+        sketches: ``(Q, S)`` whose product with a patch's is their squared distance, but for `own` and slack, or less.
+        low: ``(cells, Q)`` distances to the cells' centres, at least.
         slack: ``(Q,)`` by how much squared distances may be rounded.
-        own: ``(Q,)`` squared norms of the queries, and so of their sketches.
+        own: ``(Q,)`` squared norms of the queries.
         points: ``(M, C)`` the patches, by cell, in each the one first that is farthest from its centre.
-        blocks: ``(blocks, SKETCH, BLOCK)`` -2 times their sketches, a cell's last block filled up.
-        squares: ``(blocks, BLOCK)`` their squared norms.
-        first_block: ``(cells + 1,)`` where each cell's blocks begin.
+        sketched: ``(M, S)`` of the patches.
         edges: ``(cells + 1,)`` where each cell's patches begin.
         apart: ``(M,)`` distances of the patches to the centres of their cells.
         squared: ``(Q, k)`` squared distances that are known, rising; infinite where none is.
         places: ``(Q, k)`` of which of the points.
     """
-    bound = np.empty(BLOCK, np.float32)
-    for first in range(0, len(queries), _TOGETHER):
-        some = range(first, min(first + _TOGETHER, len(queries)))
-        # The nearest centre's cell narrows most of what follows; no order among the others narrows much more.
-        home = np.array([np.argmin(low[q]) for q in some])
-        for turn in range(-1, low.shape[1]):
-            for q in some:
-                cell = home[q - first] if turn < 0 else turn
-                start, end = edges[cell], edges[cell + 1]
-                if turn == home[q - first] or low[q, cell] - apart[start] > np.sqrt(squared[q, -1] + slack[q]):
-                    continue
-                _visit_cell(
-                    queries[q],
-                    sketches[q],
-                    low[q, cell],
-                    slack[q],
-                    own[q],
-                    points[start:end],
-                    blocks[first_block[cell] : first_block[cell + 1]],
-                    squares[first_block[cell] : first_block[cell + 1]],
-                    apart[start:end],
-                    start,
-                    squared[q],
-                    places[q],
-                    bound,
-                )
+    limit, home = squared[:, -1] + slack, _homes(low)
+    rows = np.empty(len(queries), np.intp)
+    gathered = np.empty((_TOGETHER, sketches.shape[1]), np.float32)
+    room = np.empty(_TOGETHER * _BLOCK, np.float32)
+    # The nearest centre's cell narrows most of what follows; no order among the others narrows much more.
+    for at_home in (True, False):
+        for cell in range(len(low)):
+            left = _fill(home, cell, at_home, rows)
+            for start in range(edges[cell], edges[cell + 1], _BLOCK):
+                end = min(start + _BLOCK, edges[cell + 1])
+                left = _reaching(low[cell], apart[start], limit, rows, left)
+                for first in range(0, left, _TOGETHER):
+                    part = rows[first : min(first + _TOGETHER, left)]
+                    bounds = _products(part, sketches, sketched[start:end], gathered, room)
+                    for i in range(len(part)):
+                        q = part[i]
+                        _measure(queries[q], bounds[i], own[q], slack[q], points, start, squared[q], places[q])
+                        limit[q] = squared[q, -1] + slack[q]

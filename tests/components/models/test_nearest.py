@@ -65,6 +65,14 @@ def test_a_patch_has_the_same_bits_in_any_batch(patches, k):
         assert np.array_equal(np.concatenate([p for _, p in parts]), whole[1])
 
 
+def test_of_patches_that_are_as_near_the_same_one_is_taken_in_any_batch():
+    bank = Bank(np.concatenate([drawn(600, 4), drawn(600, 4)]))
+    queries = drawn(300, 4, seed=7)
+    whole = bank.nearest(queries, neighbours=3)[1]
+    parts = [bank.nearest(queries[start : start + 7], neighbours=3)[1] for start in range(0, 300, 7)]
+    assert np.array_equal(np.concatenate(parts), whole)
+
+
 def test_values_far_from_zero_lose_nothing():
     random = np.random.default_rng(0)
     patches, queries = (random.normal(1000, 1, (n, 20)).astype(np.float32) for n in (150, 30))
