@@ -54,19 +54,19 @@ def _reaching(low: Floats, far: np.float32, limit: Floats, rows: Places, count: 
 
 
 @_compiled
-def _any_below(values: Floats, limit: np.float32) -> bool:
-    """Whether any is not above the limit; counted, as that takes no branches."""
+def _any_below(bounds: Floats, row: int, limit: np.float32) -> bool:
+    """Whether any value of a row is not above the limit; counted, as that takes no branches."""
     count = np.int32(0)
-    for j in range(len(values)):
-        count += np.int32(not values[j] > limit)
+    for j in range(bounds.shape[1]):
+        count += np.int32(not bounds[row, j] > limit)
     return bool(count > 0)
 
 
 @_compiled
-def _squared(one: Floats, other: Floats) -> np.float32:
+def _squared(query: Floats, points: Floats, row: int) -> np.float32:
     total = np.float32(0)
-    for c in range(len(one)):
-        difference = one[c] - other[c]
+    for c in range(len(query)):
+        difference = query[c] - points[row, c]
         total += difference * difference
     return total
 
@@ -94,8 +94,6 @@ def _measure(
 ) -> None:  # fmt: skip
     """`visit` of one query and one block, whose patches begin at `start`, by what the product says of each."""
     cut = squared[-1] + slack - own
-    if not _any_below(bounds, cut):
-        return
     nearest = 0  # is measured first: it rules out most of the others
     for j in range(1, len(bounds)):
         if bounds[j] < bounds[nearest]:
@@ -104,7 +102,7 @@ def _measure(
         j = nearest if turn < 0 else turn
         if turn == nearest or bounds[j] > cut:
             continue
-        value = _squared(query, points[start + j])
+        value = _squared(query, points, start + j)
         if _before(value, start + j, squared[-1], places[-1]):
             _insert(value, start + j, squared, places)
             cut = squared[-1] + slack - own
@@ -186,5 +184,6 @@ def visit(
                     bounds = _products(part, sketches, sketched[start:end], gathered, room)
                     for i in range(len(part)):
                         q = part[i]
-                        _measure(queries[q], bounds[i], own[q], slack[q], points, start, squared[q], places[q])
-                        limit[q] = squared[q, -1] + slack[q]
+                        if _any_below(bounds, i, limit[q] - own[q]):
+                            _measure(queries[q], bounds[i], own[q], slack[q], points, start, squared[q], places[q])
+                            limit[q] = squared[q, -1] + slack[q]
