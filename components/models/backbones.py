@@ -80,13 +80,18 @@ class Backbone:
         return cls(name, kept, layers=layers, digest=digest, precision=precision)
 
     @cached_property
-    def identity(self) -> Hashable:
-        """Equal where features are the same; the weights count by their content, not by what a file calls itself."""
-        content = hashlib.sha256()
-        for key in sorted(self._arrays):
+    def identities(self) -> tuple[Hashable, ...]:
+        """One a layer, equal where its features are the same; weights count by their content, not by a file's name."""
+        return tuple(self._identity(layer) for layer in self.layers)
+
+    def _identity(self, layer: int) -> Hashable:
+        """In 16 bits a layer is rounded elsewhere where another one leaves the network before it."""
+        beside = (layer,) if self.precision == "f32" else self.layers
+        starts, content = _NEEDED[self.name](beside), hashlib.sha256()
+        for key in sorted(key for key in self._arrays if key.startswith(starts)):
             content.update(key.encode())
             content.update(np.ascontiguousarray(self._arrays[key]).data)
-        return self.name, self.layers, self.precision, content.hexdigest()
+        return self.name, layer, beside, self.precision, content.hexdigest()
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -131,10 +136,10 @@ class _Key:
         self.backbone = backbone
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.backbone.identity == other.backbone.identity
+        return isinstance(other, _Key) and self.backbone.identities == other.backbone.identities
 
     def __hash__(self) -> int:
-        return hash(self.backbone.identity)
+        return hash(self.backbone.identities)
 
 
 @lru_cache(maxsize=_COMPILED)

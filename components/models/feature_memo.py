@@ -8,6 +8,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,23 @@ from .inference import Floats, has_cuda
 
 Features = list[Floats]
 """Of one image, ``(C, h, w)`` a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What features come from.
+
+    Attributes:
+        layers: Of a network, each known by what gives it the same bits whatever other layers are asked for with it.
+        framing: How images reach the network.
+    """
+
+    layers: tuple[Hashable, ...]
+    framing: Hashable = None
+
+    def __contains__(self, other: "Source") -> bool:
+        """Whether its features hold those of the other."""
+        return self.framing == other.framing and set(other.layers) <= set(self.layers)
 
 
 class Memo:
@@ -29,22 +47,24 @@ class Memo:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self._known: OrderedDict[Hashable, dict[bytes, Features]] = OrderedDict()
-        self._sizes: dict[Hashable, int] = {}
+        self._known: OrderedDict[Source, dict[bytes, Features]] = OrderedDict()
+        self._sizes: dict[Source, int] = {}
 
     @property
     def held(self) -> int:
         """Bytes of what is remembered."""
         return sum(self._sizes.values())
 
-    def get(self, network: Hashable, image: bytes) -> Features | None:
-        """What `network` gave for the image of that digest."""
-        if network not in self._known:
-            return None
-        self._known.move_to_end(network)
-        return self._known[network].get(image)
+    def get(self, network: Source, image: bytes) -> Features | None:
+        """What `network` gave for the image of that digest, or one that gives more layers."""
+        for known in [known for known in reversed(self._known) if network in known]:
+            self._known.move_to_end(known)
+            if image in self._known[known]:
+                features = self._known[known][image]
+                return [features[known.layers.index(layer)] for layer in network.layers]
+        return None
 
-    def put(self, network: Hashable, image: bytes, features: Features) -> None:
+    def put(self, network: Source, image: bytes, features: Features) -> None:
         """Remember it if there is room, or room can be made by what other networks gave."""
         own, size = self._known.setdefault(network, {}), _bytes(features)
         self._known.move_to_end(network)
@@ -111,7 +131,7 @@ def remembered() -> Memo | None:
 
 
 def features_of(
-    network: Hashable, images: Sequence[Image], compute: Callable[[Sequence[Image]], list[Features]]
+    network: Source, images: Sequence[Image], compute: Callable[[Sequence[Image]], list[Features]]
 ) -> list[Features]:
     """Of each image its features by `network`, computed where they are not remembered."""
     memo = _Process.memo

@@ -17,7 +17,7 @@ from ..core.scoring import score_all
 from .backbones import Backbone
 from .bundle import read_bundle, write_bundle
 from .exported import over_backbone
-from .feature_memo import features_of
+from .feature_memo import Source, features_of
 from .images import check_image, scaled
 from .inference import Floats
 from .onnx_graph import OnnxGraph, Value
@@ -272,7 +272,7 @@ class OnBackbone(ABC, Generic[P]):
         for canvas in each(canvas_of, images):
             cuts.append((frame.cuts(canvas.shape[0]), frame.cuts(canvas.shape[1])))
             tiles += [canvas[r.start : r.stop, c.start : c.stop] for r in cuts[-1][0] for c in cuts[-1][1]]
-        found = iter(features_of((self._backbone.identity, frame), tiles, self._of_shapes))
+        found = iter(features_of(Source(self._backbone.identities, frame), tiles, self._of_shapes))
         strides = self._backbone.strides
         return [
             joined([next(found) for _ in range(len(rows) * len(columns))], rows=rows, columns=columns, strides=strides)

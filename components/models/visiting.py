@@ -184,6 +184,7 @@ def visit(
                     bounds = _products(part, sketches, sketched[start:end], gathered, room)
                     for i in range(len(part)):
                         q = part[i]
+                        # Views are counted, and threads wait for each other's counts: none for what needs no look.
                         if _any_below(bounds, i, limit[q] - own[q]):
                             _measure(queries[q], bounds[i], own[q], slack[q], points, start, squared[q], places[q])
                             limit[q] = squared[q, -1] + slack[q]

@@ -83,6 +83,31 @@ def test_any_shape_and_the_same_bits_in_any_batch(name, layers, grid):
         assert np.array_equal(backbone.features(images[place : place + 1])[0][0], whole[place])
 
 
+@pytest.mark.parametrize(
+    ("name", "subsets", "side"),
+    [("efficientnet-lite0", [(2, 3), (3,), (3, 4)], 96), ("dino-vits14", [(6,), (9,), (6, 9)], 84)],
+)
+def test_a_layer_has_the_same_bits_whatever_others_are_asked_for(name, subsets, side):
+    """In f32; where it has not, as in bf16, features that are remembered are not taken for another network's."""
+    every = tuple(sorted({layer for layers in subsets for layer in layers}))
+    whole = Backbone.installed(name, layers=every)
+    for size in ((side, side), (side, 2 * side)):
+        images = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+        all_at_once = dict(zip(every, whole.features(images), strict=True))
+        for layers in subsets:
+            part = Backbone.installed(name, layers=layers)
+            assert set(part.identities) <= set(whole.identities)
+            for layer, found in zip(layers, part.features(images), strict=True):
+                assert np.array_equal(found, all_at_once[layer])
+
+
+def test_in_sixteen_bits_layers_are_those_of_one_network_only():
+    some, all_of_them = (
+        Backbone.installed("dino-vits14", layers=layers, precision="bf16") for layers in ((6,), (6, 9))
+    )
+    assert not set(some.identities) & set(all_of_them.identities)
+
+
 def test_saved_tensors_give_the_same_features_and_others_are_refused():
     backbone, images = Backbone.installed(LITE, layers=(2, 3)), pictures(1, 64, 64)
     tensors = backbone.tensors()
