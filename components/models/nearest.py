@@ -19,7 +19,7 @@ Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
 
 _PRODUCTS = 1_000_000  # cells of one block of products: 4 MB, what a processor's caches hold
-_CUT_FROM = 4096  # patches; below it the product of all is about as fast
+_CUT_FROM = 1000  # patches; below it the product of all is about as fast
 _QUERIES = 4096  # of one search by cells; bounds memory, and lets who is done first help with the rest
 
 
