@@ -3,7 +3,6 @@
 Networks that were compiled are kept by what they were made of, because a search makes many detectors over one backbone.
 """
 
-import hashlib
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property, lru_cache
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ModelError
+from ..core.hashing import sha256_bytes, sha256_json
 from . import efficientnet, vit
 from .inference import Floats, Graph, Network, Node, has_cuda
 from .onnx_graph import OnnxGraph, Value
@@ -82,16 +82,15 @@ class Backbone:
     @cached_property
     def identities(self) -> tuple[Hashable, ...]:
         """One a layer, equal where its features are the same; weights count by their content, not by a file's name."""
-        return tuple(self._identity(layer) for layer in self.layers)
-
-    def _identity(self, layer: int) -> Hashable:
-        """In 16 bits a layer is rounded elsewhere where another one leaves the network before it."""
-        beside = (layer,) if self.precision == "f32" else self.layers
-        starts, content = _NEEDED[self.name](beside), hashlib.sha256()
-        for key in sorted(key for key in self._arrays if key.startswith(starts)):
-            content.update(key.encode())
-            content.update(np.ascontiguousarray(self._arrays[key]).data)
-        return self.name, layer, beside, self.precision, content.hexdigest()
+        digests = {key: sha256_bytes(np.ascontiguousarray(array).data) for key, array in self._arrays.items()}
+        found = []
+        for layer in self.layers:
+            # In 16 bits a layer is rounded elsewhere where another one leaves the network before it.
+            beside = (layer,) if self.precision == "f32" else self.layers
+            starts = _NEEDED[self.name](beside)
+            content = sha256_json({key: digest for key, digest in digests.items() if key.startswith(starts)})
+            found.append((self.name, layer, beside, self.precision, content))
+        return tuple(found)
 
     @property
     def strides(self) -> tuple[int, ...]:

@@ -32,8 +32,8 @@ class Source:
     layers: tuple[Hashable, ...]
     framing: Hashable = None
 
-    def __contains__(self, other: "Source") -> bool:
-        """Whether its features hold those of the other."""
+    def gives(self, other: "Source") -> bool:
+        """Whether the other's features are among its own."""
         return self.framing == other.framing and set(other.layers) <= set(self.layers)
 
 
@@ -57,7 +57,7 @@ class Memo:
 
     def get(self, network: Source, image: bytes) -> Features | None:
         """What `network` gave for the image of that digest, or one that gives more layers."""
-        for known in [known for known in reversed(self._known) if network in known]:
+        for known in [known for known in reversed(self._known) if known.gives(network)]:
             self._known.move_to_end(known)
             if image in self._known[known]:
                 features = self._known[known][image]

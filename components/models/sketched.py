@@ -53,6 +53,7 @@ class Sketched:
             np.ascontiguousarray(queries),
             self._sketched(queries, squares),
             np.ascontiguousarray(low.T),
+            low.argmin(axis=1),
             slack,
             squares,
             self._points,

@@ -109,17 +109,6 @@ def _measure(
 
 
 @_compiled
-def _homes(low: Floats) -> Places:
-    """Cell ``(Q,)`` of each query whose centre is the nearest, by ``(cells, Q)``."""
-    home = np.zeros(low.shape[1], np.intp)
-    for cell in range(1, len(low)):
-        for q in range(low.shape[1]):
-            if low[cell, q] < low[home[q], q]:
-                home[q] = cell
-    return home
-
-
-@_compiled
 def _fill(home: Places, cell: int, at_home: bool, rows: Places) -> int:
     """Put queries into `rows` whose home the cell is, or is not; how many these are."""
     count = 0
@@ -144,6 +133,7 @@ def visit(
     queries: Floats,
     sketches: Floats,
     low: Floats,
+    home: Places,
     slack: Floats,
     own: Floats,
     points: Floats,
@@ -159,6 +149,7 @@ def visit(
         queries: ``(Q, C)``.
         sketches: ``(Q, S)`` whose product with a patch's is their squared distance, but for `own` and slack, or less.
         low: ``(cells, Q)`` distances to the cells' centres, at least.
+        home: ``(Q,)`` the cell whose centre is the nearest.
         slack: ``(Q,)`` by how much squared distances may be rounded.
         own: ``(Q,)`` squared norms of the queries.
         points: ``(M, C)`` the patches, by cell, in each the one first that is farthest from its centre.
@@ -168,7 +159,7 @@ def visit(
         squared: ``(Q, k)`` squared distances that are known, rising; infinite where none is.
         places: ``(Q, k)`` of which of the points.
     """
-    limit, home = squared[:, -1] + slack, _homes(low)
+    limit = squared[:, -1] + slack
     rows = np.empty(len(queries), np.intp)
     gathered = np.empty((_TOGETHER, sketches.shape[1]), np.float32)
     room = np.empty(_TOGETHER * _BLOCK, np.float32)

@@ -8,6 +8,7 @@ from components.models.backbones import Backbone
 from components.models.feature_memo import Memo, Source, features_of, forgetting, remembered, remembering
 
 IMAGES = [np.full((4, 4, 3), value, np.uint8) for value in range(6)]
+N = Source(("n",))
 SIZE = 4 * 16
 """Bytes of what `Network` gives for an image."""
 
@@ -34,18 +35,18 @@ def values(found):
 
 def test_nothing_is_remembered_by_itself(network):
     for _ in range(2):
-        assert values(features_of(Source(("n",)), IMAGES[:2], network)) == [0, 1]
+        assert values(features_of(N, IMAGES[:2], network)) == [0, 1]
     assert network.asked == [0, 1, 0, 1]
 
 
 def test_what_was_seen_is_not_computed_again_and_keeps_its_place(network):
     with remembering(1e6):
-        features_of(Source(("n",)), [IMAGES[3], IMAGES[1]], network)
-        assert values(features_of(Source(("n",)), IMAGES[:4], network)) == [0, 1, 2, 3]
+        features_of(N, [IMAGES[3], IMAGES[1]], network)
+        assert values(features_of(N, IMAGES[:4], network)) == [0, 1, 2, 3]
         assert network.asked == [3, 1, 0, 2]
         features_of(Source(("another",)), IMAGES[:1], network)
         assert network.asked == [3, 1, 0, 2, 0]
-    features_of(Source(("n",)), IMAGES[:1], network)
+    features_of(N, IMAGES[:1], network)
     assert network.asked[5:] == [0]
 
 
@@ -76,23 +77,23 @@ def test_layers_that_more_layers_came_with_are_not_computed_again():
 
 def test_what_is_timed_neither_uses_nor_leaves_anything(network):
     with remembering(1e6):
-        features_of(Source(("n",)), IMAGES[:1], network)
+        features_of(N, IMAGES[:1], network)
         with forgetting():
-            features_of(Source(("n",)), IMAGES[:2], network)
+            features_of(N, IMAGES[:2], network)
         assert remembered().held == SIZE
-        features_of(Source(("n",)), IMAGES[:1], network)
+        features_of(N, IMAGES[:1], network)
     assert network.asked == [0, 0, 1]
 
 
 def test_images_of_another_shape_are_others(network):
     with remembering(1e6):
-        features_of(Source(("n",)), [np.zeros((2, 8, 3), np.uint8), np.zeros((8, 2, 3), np.uint8)], network)
+        features_of(N, [np.zeros((2, 8, 3), np.uint8), np.zeros((8, 2, 3), np.uint8)], network)
     assert len(network.asked) == 2
 
 
 def test_equal_images_of_one_call_are_computed_once(network):
     with remembering(1e6):
-        assert values(features_of(Source(("n",)), [IMAGES[2], IMAGES[1], IMAGES[2]], network)) == [2, 1, 2]
+        assert values(features_of(N, [IMAGES[2], IMAGES[1], IMAGES[2]], network)) == [2, 1, 2]
         assert remembered().held == 2 * SIZE
     assert network.asked == [2, 1]
 
@@ -133,7 +134,7 @@ def test_a_block_within_another_goes_on_with_its_memory(network):
     with remembering(1e6):
         for _ in range(2):
             with remembering(1e6):
-                features_of(Source(("n",)), IMAGES[:1], network)
+                features_of(N, IMAGES[:1], network)
         assert remembered().held == SIZE
     assert remembered() is None
     assert network.asked == [0]
@@ -141,13 +142,13 @@ def test_a_block_within_another_goes_on_with_its_memory(network):
 
 def test_once_closed_a_memory_holds_nothing_until_another_block_begins(network):
     with remembering(1e6):
-        features_of(Source(("n",)), IMAGES[:1], network)
+        features_of(N, IMAGES[:1], network)
         remembered().close()
         for _ in range(2):
-            features_of(Source(("n",)), IMAGES[:1], network)
+            features_of(N, IMAGES[:1], network)
         with remembering(1e6):
             for _ in range(2):
-                features_of(Source(("n",)), IMAGES[:1], network)
+                features_of(N, IMAGES[:1], network)
         assert remembered().held == 0
     assert network.asked == [0, 0, 0, 0]
 
@@ -156,13 +157,13 @@ def test_images_that_go_through_a_network_together_are_not_remembered(network, m
     monkeypatch.setattr(feature_memo, "has_cuda", lambda: True)
     with remembering(1e6):
         for _ in range(2):
-            features_of(Source(("n",)), IMAGES[:1], network)
+            features_of(N, IMAGES[:1], network)
     assert network.asked == [0, 0]
 
 
 def test_what_is_remembered_cannot_be_changed(network):
     with remembering(1e6):
-        (features,) = features_of(Source(("n",)), IMAGES[:1], network)
+        (features,) = features_of(N, IMAGES[:1], network)
     with pytest.raises(ValueError, match="read-only"):
         features[0][:] = 1
 
