@@ -109,7 +109,7 @@ class Backbone:
         return self._arrays
 
     def features(self, images: NDArray[np.uint8]) -> list[Floats]:
-        """One ``(N, C, h, w)`` a layer, C its channels, of the images ``(N, H, W, 3)``; any H and W.
+        """One ``(N, h, w, C)`` a layer, C its channels, of the images ``(N, H, W, 3)``; any H and W.
 
         Threads wait for each other here; one call of many images uses all processors.
 

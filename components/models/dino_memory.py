@@ -55,10 +55,10 @@ class DinoMemory(PatchMemory[DinoMemoryParams]):
 
     @staticmethod
     def _joined(blocks: Sequence[Floats]) -> Floats:
-        parts = [block.reshape(len(block), -1).T for block in blocks]
+        parts = [block.reshape(-1, block.shape[2]) for block in blocks]
         lengths = [np.maximum(np.linalg.norm(part, axis=1, keepdims=True), _TINY) for part in parts]
         units = np.concatenate([part / length for part, length in zip(parts, lengths, strict=True)], axis=1)
-        found: Floats = (units / np.sqrt(len(parts))).astype(np.float32).reshape(*blocks[0].shape[1:], -1)
+        found: Floats = (units / np.sqrt(len(parts))).astype(np.float32).reshape(*blocks[0].shape[:2], -1)
         return found
 
     def _drawn_patches(self, graph: OnnxGraph, stages: Sequence[Value]) -> Value:

@@ -17,7 +17,7 @@ from ..core.ports import Image
 from .inference import Floats, has_cuda
 
 Features = list[Floats]
-"""Of one image, ``(C, h, w)`` a layer."""
+"""Of one image, ``(h, w, C)`` a layer."""
 
 
 @dataclass(frozen=True, slots=True)

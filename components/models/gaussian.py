@@ -88,7 +88,7 @@ class Gaussian(OnBackbone[GaussianParams]):
             every = self._features(images)
             for stages in every:
                 for moment, stage in zip(moments, stages, strict=True):
-                    moment.add(stage.reshape(len(stage), -1).T.astype(np.float64))
+                    moment.add(_rows(stage))
             rows.append(_averages(every))
             progress("reading features", sum(map(len, rows)), len(samples))
         if flat:
@@ -111,7 +111,7 @@ class Gaussian(OnBackbone[GaussianParams]):
         every = (one for part in in_parts(images) for one in self._features(part))
         for place, one in enumerate(every):
             scores[place] = sum(
-                float(normal.distance(x.mean(axis=(1, 2), dtype=np.float64)[None])[0])
+                float(normal.distance(x.mean(axis=(0, 1), dtype=np.float64)[None])[0])
                 for normal, x in zip(self._pooled, one, strict=True)
             )
             maps[place] = self._map(one, side)
@@ -172,8 +172,7 @@ class Gaussian(OnBackbone[GaussianParams]):
         """Sum of the stages' distances by place, coarse ones repeated."""
         total = np.zeros((side, side))
         for normal, stage in zip(self._places, stages, strict=True):
-            distances = normal.distance(stage.reshape(len(stage), -1).T.astype(np.float64)).reshape(stage.shape[1:])
-            total += over_square(distances, side=side)
+            total += over_square(normal.distance(_rows(stage)).reshape(stage.shape[:2]), side=side)
         return total.astype(np.float32)
 
 
@@ -219,7 +218,12 @@ def _whitening(covariance: Doubles, *, components: str, share: float) -> Doubles
     return np.ascontiguousarray(vectors[:, kept] / np.sqrt(values[kept]))
 
 
+def _rows(stage: Floats) -> Doubles:
+    """``(h, w, C)`` as ``(h w, C)``."""
+    return stage.reshape(-1, stage.shape[2]).astype(np.float64)
+
+
 def _averages(images: Sequence[Sequence[Floats]]) -> Floats:
-    """``(N, E)`` of N images' features ``(C, h, w)`` a stage."""
-    rows = [np.concatenate([stage.mean(axis=(1, 2), dtype=np.float64) for stage in stages]) for stages in images]
+    """``(N, E)`` of N images' features ``(h, w, C)`` a stage."""
+    rows = [np.concatenate([stage.mean(axis=(0, 1), dtype=np.float64) for stage in stages]) for stages in images]
     return np.stack(rows).astype(np.float32)

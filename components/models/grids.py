@@ -1,5 +1,7 @@
 """Grids of features resampled by products with weights, alike here and in an exported network."""
 
+import itertools
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -7,12 +9,19 @@ import numpy as np
 from .inference import Floats
 
 
-def resampled(layer: Floats, *, shape: tuple[int, int], pooling: int) -> Floats:
-    """``(C, h, w)`` as ``(C, *shape)``: means over `pooling` places a side, fewer at the border, then bilinear."""
-    if pooling == 1 and layer.shape[1:] == shape:
-        return layer
-    rows, columns = (_weights(old, new, pooling) for old, new in zip(layer.shape[1:], shape, strict=True))
-    return np.asarray(rows @ layer @ columns.T, dtype=np.float32)
+def resampled(layers: Sequence[Floats], *, shape: tuple[int, ...], pooling: int) -> Floats:
+    """Layers ``(h, w, C)`` side by side as ``(*shape, E)``, E the sum of their channels.
+
+    Each has means over `pooling` places a side, fewer at the border, then bilinear interpolation.
+    """
+    edges = [0, *itertools.accumulate(layer.shape[2] for layer in layers)]
+    found = np.empty((*shape, edges[-1]), np.float32)
+    for layer, (start, end) in zip(layers, itertools.pairwise(edges), strict=True):
+        height, width, channels = layer.shape
+        rows, columns = (_weights(old, new, pooling) for old, new in zip((height, width), shape, strict=True))
+        tall = (rows @ layer.reshape(height, -1)).reshape(-1, width, channels)
+        np.matmul(columns, tall, out=found[..., start:end])
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -124,10 +124,12 @@ class Graph:
         return self._ops.reshape(self._ops.transpose(kept, np.array([0, 2, 1])), shape, False)
 
     def model(self, outputs: Sequence[Node]) -> "openvino.Model":
-        """The whole."""
+        """The whole, which gives `outputs` as ``(1, h, w, C)``: what the CPU computes in, whatever order they have."""
         from openvino import Model
 
-        return Model([self._ops.result(node) for node in outputs], self._inputs, "backbone")
+        order = np.array([0, 2, 3, 1])
+        results = [self._ops.result(self._ops.transpose(node, order)) for node in outputs]
+        return Model(results, self._inputs, "backbone")
 
     def _constant(self, values: Node | Floats) -> Node:
         """A node as it is; weights as a constant, of which OpenVINO itself would make a list of numbers."""
@@ -139,7 +141,7 @@ class Network:
 
     Args:
         graph: The whole.
-        outputs: What it gives, ``(1, C, h, w)`` each.
+        outputs: What it gives, ``(1, C, h, w)`` each; channels come last in what `run` returns.
         precision: Computed in; on a host that lacks it there is an error, never another precision.
 
     Raises:
@@ -165,7 +167,7 @@ class Network:
         self._queue = AsyncInferQueue(compiled, 2 * count)
 
     def run(self, images: NDArray[np.uint8]) -> list[Floats]:
-        """Outputs ``(N, C, h, w)`` of the images ``(N, H, W, 3)``; never from two threads at once, see `Backbone`."""
+        """Outputs ``(N, h, w, C)`` of the images ``(N, H, W, 3)``; never from two threads at once, see `Backbone`."""
         height, width = images.shape[1:3]
         besides = {number: make((height, width)) for number, make in enumerate(self._by_shape, start=1)}
         found: list[list[Floats]] = [[] for _ in images]

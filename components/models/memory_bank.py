@@ -8,8 +8,6 @@ others of its batch.
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
-
 from ..core.ports import Image
 from . import heads
 from .grids import resampled
@@ -48,9 +46,7 @@ class MemoryBank(PatchMemory[MemoryBankParams]):
         return self._params.reweight > 0
 
     def _joined(self, found: Sequence[Floats]) -> Floats:
-        height, width = found[0].shape[1:]
-        same = [resampled(layer, shape=(height, width), pooling=self._params.pooling) for layer in found]
-        return np.ascontiguousarray(np.concatenate(same).transpose(1, 2, 0))
+        return resampled(found, shape=found[0].shape[:2], pooling=self._params.pooling)
 
     def _drawn_patches(self, graph: OnnxGraph, stages: Sequence[Value]) -> Value:
         pooled = [heads.pooled(graph, stage, width=self._params.pooling) for stage in stages]

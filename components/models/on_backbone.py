@@ -259,7 +259,7 @@ class OnBackbone(ABC, Generic[P]):
         return {"images": len(samples), "images_read": read, "height": first.shape[0], "width": first.shape[1]}
 
     def _features(self, images: Sequence[Image]) -> list[list[Floats]]:
-        """Of each image one ``(C, h, w)`` a layer; it is checked, scaled, cut into tiles and put together again."""
+        """Of each image one ``(h, w, C)`` a layer; it is checked, scaled, cut into tiles and put together again."""
         frame = self._frame
         tiles: list[Image] = []
         cuts = []

@@ -106,17 +106,16 @@ def joined(
     columns: Sequence[Cut],
     strides: Sequence[int],
 ) -> list[Floats]:
-    """Features ``(C, h, w)`` a layer of a canvas from those of its tiles, row by row."""
+    """Features ``(h, w, C)`` a layer of a canvas from those of its tiles, row by row."""
     if len(tiles) == 1:
         return list(tiles[0])
     found = []
     for layer, stride in enumerate(strides):
-        shape = (len(tiles[0][layer]), rows[-1].last // stride, columns[-1].last // stride)
+        shape = (rows[-1].last // stride, columns[-1].last // stride, tiles[0][layer].shape[2])
         whole = np.empty(shape, np.float32)
         places = [(row, column) for row in rows for column in columns]
         for (row, column), tile in zip(places, tiles, strict=True):
-            whole[:, row.on_canvas(stride), column.on_canvas(stride)] = tile[layer][
-                :, row.on_tile(stride), column.on_tile(stride)
-            ]
+            part = tile[layer][row.on_tile(stride), column.on_tile(stride)]
+            whole[row.on_canvas(stride), column.on_canvas(stride)] = part
         found.append(whole)
     return found

@@ -53,7 +53,7 @@ class TorchNetwork:
         self._forward = self._lite_layers if lite else self._vit_layers
 
     def run(self, images: NDArray[np.uint8]) -> list[Floats]:
-        """Outputs ``(N, C, h, w)`` of the images ``(N, H, W, 3)``."""
+        """Outputs ``(N, h, w, C)`` of the images ``(N, H, W, 3)``."""
         parts = [
             self._batch(images[start : start + _IMAGES_AT_ONCE]) for start in range(0, len(images), _IMAGES_AT_ONCE)
         ]
@@ -67,7 +67,7 @@ class TorchNetwork:
             with torch.inference_mode(), bf16:
                 x = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2) / 255
                 found = self._forward((x - self._mean) / self._deviation)
-            return [one.float().cpu().numpy() for one in found]
+            return [one.permute(0, 2, 3, 1).float().cpu().numpy() for one in found]
         finally:
             torch.backends.cudnn.allow_tf32 = fast
 

@@ -28,7 +28,7 @@ def timm_layers(name, image, layers):
         model.load_state_dict(known, strict=False)
         with torch.inference_mode():
             found = model.eval()((x - 0.5) / 0.5)
-        return [found[layer].numpy() for layer in layers]
+        return [found[layer].permute(0, 2, 3, 1).numpy() for layer in layers]
     model = timm.create_model("vit_small_patch14_dinov2", num_classes=0, img_size=518)
     model.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()}, strict=True)
     mean, deviation = (torch.tensor(v).reshape(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
@@ -36,7 +36,7 @@ def timm_layers(name, image, layers):
         found = model.eval().forward_intermediates(
             (x - mean) / deviation, indices=[layer - 1 for layer in layers], intermediates_only=True
         )
-    return [one.numpy() for one in found]
+    return [one.permute(0, 2, 3, 1).numpy() for one in found]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_dino_weights_give_what_their_onnx_file_gives():
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     x = ((images / 255 - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
     theirs = compiled(x)[len(compiled.outputs) - 1][:, 1:]
-    ours = Backbone.installed(DINO, layers=(3,)).features(images)[0].reshape(1, 384, -1).transpose(0, 2, 1)
+    ours = Backbone.installed(DINO, layers=(3,)).features(images)[0].reshape(1, -1, 384)
     assert np.abs(ours - theirs).max() < 1e-3 * np.abs(theirs).max()
 
 
@@ -78,7 +78,7 @@ def test_any_shape_and_the_same_bits_in_any_batch(name, layers, grid):
     backbone = Backbone.installed(name, layers=layers)
     images = pictures(5, *(side * backbone.strides[0] for side in grid))
     whole = backbone.features(images)[0]
-    assert whole.shape == (5, backbone.channels[0], *grid)
+    assert whole.shape == (5, *grid, backbone.channels[0])
     for place in range(5):
         assert np.array_equal(backbone.features(images[place : place + 1])[0][0], whole[place])
 
@@ -133,7 +133,7 @@ def test_images_of_many_shapes_go_through_one_network():
     backbones._compiled.cache_clear()
     backbone = Backbone.installed(LITE, layers=(2,))
     for height, width in ((64, 64), (32, 96), (128, 32)):
-        assert backbone.features(pictures(1, height, width))[0].shape[2:] == (height // 8, width // 8)
+        assert backbone.features(pictures(1, height, width))[0].shape[1:3] == (height // 8, width // 8)
     assert backbones._compiled.cache_info().misses == 1
 
 

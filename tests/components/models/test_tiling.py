@@ -42,10 +42,10 @@ def test_tiles_cover_a_canvas_once_and_keep_off_their_edges(tiles, size):
 def test_features_of_tiles_are_those_of_the_whole_where_a_feature_is_its_place():
     made = frame(2, resize="fit", size=64)  # 64 + 64 less an overlap of 64 is one more tile than it seems
     height, width = made.side, made.side
-    grid = np.arange(height // 16 * (width // 16), dtype=np.float32).reshape(1, height // 16, width // 16)
+    grid = np.arange(height // 16 * (width // 16), dtype=np.float32).reshape(height // 16, width // 16, 1)
     rows, columns = made.cuts(height), made.cuts(width)
     tiles = [
-        [grid[:, row.start // 16 : row.stop // 16, column.start // 16 : column.stop // 16]]
+        [grid[row.start // 16 : row.stop // 16, column.start // 16 : column.stop // 16]]
         for row in rows
         for column in columns
     ]
