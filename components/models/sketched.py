@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .cells import SLACK, away_at_least, lloyd
+from .cells import SLACK, lloyd
 from .closest import squared_norms
 from .visiting import visit
 
@@ -29,16 +29,15 @@ class Sketched:
 
     def __init__(self, points: Floats) -> None:
         self._axes = _main_axes(points)
-        owner, self._centres = lloyd(points, count=max(1, round(np.sqrt(len(points)))))
-        apart = np.linalg.norm(points - self._centres[owner], axis=1)
+        owner, centres = lloyd(points, count=max(1, round(np.sqrt(len(points)))))
+        apart = np.linalg.norm(points - centres[owner], axis=1)
         self._places = np.lexsort((-apart, owner))
-        self._edges = np.searchsorted(owner[self._places], np.arange(len(self._centres) + 1))
+        self._edges = np.searchsorted(owner[self._places], np.arange(len(centres) + 1))
         self._points, self._apart = points[self._places], apart[self._places]
         squares = squared_norms(self._points)
         self._largest = squares.max()
-        self._sketches = self._sketched(self._points, squares)
-        self._sketches *= -2
-        self._sketches[:, -1] = squares
+        self._sketches = self._compared(self._points, squares)
+        self._centres = self._compared(centres, squared_norms(centres))
 
     def nearest(self, queries: Floats, k: int) -> tuple[Floats, Places]:
         """Squared distances ``(Q, k)``, rising, and indices ``(Q, k)`` of the k nearest patches, k at most M.
@@ -47,13 +46,11 @@ class Sketched:
         """
         squares = squared_norms(queries)
         slack = np.float32(SLACK) * (squares + self._largest)
-        low = away_at_least(queries, squares, self._centres, slack=slack)
         squared, places = np.full((len(queries), k), np.inf, np.float32), np.zeros((len(queries), k), np.intp)
         visit(
             np.ascontiguousarray(queries),
             self._sketched(queries, squares),
-            np.ascontiguousarray(low.T),
-            low.argmin(axis=1),
+            self._centres,
             slack,
             squares,
             self._points,
@@ -66,16 +63,23 @@ class Sketched:
         return squared, self._places[places]
 
     def _sketched(self, rows: Floats, squares: Floats) -> Floats:
-        """``(N, SKETCH)``: where the rows ``(N, C)`` are along the axes, how far from them, and 1.
-
-        With a patch's numbers times -2 and its squared norm for the 1, a product is the squared distance of two
-        sketches, less the query's squared norm.
-        """
+        """``(N, SKETCH)``: where the rows ``(N, C)`` are along the axes, how far from them at most, and 1."""
         found = np.zeros((len(rows), SKETCH), np.float32)
         along = found[:, : self._axes.shape[1]]
         np.matmul(rows, self._axes, out=along)
-        found[:, -2] = np.sqrt(np.maximum(squares - squared_norms(along), 0))
+        # Near the axes the difference is what rounding left of it; less than the truth would rule out too much.
+        found[:, -2] = np.sqrt(np.maximum(squares - squared_norms(along), 0) + np.float32(SLACK) * squares)
         found[:, -1] = 1
+        return found
+
+    def _compared(self, rows: Floats, squares: Floats) -> Floats:
+        """`_sketched` times -2, and the squared norm for the 1.
+
+        Its product with a query's sketch is a squared distance, or less, but for the query's squared norm.
+        """
+        found = self._sketched(rows, squares)
+        found *= -2
+        found[:, -1] = squares
         return found
 
 

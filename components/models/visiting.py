@@ -129,11 +129,25 @@ def _products(rows: Places, sketches: Floats, sketched: Floats, gathered: Floats
 
 
 @_compiled
+def _away(centres: Floats, sketches: Floats, own: Floats, slack: Floats) -> tuple[Floats, Places]:
+    """``(cells, Q)`` distances of the queries to the cells' centres, at least; ``(Q,)`` the cell that looks nearest."""
+    low = np.dot(centres, sketches.T)
+    home = np.zeros(low.shape[1], np.intp)
+    least = np.full(low.shape[1], np.inf, np.float32)
+    for cell in range(len(low)):
+        for q in range(low.shape[1]):
+            away = np.sqrt(max(low[cell, q] + own[q] - slack[q], np.float32(0)))
+            low[cell, q] = away
+            if away < least[q]:
+                least[q], home[q] = away, cell
+    return low, home
+
+
+@_compiled
 def visit(
     queries: Floats,
     sketches: Floats,
-    low: Floats,
-    home: Places,
+    centres: Floats,
     slack: Floats,
     own: Floats,
     points: Floats,
@@ -148,8 +162,7 @@ def visit(
     Args:
         queries: ``(Q, C)``.
         sketches: ``(Q, S)`` whose product with a patch's is their squared distance, but for `own` and slack, or less.
-        low: ``(cells, Q)`` distances to the cells' centres, at least.
-        home: ``(Q,)`` the cell whose centre is the nearest.
+        centres: ``(cells, S)`` sketches of the cells' centres, as those of patches are.
         slack: ``(Q,)`` by how much squared distances may be rounded.
         own: ``(Q,)`` squared norms of the queries.
         points: ``(M, C)`` the patches, by cell, in each the one first that is farthest from its centre.
@@ -159,6 +172,7 @@ def visit(
         squared: ``(Q, k)`` squared distances that are known, rising; infinite where none is.
         places: ``(Q, k)`` of which of the points.
     """
+    low, home = _away(centres, sketches, own, slack)
     limit = squared[:, -1] + slack
     rows = np.empty(len(queries), np.intp)
     gathered = np.empty((_TOGETHER, sketches.shape[1]), np.float32)

@@ -42,7 +42,7 @@ def test_neighbours_are_those_of_brute_force(patches, k):
 @given(st.data())
 def test_cells_are_exact_whatever_the_shape_of_the_data(data):
     seed = data.draw(st.integers(0, 2**32 - 1))
-    width, patches = data.draw(st.integers(1, 40)), data.draw(st.integers(100, 400))
+    width, patches = data.draw(st.integers(1, 120)), data.draw(st.integers(100, 400))
     spread, shift = data.draw(st.sampled_from([0.0, 0.01, 1.0, 30.0])), data.draw(st.sampled_from([0, 100]))
     k = data.draw(st.integers(1, 12))
     random = np.random.default_rng(seed)
@@ -52,6 +52,25 @@ def test_cells_are_exact_whatever_the_shape_of_the_data(data):
     )
     exact = np.sort(brute(bank, queries), axis=1)[:, :k]
     assert np.allclose(Bank(bank).nearest(queries, neighbours=k)[0], exact, rtol=1e-4, atol=1e-3)
+
+
+def test_rounding_hides_no_patch_from_queries_that_lie_along_the_sketched_axes():
+    random = np.random.default_rng(0)
+    axes, width, count = 46, 60, 1000
+    along, beside = random.normal(0, 3, (count, axes)), random.uniform(0.2, 2, count)
+    plain = np.zeros((count, width))
+    plain[:, :axes], plain[:, axes] = along, beside
+    mirrored = plain * np.where(np.arange(width) == axes, -1, 1)  # so that no axis leans to what is beside them
+    queries = plain + np.pad(random.normal(0, 0.05, (count, axes)), ((0, 0), (0, width - axes)))
+    queries[:, axes] = 4e-4 * np.linalg.norm(along, axis=1) * random.uniform(0.1, 2, count)
+    # Each query's nearest patch is beside the axes; another one along them is farther by less than what is rounded.
+    apart = np.linalg.norm(queries - plain, axis=1) * (1 + random.uniform(2e-5, 1e-3, count))
+    way = np.pad(random.normal(size=(count, axes)), ((0, 0), (0, width - axes)))
+    others = queries + way * (apart / np.linalg.norm(way, axis=1))[:, None]
+    bank = np.concatenate([plain, mirrored, others]).astype(np.float32)
+    asked = queries.astype(np.float32)
+    exact = np.concatenate([brute(bank, some).min(axis=1) for some in np.array_split(asked, 20)])
+    assert np.allclose(Bank(bank).distances(asked, neighbours=1), exact, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("patches", [60, 5000])
