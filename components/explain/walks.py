@@ -15,6 +15,9 @@ LEAST_PER_PLAYER = 4
 RAISED = 2_048
 """Coalitions up to which there are enough for each player, whatever was declared: beyond, time counts more."""
 
+_TURNS = 6
+"""Walks of one order. Rotations keep who joins right after whom: of many the error stays where one order leaves it."""
+
 
 def coalitions(players: int, *, wanted: int) -> int:
     """How many coalitions to evaluate where `wanted` were declared: twelve a player at least, or four of very many.
@@ -46,8 +49,8 @@ def sampled_shapley(game: ValueFunction, players: int, *, evaluations: int, seed
 
     A player's value is what it adds on joining those before it, averaged over random orders (Castro, Gómez and Tejada,
     2009), each of which is also walked backwards (antithetic sampling: Mitchell, Cooper, Frank and Holmes, 2022).
-    Orders come as rotations of one another, so that each player is early in some and late in others. The values add up
-    to the worth of all less that of none by construction, whatever they are worth themselves.
+    Orders come as a few rotations of one another, so that each player is early in some and late in others. The values
+    add up to the worth of all less that of none by construction, whatever they are worth themselves.
     Of detectors' scores, which are nearly sums of what columns add, Kernel SHAP's regression needs several times the
     evaluations for the same error: ``python -m benchmarks.shapley``.
 
@@ -80,9 +83,10 @@ def _walks(players: int, *, evaluations: int) -> int:
 
 
 def _orders(players: int, walks: int, *, rng: np.random.Generator) -> NDArray[np.intp]:
-    """``(walks, P)``: random orders, each followed by its rotations by equal parts of a turn, at most P of them."""
-    turns = min(walks, players)
-    first = rng.permuted(np.tile(np.arange(players), (-(-walks // turns), 1)), axis=1)
+    """``(walks, P)``: random orders, each followed by its rotations by equal parts of a turn, `_TURNS` at most."""
+    drawn = -(-walks // min(_TURNS, players))
+    turns = -(-walks // drawn)
+    first = rng.permuted(np.tile(np.arange(players), (drawn, 1)), axis=1)
     starts = np.arange(turns) * players // turns
     places = (np.arange(players) + starts[:, None]) % players
     orders: NDArray[np.intp] = first[:, places].reshape(-1, players)[:walks]

@@ -34,7 +34,8 @@ class Figures(Record):
         unsure_before, unsure_after: Share of unsure verdicts, of the model and of the export.
         pearson, spearman: Correlation of the scores, and of their ranks; None where the model scores all alike, 0 where
             only the export does.
-        largest_difference: Of two scores of a sample, relative to the model's.
+        largest_difference: Of two scores of a sample, in standard deviations of the model's scores: of a score near 0 a
+            share of itself would say nothing.
         not_finite: Scores of the export that are no number.
     """
 
@@ -60,7 +61,8 @@ class Figures(Record):
         pearson, spearman = (unknown if r is None else f"{r:.6f}" for r in (self.pearson, self.spearman))
         return (
             f"{self.flips} of {self.samples} verdicts flip, unsure {self.unsure_before:.1%} -> {self.unsure_after:.1%},"
-            f" score correlation {pearson} (ranks {spearman}), largest difference {self.largest_difference:.2g}"
+            f" score correlation {pearson} (ranks {spearman}), largest difference"
+            f" {self.largest_difference:.2g} deviations"
         )
 
 
@@ -75,7 +77,7 @@ def compare(before: Doubles, after: Doubles, *, words_before: Sequence[Word], wo
     finite = np.isfinite(after)
     pairs = list(zip(words_before, words_after, strict=True))
     flips = sum(one != other and UNSURE not in {one, other} for one, other in pairs)
-    apart = np.abs(after - before)[finite] / np.maximum(np.abs(before[finite]), np.finfo(float).tiny)
+    apart = np.abs(after - before)[finite] / max(float(before.std()), np.finfo(float).tiny)
     return Figures(
         samples=len(pairs),
         flips=flips,

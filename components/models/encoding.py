@@ -33,6 +33,9 @@ SPECTRAL = ("mean", "std", "centroid", "low", "middle", "high", "top")
 LEVEL = ("mean",)
 """The same, seen by where its values lie alone: slow faults move a level, and what else varies hides a small step."""
 
+_BLOCK = 100_000
+"""Cells of windows that are seen at once: what a processor's caches hold."""
+
 Features = Literal["statistics", "level", "spectral", "raw"]
 """How windows of more than one row are seen; `raw`: as their statistics, and row by row for a convolution."""
 
@@ -111,22 +114,25 @@ class TableEncoder(Record):
 
     def raw(self, windows: Windows) -> NDArray[np.float64]:
         """``(N, F)`` features before scaling."""
-        values = _usable(windows)
-        parts: list[NDArray[np.float64]] = []
-        rows: list[NDArray[np.float64]] = []
-        for place, column in enumerate(self.table.features):
-            cells = values[:, :, place]
-            if column.kind == "categorical":
-                parts.append(_shares(cells, len(column.categories)))
-            else:
-                known = np.where(np.isnan(cells), self.medians[place], cells)
-                parts.append(_summary(known, seen=self.features))
-                rows.append(known)
-        parts += [np.isnan(values[:, :, place]).mean(axis=1, keepdims=True) for place in self.indicators]
+        size = max(1, _BLOCK // (windows.shape[1] * windows.shape[2]))
+        return np.concatenate([self._raw(windows[start : start + size]) for start in range(0, len(windows) or 1, size)])
+
+    def _raw(self, windows: Windows) -> NDArray[np.float64]:
+        # Rows of time come first: numpy adds whole rows several times as fast as it adds along short windows.
+        values = _usable(np.ascontiguousarray(windows.transpose(1, 2, 0)))
+        numeric = [place for place, column in enumerate(self.table.features) if column.kind == "numeric"]
+        known = values[:, numeric]
+        known = np.where(np.isnan(known), np.array(self.medians)[numeric][:, None], known)
+        summaries = iter(_summary(known, seen=self.features))
+        parts: list[NDArray[np.float64]] = [
+            next(summaries) if column.kind == "numeric" else _shares(values[:, place].T, len(column.categories))
+            for place, column in enumerate(self.table.features)
+        ]
+        parts += [np.isnan(values[:, place]).mean(axis=0)[:, None] for place in self.indicators]
         if self.gaps:
-            parts.append(np.isnan(values[:, :, list(self.complete)]).mean(axis=1).sum(axis=1, keepdims=True))
+            parts.append(np.isnan(values[:, list(self.complete)]).mean(axis=0).sum(axis=0)[:, None])
         if self.rows:
-            parts += rows
+            parts += list(known.transpose(1, 2, 0))
         return np.concatenate(parts, axis=1)
 
 
@@ -150,45 +156,52 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def _summary(cells: NDArray[np.float64], *, seen: Features) -> NDArray[np.float64]:
-    """``(N, S)`` of windows ``(N, W)`` of one column; the value itself where W is 1."""
-    if cells.shape[1] == 1:
-        return cells
-    if seen == "level":
-        level: NDArray[np.float64] = cells.mean(axis=1, keepdims=True)
-        return level
-    return _spectrum(cells) if seen == "spectral" else _statistics(cells)
+    """``(D, N, S)`` of the columns of windows ``(W, D, N)``; the value itself where W is 1."""
+    if len(cells) == 1:
+        found = [cells[0]]
+    elif seen == "level":
+        found = [cells.mean(axis=0)]
+    else:
+        found = _spectrum(cells) if seen == "spectral" else _statistics(cells)
+    return np.stack(found, axis=2)
 
 
-def _statistics(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N, S)`` of windows ``(N, W)`` of one column, see `STATISTICS`; by `_moved`."""
+def _statistics(cells: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """S times ``(D, N)`` of windows ``(W, D, N)``, see `STATISTICS`; by `_moved`."""
     first, moved = _moved(cells)
-    steps = np.diff(cells, axis=1)
-    time = np.arange(moved.shape[1]) - (moved.shape[1] - 1) / 2
-    trend = moved @ time / (time @ time)
-    mean, deviation = first + moved.mean(axis=1), moved.std(axis=1)
-    return np.stack((mean, deviation, cells.min(axis=1), cells.max(axis=1), trend, steps.std(axis=1)), axis=1)
+    steps = np.diff(cells, axis=0)
+    time = np.arange(len(cells)) - (len(cells) - 1) / 2
+    trend = np.tensordot(time, moved, axes=1) / (time @ time)
+    return [
+        first + moved.mean(axis=0),
+        moved.std(axis=0),
+        cells.min(axis=0),
+        cells.max(axis=0),
+        trend,
+        steps.std(axis=0),
+    ]
 
 
-def _spectrum(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``(N, S)`` of windows ``(N, W)`` of one column, see `SPECTRAL`.
+def _spectrum(cells: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """S times ``(D, N)`` of windows ``(W, D, N)``, see `SPECTRAL`.
 
     Bands are quarters of the frequencies above 0; one that has none, of a window of a few rows, is empty.
     """
     first, moved = _moved(cells)
-    mean, deviation = moved.mean(axis=1), moved.std(axis=1)
-    power = np.abs(np.fft.rfft(moved - mean[:, None], axis=1)[:, 1:]) ** 2 / cells.shape[1]
-    total = power.sum(axis=1)
-    centroid = power @ np.arange(1, power.shape[1] + 1) / np.where(total > 0, total, 1.0)
-    bands = [np.log1p(band.sum(axis=1)) for band in np.array_split(power, 4, axis=1)]
-    return np.stack([first + mean, deviation, centroid, *bands], axis=1)
+    mean, deviation = moved.mean(axis=0), moved.std(axis=0)
+    power = np.abs(np.fft.rfft(moved - mean, axis=0)[1:]) ** 2 / len(cells)
+    total = power.sum(axis=0)
+    centroid = np.tensordot(np.arange(1.0, len(power) + 1), power, axes=1) / np.where(total > 0, total, 1.0)
+    bands = [np.log1p(band.sum(axis=0)) for band in np.array_split(power, 4)]
+    return [first + mean, deviation, centroid, *bands]
 
 
 def _moved(cells: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """First value ``(N,)`` of windows ``(N, W)``, and what each row is away from it: 0 where all are equal.
+    """First values ``(D, N)`` of windows ``(W, D, N)``, and what each row is away from them: 0 where all are equal.
 
     Their mean rounds, and what they are away from that would be a deviation, a spectrum, and once scaled a feature.
     """
-    return cells[:, 0], cells - cells[:, :1]
+    return cells[0], cells - cells[0]
 
 
 def _shares(codes: NDArray[np.float64], known: int) -> NDArray[np.float64]:

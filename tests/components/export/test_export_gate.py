@@ -29,9 +29,14 @@ def test_flips_are_from_one_sharp_word_to_the_other():
     found = figures([2.0, 1.0, 4.0, 6.0], ["NG", "unsure", "NG", "NG"])
     assert (found.flips, found.changed, found.flip_share) == (1, 3, 0.25)
     assert (found.unsure_before, found.unsure_after) == (0.25, 0.25)
-    assert found.largest_difference == 1.0
+    assert found.largest_difference == pytest.approx(2 / np.std([1, 2, 4, 8]))
     assert found.spearman == pytest.approx(0.8)
     assert objections(found, limits=LIMITS) == ("1 of 4 verdicts flip (25.00%, at most 20.00%)",)
+
+
+def test_a_score_near_zero_is_far_from_none():
+    found = figures([1e-6, 2.0, 4.0, 8.0], ["OK", "OK", "unsure", "NG"], before=(1e-3, 2.0, 4.0, 8.0))
+    assert found.largest_difference < 1e-3
 
 
 def test_more_unsure_verdicts_and_lost_correlation_are_objected_to():
