@@ -77,10 +77,13 @@ class ExplainOptions(_Section):
     """What Shapley values of a table line cost, and how far they may be off before their check fails."""
 
     evaluations: int = Field(
-        256, ge=16, le=100_000, description="Coalitions of columns a sample; raised for many columns"
+        256,
+        ge=16,
+        le=100_000,
+        description="Coalitions of columns a sample; raised for many columns, and to reach max_error",
     )
     cell_evaluations: int = Field(
-        2048,
+        4096,
         ge=16,
         le=1_000_000,
         description="Coalitions of sensors and time blocks a window, about; at least one pair",

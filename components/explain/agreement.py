@@ -110,6 +110,15 @@ def _beside_exact(
     return relative(np.stack(exact), np.stack(estimated))
 
 
+def needed(disagreement: float, *, limit: float, spent: int) -> int:
+    """Coalitions by which two seeds would disagree by `limit`: errors of means fall with the root of their number.
+
+    >>> needed(0.2, limit=0.1, spent=250)
+    1000
+    """
+    return math.ceil(spent * (disagreement / limit) ** 2 / 100) * 100
+
+
 def conditions(
     found: Agreement, *, name: str, players: str, limit: float, spent: int, option: str
 ) -> tuple[Condition, Condition]:
@@ -124,10 +133,9 @@ def conditions(
         option: Of the line's file, that says how many these are.
     """
     seeds = f"two seeds disagree by {found.seed_disagreement:.2%} of the values' sum"
-    # Errors of means fall with the root of their number.
-    needed = math.ceil(spent * (found.seed_disagreement / limit) ** 2 / 100) * 100
-    if found.seed_disagreement > limit and needed <= _MOST:
-        seeds += f" with {spent} coalitions a sample, and by about {limit:.0%} with {option}: {needed}"
+    enough = needed(found.seed_disagreement, limit=limit, spent=spent)
+    if found.seed_disagreement > limit and enough <= _MOST:
+        seeds += f" with {spent} coalitions a sample, and by about {limit:.0%} with {option}: {enough}"
     exact = (
         f"in a game of {found.exact_players} {players} the values by {found.exact_evaluations} coalitions differ from "
         f"exact Shapley values by {found.exact_disagreement:.2%}"

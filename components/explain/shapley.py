@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from components.core.contracts import Condition
 from components.core.ports import Windows
 from components.core.seeds import derive_seed, generator
-from components.explain.agreement import Agreement, agreement, conditions
+from components.explain.agreement import Agreement, agreement, conditions, needed
 from components.explain.games import ScoreFunction, columns_play, window_game
 from components.explain.walks import coalitions, evaluated, sampled_shapley
 
 EVALUATIONS = 256
 BACKGROUND = 20
+MOST_TIMES = 4
+"""Times the evaluations that are spent at most, where with fewer two seeds disagree by more than they may."""
+_SAFELY = 0.9  # of the limit is aimed at: how far seeds disagree is an estimate itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,7 @@ def explain_table(
     *,
     seed: int,
     evaluations: int = EVALUATIONS,
+    limit: float | None = None,
     categories: Mapping[str, Sequence[str]] | None = None,
 ) -> TableExplanation:
     """Shapley values of columns, each whole, by sampled orders; see `window_game` for what a coalition is worth.
@@ -76,6 +80,8 @@ def explain_table(
         feature_names: D names.
         seed: Of the coalitions drawn.
         evaluations: Coalitions a sample at most; raised for many columns, see `coalitions`.
+        limit: By how much two seeds may disagree: where they do by more, up to `MOST_TIMES` the evaluations are spent,
+            if these would do.
         categories: Of the columns that hold words, by name; windows have their numbers.
 
     Raises:
@@ -86,16 +92,27 @@ def explain_table(
     columns = windows.shape[2]
     players = columns_play(windows.shape[1], columns)
     games = [window_game(score, window, background, players) for window in windows]
-    evaluations = coalitions(columns, wanted=evaluations)
-    values = np.stack(
-        [
+    base, scores = float(games[0](np.zeros((1, columns), dtype=np.bool_))[0]), score(windows)
+
+    def estimated(evaluations: int) -> tuple[NDArray[np.float64], Agreement]:
+        found = [
             sampled_shapley(game, columns, evaluations=evaluations, seed=derive_seed(seed, "shap", number))
             for number, game in enumerate(games)
         ]
-    )
+        values = np.stack(found)
+        return values, agreement(games, values, base=base, scores=scores, seed=seed, evaluations=evaluations)
+
+    evaluations = coalitions(columns, wanted=evaluations)
+    values, checks = estimated(evaluations)
+    most = MOST_TIMES * evaluations
+    while limit is not None and checks.moved and checks.seed_disagreement > limit:
+        enough = needed(checks.seed_disagreement, limit=_SAFELY * limit, spent=evaluations)
+        if enough > most:
+            break
+        evaluations = enough
+        values, checks = estimated(evaluations)
     means = _means(windows)
     words = [(categories or {}).get(name) for name in feature_names]
-    base, scores = float(games[0](np.zeros((1, columns), dtype=np.bool_))[0]), score(windows)
     return TableExplanation(
         values=values,
         base=base,
@@ -105,7 +122,7 @@ def explain_table(
         shown=tuple(_shown(window, row, words) for window, row in zip(windows, means.tolist(), strict=True)),
         evaluations=evaluated(columns, evaluations=evaluations),
         background=len(background),
-        checks=agreement(games, values, base=base, scores=scores, seed=seed, evaluations=evaluations),
+        checks=checks,
     )
 
 

@@ -79,7 +79,14 @@ def explain_tables(
     windows = np.asarray(samples.take(indices), dtype=np.float64)
     usual = pick_background(background, seed=seed)
     explanation = explain_table(
-        score, windows, usual, features, seed=seed, evaluations=allowed.evaluations, categories=categories
+        score,
+        windows,
+        usual,
+        features,
+        seed=seed,
+        evaluations=allowed.evaluations,
+        limit=allowed.max_error,
+        categories=categories,
     )
     progress("explain", 1, 3)
     timeline = None

@@ -23,7 +23,7 @@ BLOCKS = 6
 """Time blocks of a window at most: all their coalitions are evaluated."""
 SENSORS = 12
 """Sensors that play by themselves in the game of cells; the others play as one."""
-CELL_EVALUATIONS = 2048
+CELL_EVALUATIONS = 4096
 OTHERS = "other sensors"
 _CHECKED, _EXACT_SENSORS = 2, 3
 """Windows whose cells are computed again with another seed, and exactly in a game of so many sensors."""

@@ -177,6 +177,7 @@ def _table(
         names,
         seed=seed,
         evaluations=options.evaluations,
+        limit=options.max_error,
         categories=data.schema.categories,
     )
     bar_plot(found, sample=0, title=title, path=picture)

@@ -88,6 +88,24 @@ def test_seeds_that_disagree_say_how_many_coalitions_would_do() -> None:
     assert "coalitions a sample" not in seeds(3 * int(told[1])).detail
 
 
+def test_evaluations_are_raised_where_that_makes_seeds_agree() -> None:
+    rng = np.random.default_rng(2)
+    windows, background = rng.normal(size=(5, 1, 20)), rng.normal(size=(20, 1, 20))
+    names = [f"c{index}" for index in range(20)]
+
+    def found(limit: float | None):
+        return explain_table(_crossed, windows, background, names, seed=1, evaluations=240, limit=limit)
+
+    plain = found(None)
+    near, far = plain.checks.seed_disagreement / 1.5, plain.checks.seed_disagreement / 5
+    raised = found(near)
+    assert plain.evaluations < raised.evaluations <= 4 * 240
+    assert raised.conditions(limit=near)[0].status == "met"
+    # What four times as many would not reach costs no more, and is told.
+    assert found(far).evaluations == plain.evaluations
+    assert found(far).conditions(limit=far)[0].status == "failed"
+
+
 def test_same_seed_same_values_and_numpy_is_left_alone() -> None:
     rng = np.random.default_rng(0)
     windows, background = rng.normal(size=(2, 1, 12)), rng.normal(size=(10, 1, 12))
