@@ -77,6 +77,11 @@ def collect_tables(
         tally.notices.append(
             f"No label column says what {assumed} of {len(rows)} new windows are: they count as normal."
         )
+    window = reader.schema.window
+    if short := int((rows[Col.END] - rows[Col.START] < window).sum()):
+        tally.notices.append(
+            f"{short} of {len(rows)} new windows repeat their last row: their runs are shorter than {window} rows."
+        )
     staged = {file.sha: file.file for file in new if file.file}
     files = {sha: staged[sha] for sha in dict.fromkeys(rows[Col.FILE]) if sha in staged}
     return (

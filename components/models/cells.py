@@ -47,7 +47,7 @@ class Cells:
         """
         found = _Nearest(queries, squared)
         slack = np.float32(SLACK) * (found.norms + self._largest)
-        low = away_at_least(queries, found.norms, self._centres, slack=slack)
+        low = _away_at_least(queries, found.norms, self._centres, slack=slack)
         low -= self._radii
         near = low <= found.bound(slack)[:, None]
         far = near @ np.diff(self._edges).astype(np.float32) > _WHOLE * len(self._places)
@@ -92,7 +92,7 @@ class _Nearest:
         self.squared[rows[better]], self.places[rows[better]] = value[better], first + best[better]
 
 
-def away_at_least(queries: Floats, squares: Floats, centres: Floats, *, slack: Floats) -> Floats:
+def _away_at_least(queries: Floats, squares: Floats, centres: Floats, *, slack: Floats) -> Floats:
     """Distances ``(Q, K)`` of the queries ``(Q, C)``, of those squared norms, to the centres ``(K, C)``, or less.
 
     Squared distances are known up to the slack ``(Q,)``: what they rule out is ruled out whatever rounding did.

@@ -66,6 +66,13 @@ def test_windows_that_nothing_labels_are_counted(tmp_path: Path) -> None:
     )
 
 
+def test_windows_of_runs_that_are_too_short_are_counted(tmp_path: Path) -> None:
+    source = put(tmp_path / "s", one=frame(), two=frame(1, rows=12))
+    assert ingest(source, tmp_path, window=25, stride=25).notices == (
+        "1 of 5 new windows repeat their last row: their runs are shorter than 25 rows.",
+    )
+
+
 def test_a_window_is_anomalous_if_one_of_its_rows_is(tmp_path: Path) -> None:
     found = ingest(put(tmp_path / "s", one=frame()), tmp_path, window=30, stride=30)
     rows = found.rows.set_index("start")["label"].to_dict()
