@@ -90,7 +90,7 @@ def test_the_gate_finds_them_equal(modality, name, exports, image_case, table_ca
     if name != "openvino-int8":
         assert figures.changed == 0
         assert figures.pearson > 0.999999
-        assert figures.largest_difference < 1e-5
+        assert figures.largest_difference < 1e-4  # deviations of the scores
         assert made.calibration == case.detector.calibration
     described = json.loads((folder / DESCRIPTION).read_text())
     assert described["gate"]["flips"] == 0
