@@ -14,7 +14,9 @@ from components.explain.games import restricted
 from components.explain.walks import enumerable, evaluated, sampled_shapley
 
 EXACT_PLAYERS = 8
-_CHECKED = 5
+CHECKED = 5
+"""Games whose values are estimated again with another seed."""
+
 _EXACT_SAMPLES = 3
 _MOST = 100_000
 """Coalitions a sample that may be recommended: what `explain.evaluations` takes."""
@@ -56,8 +58,9 @@ def agreement(
     scores: NDArray[np.float64],
     seed: int,
     evaluations: int,
+    between: float,
 ) -> Agreement:
-    """Compare `values` with those of another seed (first 5 games) and with exact ones (first 3, 8 players).
+    """Compare `values` with exact ones (first 3 games, 8 players), and say how far two seeds were found apart.
 
     Args:
         games: N games of P players.
@@ -66,15 +69,15 @@ def agreement(
         scores: ``(N,)`` worth of all.
         seed: Of the coalitions drawn here.
         evaluations: As `values` had.
+        between: What `between_seeds` found.
     """
     count = values.shape[1]
     enumerated = enumerable(count, evaluations=evaluations)
     players = min(count, EXACT_PLAYERS)
     # Of a game so small most shares would enumerate every coalition, and exact values agree with themselves.
     share = min(max(2 * players, evaluations * players // count), 2**players - 3)
-    between = beside = 0.0
+    beside = 0.0
     if not enumerated:
-        between = _between_seeds(games[:_CHECKED], values, seed=seed, evaluations=evaluations)
         beside = _beside_exact(games[:_EXACT_SAMPLES], values, players=players, seed=seed, evaluations=share)
     return Agreement(
         seed_disagreement=between,
@@ -87,14 +90,15 @@ def agreement(
     )
 
 
-def _between_seeds(
-    games: Sequence[ValueFunction], values: NDArray[np.float64], *, seed: int, evaluations: int
-) -> float:
+def between_seeds(games: Sequence[ValueFunction], values: NDArray[np.float64], *, seed: int, evaluations: int) -> float:
+    """How far `values` ``(N, P)`` of N games are from those of another seed; 0 where they are exact."""
+    if enumerable(values.shape[1], evaluations=evaluations):
+        return 0.0
     again = [
         sampled_shapley(game, values.shape[1], evaluations=evaluations, seed=derive_seed(seed, "again", number))
         for number, game in enumerate(games)
     ]
-    return relative(values[: len(again)], np.stack(again))
+    return relative(values, np.stack(again))
 
 
 def _beside_exact(

@@ -1,6 +1,6 @@
 """Shapley values of a detector's score for windows, one player a column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from components.core.contracts import Condition
 from components.core.ports import Windows
 from components.core.seeds import derive_seed, generator
-from components.explain.agreement import Agreement, agreement, conditions, needed
+from components.explain.agreement import CHECKED, Agreement, agreement, between_seeds, conditions, needed, stirs
+from components.explain.exact import ValueFunction
 from components.explain.games import ScoreFunction, columns_play, window_game
 from components.explain.walks import coalitions, evaluated, sampled_shapley
 
@@ -93,24 +94,17 @@ def explain_table(
     players = columns_play(windows.shape[1], columns)
     games = [window_game(score, window, background, players) for window in windows]
     base, scores = float(games[0](np.zeros((1, columns), dtype=np.bool_))[0]), score(windows)
-
-    def estimated(evaluations: int) -> tuple[NDArray[np.float64], Agreement]:
-        found = [
-            sampled_shapley(game, columns, evaluations=evaluations, seed=derive_seed(seed, "shap", number))
-            for number, game in enumerate(games)
-        ]
-        values = np.stack(found)
-        return values, agreement(games, values, base=base, scores=scores, seed=seed, evaluations=evaluations)
-
     evaluations = coalitions(columns, wanted=evaluations)
-    values, checks = estimated(evaluations)
-    most = MOST_TIMES * evaluations
-    while limit is not None and checks.moved and checks.seed_disagreement > limit:
-        enough = needed(checks.seed_disagreement, limit=_SAFELY * limit, spent=evaluations)
+    few, most = games[:CHECKED], MOST_TIMES * evaluations
+    values, between = _checked(few, columns, evaluations=evaluations, seed=seed)
+    while limit is not None and between > limit and stirs(values, np.array([base]), scores):
+        enough = needed(between, limit=_SAFELY * limit, spent=evaluations)
         if enough > most:
             break
         evaluations = enough
-        values, checks = estimated(evaluations)
+        values, between = _checked(few, columns, evaluations=evaluations, seed=seed)
+    rest = range(len(few), len(games))
+    values = np.concatenate([values, _estimated(games, rest, columns, evaluations=evaluations, seed=seed)])
     means = _means(windows)
     words = [(categories or {}).get(name) for name in feature_names]
     return TableExplanation(
@@ -122,8 +116,27 @@ def explain_table(
         shown=tuple(_shown(window, row, words) for window, row in zip(windows, means.tolist(), strict=True)),
         evaluations=evaluated(columns, evaluations=evaluations),
         background=len(background),
-        checks=checks,
+        checks=agreement(games, values, base=base, scores=scores, seed=seed, evaluations=evaluations, between=between),
     )
+
+
+def _estimated(
+    games: Sequence[ValueFunction], which: Iterable[int], columns: int, *, evaluations: int, seed: int
+) -> NDArray[np.float64]:
+    """``(n, D)`` values of n of the games."""
+    found = [
+        sampled_shapley(games[number], columns, evaluations=evaluations, seed=derive_seed(seed, "shap", number))
+        for number in which
+    ]
+    return np.array(found).reshape(-1, columns)
+
+
+def _checked(
+    games: Sequence[ValueFunction], columns: int, *, evaluations: int, seed: int
+) -> tuple[NDArray[np.float64], float]:
+    """Values ``(N, D)`` of the games, and how far those of another seed are from them."""
+    values = _estimated(games, range(len(games)), columns, evaluations=evaluations, seed=seed)
+    return values, between_seeds(games, values, seed=seed, evaluations=evaluations)
 
 
 def _means(windows: Windows) -> NDArray[np.float64]:
