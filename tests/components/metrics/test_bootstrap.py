@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from components.metrics.bootstrap import interval, paired_difference, rate_interval
@@ -71,6 +72,31 @@ def test_a_difference_that_few_samples_do_not_show_is_covered():
         found = paired_difference(auroc, candidate, champion, labels, seed=0)
         covered += found.low <= -0.06 <= found.high
     assert covered >= 92  # resamples alone cover 63
+
+
+@pytest.mark.parametrize(("anomalies", "normals"), [(10, 50), (20, 20), (63, 20), (100, 100)])
+def test_a_perfect_ranking_is_about_as_sure_as_newcombe_says(anomalies, normals):
+    labels = np.repeat([1, 0], [anomalies, normals]).astype(np.int8)
+    found = interval(auroc, np.arange(len(labels), 0.0, -1), labels, seed=0)
+
+    def beyond(true):  # Newcombe 2006, method 5: how far 1 lies above `true`, less 1.96 deviations at `true`
+        pairs = (anomalies + normals) / 2 - 1
+        variance = true * (1 - true) * (1 + pairs * ((1 - true) / (2 - true) + true / (1 + true)))
+        return (1 - true) - 1.96 * np.sqrt(variance / (anomalies * normals))
+
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(brentq(beyond, 0.5, 1 - 1e-9), abs=0.035)
+
+
+def test_a_kind_that_few_anomalies_do_not_show_is_covered():
+    # The detector is blind to 12 % of the anomalies, which it ranks at random: its AUROC is 0.94.
+    covered = 0
+    for seed in range(100):
+        random = np.random.default_rng(seed)
+        labels = (np.arange(50) < 10).astype(np.int8)
+        found = interval(auroc, random.random(50) + labels * (random.random(50) >= 0.12), labels, seed=0)
+        covered += found.low <= 0.94 <= found.high
+    assert covered >= 92  # resamples alone cover 68
 
 
 def test_paired_difference_is_candidate_minus_champion():

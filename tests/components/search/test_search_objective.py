@@ -31,7 +31,9 @@ def test_interval_narrows_with_samples_and_is_the_seeds_own() -> None:
 
 
 def test_all_right_is_one_without_error() -> None:
-    assert objective([1, 2, 3, 4, 8, 9], LABELS, seed=0) == (1.0, 1.0, 1.0)
+    value, low, high = objective([1, 2, 3, 4, 8, 9], LABELS, seed=0)
+    assert (value, high) == (1, 1)
+    assert low < 0.6  # of two anomalies little is known
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
