@@ -39,9 +39,11 @@ def spread(values: Vector, *, rare: float) -> Spread:
     >>> found.middle, found.least, found.most
     (array([3.]), array([2.]), array([4.]))
     """
-    low, middle, high = np.percentile(values, [25, 50, 75], axis=0)
+    # NumPy sorts in less than half the time that it takes to find five places by partition.
+    ordered = np.sort(values, axis=0)
+    low, middle, high = np.percentile(ordered, [25, 50, 75], axis=0)
     few = max(1, int(rare * len(values)))
-    least, most = np.partition(values, (few, len(values) - 1 - few), axis=0)[[few, -1 - few]]
+    least, most = ordered[few], ordered[-1 - few]
     deviation = (high - low) / _IQR
     # The median, as of their deviation a broken reading would be the most.
     away = np.abs(values[:, high <= low] - middle[high <= low])

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -35,12 +35,17 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def products_on_one_thread() -> AbstractContextManager[None]:
+    """NumPy's products use one thread inside, in the whole process."""
+    return _PRODUCTS.on_one_thread()
+
+
 def each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """`function` of every item, in order, as many at once as there are processors for this process.
 
     NumPy's products use one thread each meanwhile.
     """
-    with _PRODUCTS.on_one_thread():
+    with products_on_one_thread():
         if len(items) < 2 or processors() < 2:
             return [function(item) for item in items]
         with ThreadPoolExecutor(min(len(items), processors())) as pool:
