@@ -73,15 +73,21 @@ def test_images_in_folders_of_a_kind_are_tested_and_other_files_are_not(folder):
 def test_test_is_scored_after_all_is_validated_and_what_does_not_fit_is_named(folder):
     data, told = read(folder, share=0.7, seed=0), []
 
-    def fit(name):
+    def fit(name, train):
         def score(samples):
-            told.append((name, samples is data.test))
+            told.append((name, len(train), samples is data.test))
             return np.arange(float(len(samples)))
 
         return score
 
     found = side(("memory-bank", "gaussian", "dinomaly"), fit, data, seconds=100.0, seed=0)
-    assert told == [("memory-bank", False), ("gaussian", False), ("memory-bank", True), ("gaussian", True)]
+    # What was chosen has been fitted again, on all ten normal images.
+    assert told == [
+        ("memory-bank", 7, False),
+        ("gaussian", 7, False),
+        ("memory-bank", 10, True),
+        ("gaussian", 7, True),
+    ]
     assert found["chosen"] == "memory-bank"
     assert found["auroc"] == found["hindsight"] == 1.0
     assert found["left_out"][0].startswith("dinomaly: about ")
@@ -91,7 +97,7 @@ def test_of_a_test_with_one_class_there_is_no_figure(folder):
     shutil.rmtree(folder / "test" / "good")
     data = read(folder, share=0.7, seed=0)
     found = side(
-        ("memory-bank",), lambda _: lambda samples: np.arange(float(len(samples))), data, seconds=100.0, seed=0
+        ("memory-bank",), lambda *_: lambda samples: np.arange(float(len(samples))), data, seconds=100.0, seed=0
     )
     assert found["auroc"] is found["hindsight"] is found["detectors"]["memory-bank"]["test_auroc"] is None
     assert json.dumps(found, allow_nan=False)
