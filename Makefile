@@ -13,8 +13,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Linewright needs Python 3.11 or later; set PYTHON=/path/to/python3.11")'
 	@echo "Setting up .venv from requirements.lock: several minutes and 8 GB, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --requirement requirements.lock
+	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-compile --requirement requirements.lock
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@# On every processor, where pip compiles on one; what packages ship that is no Python, such as templates, is left.
+	@$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1 || true
 	@touch $@
 
 demo: $(STAMP) ## run the whole loop on the two embedded lines
