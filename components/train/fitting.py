@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Calibration, Costs, Params, TableSchema
+from components.core.contracts import Calibration, Costs, Modality, Params, TableSchema
 from components.core.errors import NotEnoughDataError
 from components.core.ports import Detector, LeftOut, Progress, Samples, silent
 from components.core.scoring import score_all
@@ -13,10 +13,17 @@ from components.core.seeds import derive_seed, generator
 from components.core.subset import Subset, normal_only
 from components.metrics.thresholds import calibrate, far_beyond
 from components.models import registry
+from components.models.catalogue import DETECTORS
 from components.train.preflight import require_memory
 
-FOLDS = 5
-"""Models that cross-conformal calibration fits beside the final one."""
+FOLDS, MOST_FOLDS = 5, 20
+"""Models that cross-conformal calibration fits beside the final one: see `fold_count`."""
+
+_WORK = 1_000
+"""Samples of all folds' fits together, about: those of five folds of 200."""
+
+_SLOW = 1.0
+"""Minutes of a fit (see `Entry`) from which on there are no more folds than `FOLDS`."""
 
 _NAMED = 3
 """Outlying calibration samples that are named."""
@@ -111,7 +118,10 @@ def calibrate_cross(
 ) -> Calibrated:
     """Threshold from all normal `samples`, each scored by a model fitted without its fold.
 
-    Whole groups are held out: a window that overlaps a training window would be scored too well.
+    Whole groups are held out: a window that overlaps a training window would be scored too well. What folds' models
+    lack of few samples raises their scores: of 54 images of parts that lie at any angle, with five folds, `memory-bank`
+    had all of 100 new normal images below the median calibration score, and a threshold far above its declared rate.
+    So the fewer there are, the more folds; see `fold_count`.
 
     Args:
         name: Of the detector.
@@ -127,7 +137,7 @@ def calibrate_cross(
     Raises:
         NotEnoughDataError: There are fewer than two groups with normal samples, or too few samples for `rate`.
     """
-    folds = _folds(samples, groups, seed=seed)
+    folds = _folds(samples, groups, count=fold_count(name, int((samples.labels == 0).sum())), seed=seed)
     scores: dict[str, float] = {}
     for number, fold in enumerate(folds):
         progress("calibrating across folds", number, len(folds))
@@ -158,8 +168,22 @@ def _calibrated(calibration: Calibration, scores: dict[str, float], *, left_out:
     return Calibrated(calibration=told, scores=scores, left_out=left_out)
 
 
-def _folds(samples: Samples, groups: NDArray[np.str_], *, seed: int) -> list[NDArray[np.intp]]:
-    """Places of the normal samples of each fold, whole groups."""
+def fold_count(name: str, samples: int) -> int:
+    """How many folds so many normal samples are calibrated in: more of few images, unless a fit takes minutes.
+
+    Detectors of tables say of new rows what they say of a fold's, with five as with twenty.
+
+    >>> [fold_count("memory-bank", samples) for samples in (30, 100, 300)], fold_count("dinomaly", 30)
+    ([20, 10, 5], 5)
+    """
+    entry = DETECTORS[name]
+    if entry.modality is not Modality.IMAGE or entry.minutes > _SLOW:
+        return FOLDS
+    return min(MOST_FOLDS, max(FOLDS, _WORK // max(samples, 1)))
+
+
+def _folds(samples: Samples, groups: NDArray[np.str_], *, count: int, seed: int) -> list[NDArray[np.intp]]:
+    """Places of the normal samples of each of at most `count` folds, whole groups."""
     normal = np.flatnonzero(samples.labels == 0)
     names = np.unique(groups[normal])
     if len(names) < 2:
@@ -167,7 +191,7 @@ def _folds(samples: Samples, groups: NDArray[np.str_], *, seed: int) -> list[NDA
             f"{len(normal)} normal samples in {len(names)} groups cannot be trained on and calibrated on.",
             hint="Add normal samples.",
         )
-    parts = np.array_split(generator(seed, "folds").permutation(names), min(FOLDS, len(names)))
+    parts = np.array_split(generator(seed, "folds").permutation(names), min(count, len(names)))
     return [normal[np.isin(groups[normal], part)] for part in parts]
 
 

@@ -11,7 +11,7 @@ from components.core.errors import NotEnoughDataError
 from components.core.subset import Subset
 from components.models import registry
 from components.train import fitting
-from components.train.fitting import FOLDS, calibrate_cross, calibrate_split, fit
+from components.train.fitting import FOLDS, calibrate_cross, calibrate_split, fit, fold_count
 
 SCHEMA = TableSchema(features=(Column(name="a", kind="numeric"), Column(name="b", kind="numeric")))
 FAST = {"epochs": 1}
@@ -83,6 +83,12 @@ def test_folds_hold_out_whole_groups(fitted):
     assert (found.calibration.method, found.calibration.samples) == ("cross", 28)
     assert found.calibration.false_alarm_rate == pytest.approx(1 / 29)
     assert found.calibration.threshold == max(found.scores.values())
+
+
+def test_of_few_images_folds_hold_few_each_unless_a_fit_takes_minutes():
+    for samples, folds in ((6, 20), (30, 20), (54, 18), (100, 10), (199, 5), (10_000, 5)):
+        assert fold_count("memory-bank", samples) == folds
+        assert fold_count("dinomaly", samples) == fold_count("deepsad", samples) == FOLDS
 
 
 def test_anomalies_are_learnt_from_in_every_fold_and_never_calibrated_on(fitted):
