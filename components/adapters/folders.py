@@ -27,8 +27,27 @@ def check_key(key: str) -> str:
     return key
 
 
+def files_below(root: Path) -> Iterator[Path]:
+    """Every file below the folder `root`, in no order. What links to folders within it lead to comes once.
+
+    Raises:
+        SourceError: A folder cannot be read, or a link that is not hidden leads to one outside, whose files would be
+            missed without a word.
+    """
+    home = root.resolve()
+    # Not by `rglob`, which passes over a folder that may not be read.
+    for place, folders, names in os.walk(root, onerror=_unreadable):
+        for folder in (Path(place, name) for name in folders if not name.startswith(".")):
+            if folder.is_symlink() and not folder.resolve().is_relative_to(home):
+                raise SourceError(
+                    f"{str(folder)!r} is a link to a folder outside {str(root)!r}.",
+                    hint="Such links are not followed: copy the folder, name it itself, or remove the link.",
+                )
+        yield from (Path(place, name) for name in names)
+
+
 class FolderStore:
-    """Regular files below a folder, or one file. Links are followed only to files inside the folder."""
+    """Regular files below a folder, or one file. Links are followed only to files inside it; see `files_below`."""
 
     def __init__(self, root: Path) -> None:
         if not root.exists():
@@ -40,18 +59,13 @@ class FolderStore:
         """See `ObjectStore.list`.
 
         Raises:
-            SourceError: A folder cannot be read.
+            SourceError: A folder cannot be read, or a link leads to one outside.
         """
         if self._single:
             yield self._single, (self._root / self._single).stat().st_size
             return
-        found: list[tuple[str, int]] = []
-        for folder, _, names in os.walk(self._root, onerror=_unreadable):
-            for name in names:
-                path = Path(folder, name)
-                size = _regular_size(path)
-                if size is not None:
-                    found.append((path.relative_to(self._root).as_posix(), size))
+        sizes = ((path, _regular_size(path)) for path in files_below(self._root))
+        found = [(path.relative_to(self._root).as_posix(), size) for path, size in sizes if size is not None]
         yield from sorted(found)
 
     def stamp(self, key: str) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.contracts import Evaluation, Metric, Scores, Split
+from components.core.contracts import Calibration, Evaluation, Metric, Scores, Split
 from components.core.ports import Detector, Progress, Samples, silent
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
 from components.metrics.bootstrap import interval, paired_difference, rate_interval
 from components.metrics.ranking import auroc, average_precision, f1_above
+from components.metrics.verdicts import answers
 from components.models.feature_memo import forgetting
 
 LATENCY_SAMPLES = 16
@@ -56,11 +57,15 @@ def evaluate(
         overlap: How many of the samples hold one row of a table, at least 1.
         progress: Told how far the scoring is.
     """
+    calibration = _calibration(detector)
     scores = score_all(detector, samples, maps=bool(masks), progress=progress)
     labels = np.asarray(samples.labels)
     metrics = image_metrics(
-        scores.image, labels, threshold=_threshold(detector), seed=seed, groups=groups, overlap=overlap
+        scores.image, labels, threshold=calibration.threshold, seed=seed, groups=groups, overlap=overlap
     )
+    said = answers(scores.image, calibration, uncertainty=scores.uncertainty)
+    unsure = np.array([one.word == "unsure" for one in said], np.bool_)
+    metrics |= _by_class(unsure, labels, names=("unsure_normal", "unsure_anomalous"), groups=groups, overlap=overlap)
     metrics["latency_ms"] = latency(detector, samples)
     if masks and scores.maps is not None:
         from components.evaluate.pixels import pixel_metrics
@@ -70,10 +75,10 @@ def evaluate(
     return Scored(evaluation=evaluation, scores=scores, labels=labels, groups=groups)
 
 
-def _threshold(detector: Detector) -> float:
+def _calibration(detector: Detector) -> Calibration:
     if detector.calibration is None:
         raise ValueError(f"{detector.name} must be calibrated before it is evaluated")
-    return detector.calibration.threshold
+    return detector.calibration
 
 
 def image_metrics(
@@ -85,7 +90,10 @@ def image_metrics(
     groups: NDArray[np.str_] | None = None,
     overlap: float = 1.0,
 ) -> dict[str, Metric]:
-    """AUROC, average precision, F1, recall and false-alarm rate of ``(N,)`` scores; see `evaluate`."""
+    """AUROC, average precision, F1, false-alarm rate and recall of ``(N,)`` scores; see `evaluate`.
+
+    The last three are of the threshold alone, whatever verdicts say: `unsure` ones are counted beside them.
+    """
     alarms = scores > threshold
     found = {
         name: interval(metric, scores, labels, seed=derive_seed(seed, stream), groups=groups)
@@ -95,10 +103,22 @@ def image_metrics(
             ("f1", f1_above(threshold), "f1"),
         )
     }
-    for name, kept in (("recall", labels != 0), ("false_alarm_rate", labels == 0)):
-        own = None if groups is None else groups[kept]
-        found[name] = rate_interval(alarms[kept], groups=own, overlap=overlap)
-    return found
+    return found | _by_class(alarms, labels, names=("false_alarm_rate", "recall"), groups=groups, overlap=overlap)
+
+
+def _by_class(
+    hits: NDArray[np.bool_],
+    labels: NDArray[np.int8],
+    *,
+    names: tuple[str, str],
+    groups: NDArray[np.str_] | None,
+    overlap: float,
+) -> dict[str, Metric]:
+    """By these `names` the shares of the normal and of the anomalous ones of ``(N,)`` samples that are hits."""
+    return {
+        name: rate_interval(hits[kept], groups=None if groups is None else groups[kept], overlap=overlap)
+        for name, kept in zip(names, (labels == 0, labels != 0), strict=True)
+    }
 
 
 def difference(candidate: Scored, champion: Scored, *, seed: int) -> Metric:

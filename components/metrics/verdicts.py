@@ -13,6 +13,9 @@ from .conformal import p_values
 NINETY_FIVE = NormalDist().inv_cdf(1 - 0.025)
 """Standard deviations of half a 95 % interval."""
 
+USUAL = 0.1
+"""A score that a larger share of normal samples reaches is `OK` however noisy it is; see `verdict_of`."""
+
 MEDIUM, HIGH = 1.5, 3.0
 """Severity's bounds: how many times as far above the median calibration score as the threshold is."""
 
@@ -54,6 +57,10 @@ def verdict_of(score: float, calibration: Calibration, *, uncertainty: float = 0
     threshold's may differ in width to either side. A look is chosen where it costs less (Chow 1970). Costs never make a
     score at or below the threshold NG, so the declared false-alarm rate holds whatever they are.
 
+    Where scores are noisy, that of any normal sample might lie above the threshold by chance; without noise it would be
+    a false alarm, and to call it OK misses nothing. So noise alone makes no score unsure that more than a share `USUAL`
+    of the calibration samples reach.
+
     Args:
         score: Higher is more anomalous.
         calibration: Threshold, its interval and the costs.
@@ -63,10 +70,20 @@ def verdict_of(score: float, calibration: Calibration, *, uncertainty: float = 0
     wrong = calibration.costs.false_alarm if above else calibration.costs.miss
     chance = calibration.costs.unsure / wrong
     if chance < 0.5:
-        half = _half(score, calibration, uncertainty) * NormalDist().inv_cdf(1 - chance) / NINETY_FIVE
-        if half > 0 and abs(score - calibration.threshold) <= half:
+        wider, away = NormalDist().inv_cdf(1 - chance) / NINETY_FIVE, abs(score - calibration.threshold)
+        half = _half(score, calibration, uncertainty) * wider
+        by_noise = away > _half(score, calibration, 0.0) * wider
+        if half > 0 and away <= half and (above or not (by_noise and _is_usual(score, calibration))):
             return "unsure"
     return "NG" if above else "OK"
+
+
+def _is_usual(score: float, calibration: Calibration) -> bool:
+    """Whether more than `USUAL` of normal samples score as high; not where a calibration does not know."""
+    if not calibration.reference:
+        return False
+    (p,) = p_values(np.array([score]), reference=calibration.reference, samples=calibration.samples)
+    return bool(p > USUAL)
 
 
 def clearness_of(score: float, calibration: Calibration, *, uncertainty: float = 0.0) -> float:

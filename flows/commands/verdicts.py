@@ -6,13 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from flows.commands.common import Json, LineName, coloured, console, named_path, open_workspace, print_json, table
+from flows.commands.common import (
+    Json,
+    LineName,
+    coloured,
+    console,
+    errors,
+    named_path,
+    open_workspace,
+    print_json,
+    table,
+)
 
 if TYPE_CHECKING:
     from components.core.contracts import Verdict
+    from flows.jobs.score import ScoreRun
 
 SHOWN = 40
 """Verdicts that the table shows; `--json` prints all."""
+
+OTHERS_SHOWN = 3
+"""Files of other kinds that are named."""
 
 ID_SHOWN = 12
 """Characters of a verdict's id that the table shows: enough for `explain` and `lineage` to find it."""
@@ -73,7 +87,19 @@ def score(
             )
         if found.overlays and found.verdicts:
             console.print(f"Heat maps: {found.overlays}", soft_wrap=True)
+    _tell_unscored(found)
     found.raise_if_refused()
+
+
+def _tell_unscored(found: "ScoreRun") -> None:
+    """Which files have no verdict, on standard error; a single one that was refused is named by the error."""
+    if found.others:
+        more = f" and {len(found.others) - OTHERS_SHOWN} more" if len(found.others) > OTHERS_SHOWN else ""
+        named = ", ".join(found.others[:OTHERS_SHOWN])
+        errors.print(f"[yellow]note:[/] of other kinds, not scored: {escape(named)}{more}", soft_wrap=True)
+    if len(found.refused) > 1:
+        for said in found.refused:
+            errors.print(f"Not scored: {escape(said)}", soft_wrap=True)
 
 
 def _below(path: str, given: list[Path]) -> str:

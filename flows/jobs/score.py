@@ -1,6 +1,5 @@
 """The score job: the champion's verdicts on files, stored, with heat maps for images."""
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from components.adapters.folders import files_below
 from components.core.contracts import Modality, ModelVersion, TableSchema, Verdict
 from components.core.errors import NotEnoughDataError, SourceError
 from components.core.hashing import sha256_bytes
@@ -38,7 +38,8 @@ class ScoreRun:
 
     `overlays` is the folder of heat maps, None for tables. `flagged` are the ids of verdicts that stand out of the
     batch at the false-discovery rate that was asked for, which takes `fewest` of them or more; None where none was.
-    `many` says so where far more lie above the threshold than of normal samples would.
+    `many` says so where far more lie above the threshold than of normal samples would. `others` are files of other
+    kinds below the folders that were named.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -48,14 +49,14 @@ class ScoreRun:
     flagged: frozenset[str] | None = None
     fewest: int = 0
     many: str = ""
+    others: tuple[str, ...] = ()
 
     def raise_if_refused(self) -> None:
         """Raise SourceError if a file could not be scored; the verdicts of the others are stored all the same."""
         if self.refused:
-            more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
-            first = self.refused[0].rstrip(".")
-            hint = "Every other file has its verdict." if self.verdicts else "No file has a verdict."
-            raise SourceError(f"Not scored: {first}{more}.", hint=hint)
+            hint = "The others have their verdicts." if self.verdicts else "No file has a verdict."
+            first, count = self.refused[0].rstrip("."), len(self.refused)
+            raise SourceError(f"Not scored: {first}." if count == 1 else f"{count} files were not scored.", hint=hint)
 
 
 def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr: float | None = None) -> ScoreRun:
@@ -71,11 +72,11 @@ def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr
     if fdr is not None:
         fewest_discoveries(0, rate=fdr, samples=champion.calibration.samples)  # refused before anything is scored
     image = line.modality is Modality.IMAGE
-    files = find_files(paths, modality=line.modality)
+    files, others = find_files(paths, modality=line.modality)
     detector = load_model(app, champion)
     scorer = _ImageScorer if image else _TableScorer
     run = scorer(app, line, champion, detector).score(files)
-    run = replace(run, many=many_above(run.verdicts, champion.calibration))
+    run = replace(run, many=many_above(run.verdicts, champion.calibration), others=tuple(map(str, others)))
     app.records.verdicts.add(run.verdicts)
     if fdr is None:
         return run
@@ -83,42 +84,36 @@ def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr
     return replace(run, flagged=chosen, fewest=fewest)
 
 
-def find_files(paths: Sequence[Path], *, modality: Modality) -> list[Path]:
-    """Absolute paths of every file of this kind at or below `paths`, each once, in order.
+def find_files(paths: Sequence[Path], *, modality: Modality) -> tuple[list[Path], list[Path]]:
+    """Absolute paths of every file of this kind at or below `paths`, each once, in order, and of files of other kinds.
 
     Hidden files and ground truth below a folder are no samples, as in a line's source; those that are named are.
 
     Raises:
-        SourceError: A path does not exist, a folder may not be read, or there is no such file.
+        SourceError: A path does not exist, a folder may not be read or is a link that leads elsewhere, or there is no
+            such file.
     """
     image = modality is Modality.IMAGE
     suffixes = IMAGE_SUFFIXES if image else TABLE_SUFFIXES
     found: dict[Path, None] = {}
+    others: dict[Path, None] = {}
     for given in paths:
         path = given.absolute()  # a verdict names its file for good, whatever the current folder is then
         if not path.exists():
             raise SourceError(f"{given} does not exist.", hint="Name files or folders to score.")
-        for item in sorted(_below(path)) if path.is_dir() else [path]:
+        for item in sorted(files_below(path)) if path.is_dir() else [path]:
             key = item.relative_to(path).as_posix()
-            sample = item.suffix.lower() in suffixes and not hidden(key) and not (image and is_mask(key))
-            if item.is_file() and (item == path or sample):
+            if item != path and (hidden(key) or (image and is_mask(key))):
+                continue
+            # A broken link is read, too, so that it is named as one that cannot be.
+            if item == path or (item.suffix.lower() in suffixes and (item.is_file() or item.is_symlink())):
                 found[item] = None
+            else:
+                others[item] = None
     if not found:
         kinds = ", ".join(sorted(suffixes))
         raise SourceError(f"There is nothing to score in {', '.join(map(str, paths))}.", hint=f"It takes {kinds}.")
-    return list(found)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    def unreadable(error: OSError) -> None:
-        raise SourceError(
-            f"Folder {error.filename!r} cannot be read: {error.strerror}.",
-            hint="Check its permissions, or leave it out.",
-        )
-
-    # Not by `rglob`, which passes over a folder that may not be read: none of its parts would have a verdict.
-    for place, _, names in os.walk(folder, onerror=unreadable):
-        yield from (Path(place, name) for name in names)
+    return list(found), list(others)
 
 
 @dataclass(frozen=True)

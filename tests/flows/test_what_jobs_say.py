@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from components.core.hashing import folder_hashes
 from components.core.lines import LineConfig, TableOptions
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
+from flows.commands.verdicts import _tell_unscored
 from flows.data import LineData
 from flows.jobs.drift import _by_age, _constants
 from flows.jobs.ingest import ingest
@@ -25,10 +27,21 @@ from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
 
-def test_a_refused_file_is_named_in_one_sentence():
-    run = ScoreRun(verdicts=(), refused=("a.csv: It has no rows.", "b.csv: No."), model_version=1, overlays=None)
-    with pytest.raises(SourceError, match=re.escape("Not scored: a.csv: It has no rows (and 1 more).")):
-        run.raise_if_refused()
+def test_every_refused_file_is_named(capsys):
+    one = ScoreRun(verdicts=(), refused=("a.csv: It has no rows.",), model_version=1, overlays=None)
+    _tell_unscored(one)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(SourceError, match=re.escape("Not scored: a.csv: It has no rows.")):
+        one.raise_if_refused()
+    more = replace(one, refused=(*one.refused, "[b].csv: No."), others=("1.txt", "2.txt", "3.txt", "4.txt"))
+    _tell_unscored(more)
+    assert capsys.readouterr().err.splitlines() == [
+        "note: of other kinds, not scored: 1.txt, 2.txt, 3.txt and 1 more",
+        "Not scored: a.csv: It has no rows.",
+        "Not scored: [b].csv: No.",
+    ]
+    with pytest.raises(SourceError, match=re.escape("2 files were not scored.")):
+        more.raise_if_refused()
 
 
 def test_windows_left_out_between_splits_are_counted(tmp_path):
@@ -99,12 +112,30 @@ def test_of_a_folder_to_score_what_a_source_would_take_for_samples_is_read(tmp_p
         (tmp_path / name).touch()
 
     def found(*paths, modality):
-        return [path.relative_to(tmp_path).as_posix() for path in find_files(paths, modality=modality)]
+        files, others = find_files(paths, modality=modality)
+        return [[path.relative_to(tmp_path).as_posix() for path in some] for some in (files, others)]
 
-    assert found(tmp_path, modality=Modality.IMAGE) == ["test/good/0.png"]
-    assert found(tmp_path, modality=Modality.TABLE) == ["masks/a.csv"]
+    assert found(tmp_path, modality=Modality.IMAGE) == [["test/good/0.png"], []]
+    assert found(tmp_path, modality=Modality.TABLE) == [["masks/a.csv"], ["ground_truth/bad/0_mask.png", names[0]]]
     named = (tmp_path / names[1], tmp_path / "ground_truth" / "bad")
-    assert found(*named, modality=Modality.IMAGE) == [names[1], names[3]]
+    assert found(*named, modality=Modality.IMAGE) == [[names[1], names[3]], []]
+
+
+def test_links_in_a_folder_to_score_are_followed_named_or_refused(tmp_path):
+    batch, elsewhere = tmp_path / "batch", tmp_path / "elsewhere"
+    for folder in (batch / "inside", elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "0.png").touch()
+    (batch / "latest").symlink_to(batch / "inside")
+    (batch / "gone.png").symlink_to(tmp_path / "nothing.png")
+    (batch / "other.png").symlink_to(elsewhere / "0.png")
+    (batch / "0.webp").touch()
+    files, others = find_files([batch], modality=Modality.IMAGE)
+    assert [path.name for path in files] == ["gone.png", "0.png", "other.png"]
+    assert [path.name for path in others] == ["0.webp"]
+    (batch / "shift 2").symlink_to(elsewhere)
+    with pytest.raises(SourceError, match=r"'.*/batch/shift 2' is a link to a folder outside '.*/batch'"):
+        find_files([batch], modality=Modality.IMAGE)
 
 
 def test_a_folder_to_score_that_may_not_be_read_is_refused(tmp_path, monkeypatch):

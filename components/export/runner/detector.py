@@ -12,6 +12,7 @@ from statistics import NormalDist
 from typing import Any
 
 NINETY_FIVE = NormalDist().inv_cdf(0.975)
+USUAL = 0.1  # noise makes no score unsure that a larger share of normal samples reaches
 
 
 def opened(folder: Path) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]]]:
@@ -56,8 +57,10 @@ def verdict(score: float, spread: float, rule: dict[str, Any]) -> str:
     interval = rule["high"] - rule["threshold"] if above else rule["threshold"] - rule["low"]
     chance = rule["costs"]["unsure"] / rule["costs"]["false_alarm" if above else "miss"]
     if chance < 0.5:
-        half = math.hypot(interval, NINETY_FIVE * spread) * NormalDist().inv_cdf(1 - chance) / NINETY_FIVE
-        if half > 0 and abs(score - rule["threshold"]) <= half:
+        wider, away = NormalDist().inv_cdf(1 - chance) / NINETY_FIVE, abs(score - rule["threshold"])
+        half, p = math.hypot(interval, NINETY_FIVE * spread) * wider, p_value(score, rule)
+        usual = not above and away > interval * wider and p is not None and p > USUAL
+        if half > 0 and away <= half and not usual:
             return "unsure"
     return "NG" if above else "OK"
 

@@ -103,6 +103,13 @@ def test_links_that_lead_outside_are_refused(tmp_path: Path) -> None:
     assert store.fetch("alias", tmp_path / "out") == sha256_bytes(b"fine")
     with pytest.raises(SourceError, match="leads outside"):
         store.fetch("link", tmp_path / "out")
+    (source / "folder").mkdir()
+    (source / "latest").symlink_to(source / "folder")
+    (source / ".cache").symlink_to(tmp_path)
+    assert [key for key, _ in store.list()] == ["alias", "inside", "link"]
+    (source / "train").symlink_to(tmp_path)
+    with pytest.raises(SourceError, match=r"train' is a link to a folder outside .* are not followed"):
+        list(store.list())
 
 
 @pytest.mark.parametrize("url", ["/nowhere/at/all", "", "http://x/y", "s3://"])

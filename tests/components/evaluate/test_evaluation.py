@@ -82,6 +82,9 @@ def test_evaluate_says_what_it_looked_at():
     assert found.scores.image == pytest.approx(VALUES)
     assert found.labels.tolist() == LABELS
     assert "aupro" not in found.evaluation.metrics
+    # The threshold's interval reaches from 0.4 to 0.6, which is the score of one of two normal samples.
+    unsure = [found.evaluation.metrics[name] for name in ("unsure_normal", "unsure_anomalous")]
+    assert [(rate.value, rate.n) for rate in unsure] == [(0.5, 2), (0.0, 3)]
     again = evaluate(Echo(), Pictures(VALUES, LABELS), masks=[], dataset="press/v3", looks=2, seed=0)
     one, two = ({**run.evaluation.metrics, "latency_ms": None} for run in (found, again))
     assert one == two

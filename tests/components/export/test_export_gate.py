@@ -8,6 +8,7 @@ import pytest
 from components.core.contracts import Calibration, Costs
 from components.export.gate import Limits, compare, objections
 from components.export.runner.detector import answer, verdict
+from components.metrics.conformal import reference
 from components.metrics.thresholds import calibrate
 from components.metrics.verdicts import HIGH, MEDIUM, answers, verdict_of
 
@@ -70,11 +71,12 @@ def test_nothing_to_compare_is_an_error():
 
 
 def test_the_runner_has_the_same_rule():
-    grid = itertools.product((0.1, 1.0), (0.1, 1.0), (0.001, 0.025, 0.2, 0.6), (0.0, 0.3))
-    for miss, alarm, unsure, spread in grid:
+    normal = np.linspace(0, 1, 40)
+    grid = itertools.product((0.1, 1.0), (0.1, 1.0), (0.001, 0.025, 0.2, 0.6), (0.0, 0.3), ((), reference(normal)))
+    for miss, alarm, unsure, spread, known in grid:
         calibration = Calibration(
-            threshold=1.0, low=0.8, high=1.5, false_alarm_rate=0.1, samples=9, method="split", guarantee="",
-            costs=Costs(miss=miss, false_alarm=alarm, unsure=unsure),
+            threshold=1.0, low=0.8, high=1.5, false_alarm_rate=0.1, samples=40, method="split", guarantee="",
+            reference=known, costs=Costs(miss=miss, false_alarm=alarm, unsure=unsure),
         )  # fmt: skip
         rule = calibration.model_dump(mode="json")
         for score in np.linspace(0, 3, 61):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.contracts import Costs
+from components.metrics.conformal import reference
 from components.metrics.thresholds import calibrate
 from components.metrics.verdicts import answers, severity_of, verdict_of
 from components.testing.records import a_calibration
@@ -24,6 +25,17 @@ def test_the_score_s_own_uncertainty_widens_it():
     # hypot(0.3, 1.96 * 0.2) = 0.494; hypot(0.1, 0.392) = 0.405
     words = [verdict_of(score, limits(), uncertainty=0.2) for score in (0.59, 0.6, 1.49, 1.5)]
     assert words == ["OK", "unsure", "unsure", "NG"]
+
+
+def test_noise_alone_makes_no_usual_score_unsure():
+    normal = np.linspace(0.0, 0.99, 100)
+    made = a_calibration(threshold=1.0, low=0.95, high=1.3, samples=100, reference=reference(normal))
+    # All are within 1.96 * 0.5 of the threshold; 11 of 101 normal samples reach 0.9, 10 of 101 reach 0.905.
+    words = [verdict_of(score, made, uncertainty=0.5) for score in (0.1, 0.5, 0.9, 0.905, 0.95, 1.0, 1.9)]
+    assert words == ["OK", "OK", "OK", "unsure", "unsure", "unsure", "unsure"]
+    # The threshold's own interval stays unsure, however many normal samples it holds.
+    wide = made.model_copy(update={"low": 0.4})
+    assert [verdict_of(score, wide, uncertainty=0.5) for score in (0.39, 0.4, 0.9)] == ["OK", "unsure", "unsure"]
 
 
 def test_costs_decide_when_a_person_looks():
