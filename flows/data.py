@@ -61,6 +61,11 @@ class LineData:
         """How many samples hold one row of a table; 1 for images."""
         return 1.0 if self.schema is None else self.schema.overlap
 
+    @property
+    def in_time(self) -> bool:
+        """Whether samples follow each other in time; images are not known to."""
+        return self.schema is not None and self.schema.in_time
+
     def rows(self, *splits: Split, label: Label | None = None) -> pd.DataFrame:
         """Manifest rows of these splits."""
         return select(self.manifest, splits=splits, label=label)

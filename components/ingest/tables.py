@@ -63,6 +63,11 @@ def collect_tables(
     new, found = _sort_out(fetched, known, quarantined, tally)
     if schema is None:
         schema = _first_schema(new, line.table)
+        if schema.timestamp is None and schema.window == 1 and schema.in_time and not line.table.group:
+            tally.notices.append(
+                "No column holds times, but neighbouring rows are alike, as of a process: splits are drawn over blocks"
+                f" of {schema.block_rows} rows."
+            )
     else:
         check_options(line.table, schema)
     reader = _Reader(line.table, schema, tally)

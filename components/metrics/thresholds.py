@@ -88,6 +88,7 @@ def calibrate(
     left_out: Floats | None = None,
     costs: Costs | None = None,
     overlap: float = 1.0,
+    in_time: bool = False,
 ) -> Calibration:
     """The threshold above which a share `rate` of normal samples lies at most; see the module for the rule.
 
@@ -99,6 +100,7 @@ def calibrate(
         left_out: ``(M,)`` of training samples, by what a memory bank holds of the others, or None.
         costs: Of wrong and of unsure verdicts; None: the defaults.
         overlap: How many of the samples hold one row of a table, at least 1.
+        in_time: Whether the samples follow each other, so that neighbours may be alike: nothing is guaranteed then.
 
     Raises:
         NotEnoughDataError: There is no score, one is not finite, or they cannot support `rate`.
@@ -115,7 +117,7 @@ def calibrate(
     tail = None
     if told >= needed_samples(chosen):
         threshold, low, high = _conformal(scores, rate=chosen, overlap=overlap, seed=seed)
-        guarantee = _guarantee(chosen, n=n, told=told, method=method)
+        guarantee = _guarantee(chosen, n=n, told=told, method=method, in_time=in_time)
     else:
         threshold, low, high, tail = _extrapolated(scores, rate=chosen, left_out=left_out, overlap=overlap, seed=seed)
         guarantee = _tail_guarantee(chosen, tail)
@@ -234,11 +236,16 @@ def _bootstrapped(scores: Floats, *, rate: float, size: int, seed: int) -> tuple
     return float(low), float(high)
 
 
-def _guarantee(rate: float, *, n: int, told: int, method: Method) -> str:
+def _guarantee(rate: float, *, n: int, told: int, method: Method, in_time: bool) -> str:
     if told < n:
         return (
             f"about {rate:.2%} of normal windows are false alarms, if they are like the {n} calibration windows; these "
             f"overlap and count as {told}, so that no finite-sample bound holds ({method} conformal)"
+        )
+    if in_time:
+        return (
+            f"about {rate:.2%} of normal samples are false alarms, if they are like the {n} calibration samples; these "
+            f"follow each other in time, so that no finite-sample bound holds ({method} conformal)"
         )
     if method == "split":
         return (

@@ -16,6 +16,10 @@ NINETY_FIVE = NormalDist().inv_cdf(1 - 0.025)
 USUAL = 0.1
 """A score that a larger share of normal samples reaches is `OK` however noisy it is; see `verdict_of`."""
 
+BEYOND = 1.01
+"""So many times as far away as the threshold's interval reaches, at least, noise alone counts: the interval ends at a
+calibration score, on which rounding would decide."""
+
 MEDIUM, HIGH = 1.5, 3.0
 """Severity's bounds: how many times as far above the median calibration score as the threshold is."""
 
@@ -72,18 +76,21 @@ def verdict_of(score: float, calibration: Calibration, *, uncertainty: float = 0
     if chance < 0.5:
         wider, away = NormalDist().inv_cdf(1 - chance) / NINETY_FIVE, abs(score - calibration.threshold)
         half = _half(score, calibration, uncertainty) * wider
-        by_noise = away > _half(score, calibration, 0.0) * wider
-        if half > 0 and away <= half and (above or not (by_noise and _is_usual(score, calibration))):
+        by_noise = not above and away > BEYOND * _half(score, calibration, 0.0) * wider
+        if half > 0 and away <= half and not (by_noise and score <= usual_up_to(calibration)):
             return "unsure"
     return "NG" if above else "OK"
 
 
-def _is_usual(score: float, calibration: Calibration) -> bool:
-    """Whether more than `USUAL` of normal samples score as high; not where a calibration does not know."""
-    if not calibration.reference:
-        return False
-    (p,) = p_values(np.array([score]), reference=calibration.reference, samples=calibration.samples)
-    return bool(p > USUAL)
+def usual_up_to(calibration: Calibration) -> float:
+    """The score up to which more than `USUAL` of normal samples score as high; minus infinity where none is known.
+
+    It lies midway between two calibration scores: on one of them rounding would decide.
+    """
+    before = [calibration.samples, *(larger for _, larger in calibration.reference)]
+    scores = [score for score, _ in calibration.reference]
+    count = sum((1 + above) / (calibration.samples + 1) > USUAL for above in before[: len(scores)])
+    return (scores[count - 1] + scores[min(count, len(scores) - 1)]) / 2 if count else -math.inf
 
 
 def clearness_of(score: float, calibration: Calibration, *, uncertainty: float = 0.0) -> float:

@@ -34,6 +34,8 @@ _BLOCKS = 200  # time blocks that a line's first version has, about: enough to m
 _WINDOWS_OF_BLOCK = 10  # at least, so that what is purged at its borders stays the smaller part
 _MAX_CATEGORIES = 50
 _MOSTLY = 0.9
+_ALIKE = 0.25  # rank correlation of neighbouring rows from which on they are taken to follow each other in time
+_SURE = 5.0  # standard errors that it is above 0
 _FALLS = 0.001  # share of a counter's steps, those of 0 left out, that may fall
 _ANEW = 0.1  # share of the files that a counter may begin anew with
 _Rule = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
@@ -60,7 +62,7 @@ def infer_schema(
         why = "; ".join(f"{name}: {reason}" for name, reason in list(finder.ignored.items())[:5])
         raise SourceError(f"No column can be a feature ({why}).", hint="Check the delimiter, or table.exclude.")
     stride = options.stride or options.window
-    ordered = finder.timestamp is not None or options.window > 1
+    ordered = finder.timestamp is not None or options.window > 1 or finder.neighbours_are_alike()
     block = max(round((rows or len(frame)) / _BLOCKS), _WINDOWS_OF_BLOCK * options.window) if ordered else 1
     return TableSchema(
         features=tuple(finder.features), ignored=finder.ignored, constants=finder.constants,
@@ -133,12 +135,39 @@ class _Finder:
         if options.group:
             self.ignored[options.group] = "group"
         self._find_times()
-        anomalous = row_labels(self.frame, self.label) == 1 if self.label else np.zeros(len(self.frame), dtype=bool)
+        anomalous = self._anomalous()
         for name in self._open():
             if name in options.include:
                 self._take(name)
             else:
                 self._place(name, anomalous)
+
+    def neighbours_are_alike(self) -> bool:
+        """Whether normal rows that lie side by side are more alike than others, in any column of numbers.
+
+        So are readings of a process, whether or not a column holds their times. Drawn one by one, a row to be
+        calibrated on or tested has its neighbours in training, and what comes later looks strange beside it. A table
+        that was sorted by a column is taken for one, which does no harm: its blocks are drawn from all of it.
+        """
+        normal = ~self._anomalous()
+        pairs = normal[1:] & normal[:-1]
+        pairs[self.starts[self.starts > 0] - 1] = False
+        for column in self.features:
+            if column.kind != "numeric":
+                continue
+            ranks = pd.Series(as_numbers(self.frame[column.name])).rank().to_numpy()
+            known = pairs & np.isfinite(ranks[1:]) & np.isfinite(ranks[:-1])
+            before, after = ranks[:-1][known], ranks[1:][known]
+            if len(before) < 2 or not before.std() or not after.std():
+                continue
+            alike = float(np.corrcoef(before, after)[0, 1])
+            if alike >= max(_ALIKE, _SURE / np.sqrt(len(before))):
+                return True
+        return False
+
+    def _anomalous(self) -> NDArray[np.bool_]:
+        """``(R,)``: true where the label column says so."""
+        return row_labels(self.frame, self.label) == 1 if self.label else np.zeros(len(self.frame), dtype=bool)
 
     def _open(self) -> list[str]:
         return [name for name in self.frame.columns if name not in self.ignored]

@@ -80,6 +80,7 @@ def calibrate_split(
     seed: int,
     costs: Costs | None = None,
     overlap: float = 1.0,
+    in_time: bool = False,
 ) -> Calibrated:
     """Threshold from normal `samples` that `detector` never saw; see `components.metrics.thresholds`.
 
@@ -99,6 +100,7 @@ def calibrate_split(
         left_out=left_out,
         costs=costs,
         overlap=overlap,
+        in_time=in_time,
     )
     joined = left_out if calibration.tail and calibration.tail.source == "left out" else None
     return _calibrated(calibration, _by_name(normal, scores), left_out=() if joined is None else tuple(joined.tolist()))
@@ -155,6 +157,7 @@ def calibrate_cross(
         seed=derive_seed(seed, "calibration"),
         costs=costs,
         overlap=1.0 if schema is None else schema.overlap,
+        in_time=schema is not None and schema.in_time,
     )
     return _calibrated(calibration, scores)
 

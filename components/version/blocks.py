@@ -11,7 +11,7 @@ from components.core.lines import LineConfig
 
 def blocked(schema: TableSchema | None, *, line: LineConfig) -> TableSchema | None:
     """`schema` where the line's windows belong together by time blocks; None where rows or declared groups do."""
-    return schema if schema is not None and schema.block_rows > 1 and not line.table.group else None
+    return schema if schema is not None and schema.in_time and not line.table.group else None
 
 
 def name_blocks(rows: pd.DataFrame, *, block_rows: int) -> pd.DataFrame:

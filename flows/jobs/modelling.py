@@ -65,7 +65,13 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
             detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=progress)
         held_out = data.split(Split.CALIBRATION)
         calibrated = calibrate_split(
-            detector, samples=held_out, rate=rate, seed=seed, costs=data.line.costs, overlap=data.overlap
+            detector,
+            samples=held_out,
+            rate=rate,
+            seed=seed,
+            costs=data.line.costs,
+            overlap=data.overlap,
+            in_time=data.in_time,
         )
         return detector, calibrated
     rows = data.rows(Split.TRAIN, Split.CALIBRATION)

@@ -58,7 +58,8 @@ class TableSchema(Record):
         label: Column with 0/1 (1 is anomalous), or None.
         delimiter: Field separator of CSV files.
         window, stride: Rows a sample has, and rows between the starts of two samples.
-        block_rows: Rows of one time block; splits are drawn over blocks. 1: rows are independent.
+        block_rows: Rows of one time block; splits are drawn over blocks. 1: rows are independent, since there are no
+            times, windows of several rows or neighbours that are alike.
     """
 
     features: tuple[Column, ...]
@@ -75,6 +76,11 @@ class TableSchema(Record):
     def overlap(self) -> float:
         """How many windows hold one row, at least 1: so many tell little more than one."""
         return max(1.0, self.window / self.stride)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether rows follow each other, so that neighbours may be alike."""
+        return self.block_rows > 1
 
     @property
     def categories(self) -> dict[str, tuple[str, ...]]:

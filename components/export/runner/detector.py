@@ -12,7 +12,8 @@ from statistics import NormalDist
 from typing import Any
 
 NINETY_FIVE = NormalDist().inv_cdf(0.975)
-USUAL = 0.1  # noise makes no score unsure that a larger share of normal samples reaches
+USUAL = 0.1  # noise makes no score unsure that a larger share of normal samples reaches,
+BEYOND = 1.01  # so many times as far away as the threshold's interval reaches
 
 
 def opened(folder: Path) -> tuple[dict[str, Any], Callable[[Any], dict[str, Any]]]:
@@ -58,11 +59,19 @@ def verdict(score: float, spread: float, rule: dict[str, Any]) -> str:
     chance = rule["costs"]["unsure"] / rule["costs"]["false_alarm" if above else "miss"]
     if chance < 0.5:
         wider, away = NormalDist().inv_cdf(1 - chance) / NINETY_FIVE, abs(score - rule["threshold"])
-        half, p = math.hypot(interval, NINETY_FIVE * spread) * wider, p_value(score, rule)
-        usual = not above and away > interval * wider and p is not None and p > USUAL
-        if half > 0 and away <= half and not usual:
+        half = math.hypot(interval, NINETY_FIVE * spread) * wider
+        by_noise = not above and away > BEYOND * interval * wider
+        if half > 0 and away <= half and not (by_noise and score <= usual_up_to(rule)):
             return "unsure"
     return "NG" if above else "OK"
+
+
+def usual_up_to(rule: dict[str, Any]) -> float:
+    """The score, midway between two calibration scores, up to which more than `USUAL` of normal ones are as high."""
+    before = [rule["samples"], *(larger for _, larger in rule["reference"])]
+    scores = [score for score, _ in rule["reference"]]
+    count = sum((1 + above) / (rule["samples"] + 1) > USUAL for above in before[: len(scores)])
+    return (scores[count - 1] + scores[min(count, len(scores) - 1)]) / 2 if count else -math.inf
 
 
 def p_value(score: float, rule: dict[str, Any]) -> float | None:

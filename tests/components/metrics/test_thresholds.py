@@ -111,6 +111,10 @@ def test_guarantees_differ():
     weaker = run(np.arange(19.0), method="cross")
     assert weaker.method == "cross"
     assert "no finite-sample bound" in weaker.guarantee
+    for method in ("split", "cross"):
+        followed = calibrate(np.arange(19.0), rate=None, method=method, seed=0, in_time=True)
+        assert followed.guarantee.startswith("about 5.00%")
+        assert "follow each other in time, so that no finite-sample bound" in followed.guarantee
 
 
 def test_verdicts():

@@ -30,12 +30,14 @@ def test_the_score_s_own_uncertainty_widens_it():
 def test_noise_alone_makes_no_usual_score_unsure():
     normal = np.linspace(0.0, 0.99, 100)
     made = a_calibration(threshold=1.0, low=0.95, high=1.3, samples=100, reference=reference(normal))
-    # All are within 1.96 * 0.5 of the threshold; 11 of 101 normal samples reach 0.9, 10 of 101 reach 0.905.
-    words = [verdict_of(score, made, uncertainty=0.5) for score in (0.1, 0.5, 0.9, 0.905, 0.95, 1.0, 1.9)]
-    assert words == ["OK", "OK", "OK", "unsure", "unsure", "unsure", "unsure"]
-    # The threshold's own interval stays unsure, however many normal samples it holds.
+    # All are within 1.96 * 0.5 of the threshold; 11 of 101 normal samples reach 0.90, 10 of 101 reach 0.91.
+    words = [verdict_of(score, made, uncertainty=0.5) for score in (0.1, 0.5, 0.9, 0.904, 0.906, 1.0, 1.9)]
+    assert words == ["OK", "OK", "OK", "OK", "unsure", "unsure", "unsure"]
+    # The threshold's own interval stays unsure, however many normal samples it holds, and so do scores above it.
     wide = made.model_copy(update={"low": 0.4})
     assert [verdict_of(score, wide, uncertainty=0.5) for score in (0.39, 0.4, 0.9)] == ["OK", "unsure", "unsure"]
+    lax = made.model_copy(update={"threshold": 0.5, "low": 0.48, "high": 0.52})
+    assert [verdict_of(score, lax, uncertainty=0.5) for score in (0.45, 0.55, 2.0)] == ["OK", "unsure", "NG"]
 
 
 def test_costs_decide_when_a_person_looks():

@@ -229,6 +229,24 @@ def test_blocks_are_for_ordered_rows_only() -> None:
     assert infer_schema(rich(4000), TableOptions()).block_rows == 20
 
 
+def test_rows_that_are_like_their_neighbours_are_ordered_without_a_column_of_times() -> None:
+    draw = np.random.default_rng(1)
+    walk = np.cumsum(draw.normal(size=4000)) * 0.1 + draw.normal(size=4000)
+    table = pd.DataFrame({"noise": draw.normal(size=4000), "load": walk, "fault": draw.random(4000) < 0.02})
+    assert infer_schema(table, TableOptions()).block_rows == 20
+    shuffled = table.sample(frac=1, random_state=0, ignore_index=True)
+    assert infer_schema(shuffled, TableOptions()).block_rows == 1
+    # The last row of each file is that which the next one begins with: what lies between files is no neighbour.
+    drawn = draw.normal(size=2001)
+    pairs = pd.DataFrame({"load": np.stack([drawn[:-1], drawn[1:]], axis=1).ravel()})
+    assert infer_schema(pairs, TableOptions(), files=[2] * 2000).block_rows == 1
+    assert infer_schema(pairs, TableOptions()).block_rows == 20
+    # Sorted by the label alone.
+    labelled = pd.DataFrame({"load": draw.normal(size=4000), "fault": np.arange(4000) >= 3000})
+    labelled.loc[3000:, "load"] += 50
+    assert infer_schema(labelled, TableOptions()).block_rows == 1
+
+
 def test_label_words_and_missing_labels() -> None:
     assert row_labels(pd.DataFrame({"y": ["OK", "NG", None]}), "y").tolist() == [0, 1, 0]
     assert row_labels(pd.DataFrame({"y": [True, False]}), "y").tolist() == [1, 0]
