@@ -1,18 +1,17 @@
 """From a verdict to model, retrain, trial, dataset, sample, stored file and source path; and all the way back."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import Any
 
 from components.audit.graph import GraphBuilder, LineageGraph
 from components.audit.sources import DatasetLookup, LineageRecords
 from components.core.contracts import ManifestColumn as Col
-from components.core.contracts import ModelVersion, Verdict
+from components.core.contracts import ModelVersion, Split, Verdict
 from components.core.errors import ConfigError, UnknownVersionError
 from components.core.hashing import means
 
-SHOWN = 20
-"""Samples of a dataset or verdicts of a model that one graph names by default; their number is always there."""
+NEWEST = 1_000
+"""Verdicts of a model that one graph names by default; the model's facts count all of them."""
 
 
 def lineage(
@@ -22,9 +21,10 @@ def lineage(
     *,
     version: int | None = None,
     verdict: str | None = None,
-    most: int = SHOWN,
 ) -> LineageGraph:
-    """What a verdict or a model version came from. Without either: the champion, else the newest version.
+    """What a verdict or a model version came from, down to every sample that it was fitted on.
+
+    Without either: the champion, else the newest version.
 
     Args:
         records: Our records.
@@ -32,7 +32,6 @@ def lineage(
         line: Its name.
         version: Model version.
         verdict: Verdict id; its sample is followed to its source file.
-        most: Training samples named; the dataset's facts count them all.
 
     Raises:
         UnknownVersionError: There is no such version or verdict on this line, or no version at all.
@@ -40,7 +39,7 @@ def lineage(
     graph = GraphBuilder()
     if verdict is None:
         model = _model(records, line=line, version=version)
-        _grow_model(graph, records, registry_lookup, model, after="", most=most)
+        _grow_model(graph, records, registry_lookup, model, after="")
         return graph.build()
     found = records.verdicts.get(verdict)
     if found.line != line or version not in {None, found.model_version}:
@@ -58,7 +57,7 @@ def lineage(
     else:
         _grow_sample(graph, row, after=root, relation="judges")
     model = records.models.get(line, found.model_version)
-    _grow_model(graph, records, registry_lookup, model, after=root, most=most)
+    _grow_model(graph, records, registry_lookup, model, after=root)
     return graph.build()
 
 
@@ -70,7 +69,7 @@ def descent(
     dataset: int | None = None,
     sample: str | None = None,
     file: str | None = None,
-    most: int = SHOWN,
+    most: int = NEWEST,
 ) -> LineageGraph:
     """What came of a dataset version, a sample or a stored file: models that saw it, and verdicts.
 
@@ -123,7 +122,6 @@ def _grow_model(
     model: ModelVersion,
     *,
     after: str,
-    most: int,
 ) -> None:
     facts = {**_model_facts(model), "verdicts": dict(records.verdicts.counts(model.line, model_version=model.version))}
     node = graph.node("model", _name(model), facts=facts, after=after, relation="was given by")
@@ -146,9 +144,11 @@ def _grow_model(
         relation="chose",
     )
     data = _dataset_node(graph, lookup, line=model.line, number=model.dataset, after=trial)
-    training = (row for row in lookup.samples(model.line, model.dataset) if row[Col.SPLIT] == "train")
-    for row in islice(training, most):
-        _grow_sample(graph, row, after=data, relation="trains with")
+    # Calibrated across folds, it is fitted on the calibration samples, too.
+    seen = {Split.TRAIN, Split.CALIBRATION} if model.calibration.method == "cross" else {Split.TRAIN}
+    for row in lookup.samples(model.line, model.dataset):
+        if row[Col.SPLIT] in seen:
+            _grow_sample(graph, row, after=data, relation="trains with")
 
 
 def _grow_exports(graph: GraphBuilder, records: LineageRecords, model: ModelVersion, *, after: str) -> None:

@@ -176,7 +176,7 @@ def test_files_that_are_no_images(texture, refused, linewright, tmp_path):
     assert mixed.code == 1
     assert [Path(found["path"]).name for found in mixed.json] == ["whole.png"]
     assert "torn.png" in mixed.err
-    assert "Every other file has its verdict." in mixed.err
+    assert "The others have their verdicts." in mixed.err
 
 
 def test_a_false_discovery_rate_that_cannot_be_held(story, refused):

@@ -10,11 +10,11 @@ from components.audit.graph import LineageGraph
 from components.audit.lineage import descent, lineage
 from components.core.contracts import DatasetVersion
 from components.core.errors import ConfigError, UnknownVersionError
-from components.testing.records import a_dataset, a_decision, a_drift_report, a_model, a_verdict
+from components.testing.records import a_calibration, a_dataset, a_decision, a_drift_report, a_model, a_verdict
 
 
 class Registry:
-    """Two dataset versions: v1 holds a and t, v2 also b."""
+    """Two dataset versions: v1 holds a and t, v2 also b and c."""
 
     def dataset(self, line: str, number: int) -> DatasetVersion:
         return a_dataset(line, number=number)
@@ -23,7 +23,7 @@ class Registry:
         return a_dataset(line, number=2) if line == "press" else None
 
     def samples(self, line: str, number: int) -> Iterable[Mapping[str, Any]]:
-        rows = [_row("a", "train", 1), _row("b", "train", 2), _row("t", "test", 1)]
+        rows = [_row("a", "train", 1), _row("b", "train", 2), _row("c", "calibration", 2), _row("t", "test", 1)]
         return [row for row in rows if line == "press" and row["added_in"] <= number]
 
 
@@ -52,7 +52,9 @@ def _train(records: Records, lease: Lease, retrain: str, *, dataset: int, reques
     facts = {"key": retrain, "dataset": dataset, "actor": "operator", "config": {}, "request": request}
     records.retrains.begin(lease, retrain_id=retrain, **facts)
     checks = [{"name": "heat_map_deletion", "status": "failed", "value": -0.1, "limit": 0.0}] if request else []
-    records.models.register(lease, a_model(retrain=retrain, dataset=dataset, request=request, checks=checks))
+    calibration = a_calibration(method="cross" if request else "split")
+    made = a_model(retrain=retrain, dataset=dataset, request=request, checks=checks, calibration=calibration)
+    records.models.register(lease, made)
     records.retrains.finish(lease, retrain, "done", {})
 
 
@@ -99,10 +101,9 @@ def test_a_version_leads_to_the_drift_that_asked_for_it(records: Records) -> Non
     assert graph.root == "model:press/2"
     assert {"request", "drift"} < set(kinds)
     assert graph.nodes[0].facts["checks"] == {"heat_map_deletion": "failed"}  # of its explanations: kept, not hidden
-    assert kinds.count("sample") == 2
+    # Calibrated across folds, it was fitted on the calibration samples, too.
+    assert [node.name for node in graph.nodes if node.kind == "sample"] == ["a", "b", "c"]
     assert [node.facts["detail"] for node in graph.nodes if node.kind == "drift"] == ["brightness fell"]
-    few = lineage(records, Registry(), "press", version=2, most=1)
-    assert [node.kind for node in few.nodes].count("sample") == 1
 
 
 def test_without_a_subject_the_champion_is_followed(records: Records) -> None:
