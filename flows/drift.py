@@ -28,12 +28,14 @@ def what_follows(verdict: str, *, action: str, up: Callable[[], bool]) -> Follow
 
 @flow(name="drift", persist_result=False)
 def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> tuple[DriftOutcome, Follows]:
-    """Compare the newest samples of `line` with its champion's; ask for a retrain where that is wanted."""
+    """Compare the newest samples of `line` with its champion's; ask for a retrain where that is wanted and may help."""
     app = Linewright.open(Path(home))
     outcome = check_drift(app, line, actor=actor)
     report = outcome.report
     action = app.line(line).drift.action
-    follows = what_follows(report.verdict, action=action, up=lambda: up_is_running(app.settings))
+    families = {feature.family for feature in report.features if feature.drifted}
+    helps = families != {"left-out"}
+    follows = what_follows(report.verdict, action=action if helps else "off", up=lambda: up_is_running(app.settings))
     if follows != "nothing":
         app.records.requests.request_retrain(line, reason=_reason(outcome), drift_check=outcome.check_id, actor=actor)
     if follows == "event":

@@ -13,7 +13,7 @@ class DriftFeature(Record):
     """
 
     name: str
-    family: Literal["optics", "embedding", "feature", "score", "alarm-rate", "constant"]
+    family: Literal["optics", "embedding", "feature", "score", "alarm-rate", "constant", "left-out"]
     distance: float
     threshold: float
     effect: float

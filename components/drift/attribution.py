@@ -31,7 +31,7 @@ def kind_of(
     """
     families = {feature.family for feature in drifted}
     if not any(quantity.family in ("optics", "embedding") for quantity in pool.quantities):
-        return SENSOR if families & {"feature", "constant"} else SCORES_ONLY if families else ""
+        return SENSOR if families & {"feature", "constant", "left-out"} else SCORES_ONLY if families else ""
     if "optics" not in families:
         return PRODUCT if families else ""
     content = {feature.name for feature in drifted if feature.family != "optics"}

@@ -41,7 +41,8 @@ def check(
     `options.horizon` verdicts says "drift" is at most `options.false_alarm_rate`: each check gets an equal part of it
     (Bonferroni, which needs no independence of the checks), and max-T holds that part over all quantities together. The
     smallest effect only lowers the chance. The rate does not hold beyond the horizon, nor where groups depend on each
-    other, and it says nothing of drifts missed. A declared constant that changed is drift by itself.
+    other, and it says nothing of drifts missed. A declared constant that changed is drift by itself,
+    though no retrain learns it: it is no feature.
 
     Of groups that are too few for that rate the report compares each quantity with how far the old groups lie from each
     other, without a verdict.
@@ -144,7 +145,7 @@ def _changed_constants(old: Mapping[str, str], new: Mapping[str, str]) -> list[D
     return [
         DriftFeature(
             name=f"{name}: {old[name]} → {new[name]}" if old[name] != new[name] else name,
-            family="constant",
+            family="left-out",
             distance=float(old[name] != new[name]),
             threshold=0.0,
             effect=float(old[name] != new[name]),

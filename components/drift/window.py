@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Family = Literal["optics", "embedding", "feature", "score", "alarm-rate", "constant"]
+Family = Literal["optics", "embedding", "feature", "score", "alarm-rate", "constant", "left-out"]
 SCORE, ALARM_RATE = "anomaly score", "alarm rate"
 """Quantities that every check measures beside the features."""
 

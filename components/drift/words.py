@@ -62,11 +62,15 @@ def caveat(kind: str, drifted: Sequence[DriftFeature]) -> str:
     """What the name of the drift leaves open, or ""."""
     if kind == CAMERA and any(feature.family != "optics" for feature in drifted):
         return "; optics explain the rest of it, and would hide a product that changed at the same time"
+    if any(feature.family == "left-out" for feature in drifted):
+        return (
+            "; a column that was constant in the line's first version is no feature: another line learns it, no retrain"
+        )
     return ""
 
 
 def _shown(feature: DriftFeature) -> str:
-    if feature.family == "constant":
+    if feature.family in ("constant", "left-out"):
         return feature.name
     return f"{feature.name} by {feature.effect:+.2g} deviations"
 

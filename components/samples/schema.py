@@ -226,7 +226,7 @@ class _Finder:
             self.ignored[name] = said
         elif len(distinct) == 1:
             self.constants[name] = str(distinct[0])
-            self.ignored[name] = f"constant: always {str(distinct[0])!r}"
+            self.ignored[name] = f"constant: always {str(distinct[0])!r} in the line's first version"
         elif _leaks(text.to_numpy(), anomalous, few=len(distinct) <= (2 if numeric else _MAX_CATEGORIES)):
             self.ignored[name] = "leaks the label: one value on all normal rows, others on anomalous rows only"
         elif not numeric and (grouped := _grouped(distinct)):

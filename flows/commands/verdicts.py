@@ -92,7 +92,9 @@ def score(
 
 
 def _tell_unscored(found: "ScoreRun") -> None:
-    """Which files have no verdict, on standard error; a single one that was refused is named by the error."""
+    """What has no part in the verdicts, on standard error; a single file that was refused is named by the error."""
+    if found.changed:
+        errors.print(f"[yellow]note:[/] {escape(found.changed)}", soft_wrap=True)
     if found.others:
         more = f" and {len(found.others) - OTHERS_SHOWN} more" if len(found.others) > OTHERS_SHOWN else ""
         named = ", ".join(found.others[:OTHERS_SHOWN])

@@ -16,7 +16,7 @@ from components.drift.check import check
 from components.drift.features import OPTICS, embedding_features, optics, table_features
 from components.drift.window import DriftWindow, Family
 from components.models import registry
-from components.samples.columns import as_categories
+from components.samples.constants import constants_in, listed
 from components.samples.sets import ImageSamples, TableSamples
 from components.samples.tables import read_table
 from flows.data import LineData, SampleSet
@@ -32,9 +32,6 @@ MOST_CELLS = 25_000_000
 """Cells of each side of a table that a check reads, 200 MB: half a million rows of fifty columns."""
 
 BATCH = 16
-
-NAMED = 5
-"""Values of a column that was constant which a verdict lists: a sensor that woke up has as many as rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,30 +169,15 @@ def _constants(data: LineData, rows: pd.DataFrame) -> dict[str, str]:
     """What the columns that were constant in the first version hold in these windows; several values are listed."""
     if data.schema is None or not data.schema.constants or rows.empty:
         return {}
-    found: dict[str, dict[str, None]] = {name: {} for name in data.schema.constants}
+    found: dict[str, dict[str, None]] = {}
     for file, windows in rows.groupby(ManifestColumn.FILE, sort=False):
         frame = read_table(data.read(str(file)))
         inside = np.zeros(len(frame), np.bool_)
         for start, end in windows[[ManifestColumn.START, ManifestColumn.END]].to_numpy(np.int64):
             inside[start:end] = True
-        for name, values in found.items():
-            if name in frame:
-                here = as_categories(frame[name][inside]).dropna().unique()
-                values.update(dict.fromkeys(_spelt(str(value), like=data.schema.constants[name]) for value in here))
-    return {name: _listed(list(values)) for name, values in found.items() if values}
-
-
-def _spelt(value: str, *, like: str) -> str:
-    """`value`, or `like` where both are one number: whole numbers turn to 5.0 where a cell of theirs is missing."""
-    try:
-        return like if float(value) == float(like) else value
-    except ValueError:
-        return value
-
-
-def _listed(values: list[str]) -> str:
-    more = f" and {len(values) - NAMED} more" if len(values) > NAMED else ""
-    return ", ".join(values[:NAMED]) + more
+        for name, values in constants_in(frame[inside], data.schema.constants).items():
+            found.setdefault(name, {}).update(dict.fromkeys(values))
+    return {name: listed(list(values)) for name, values in found.items()}
 
 
 def _log(app: Linewright, champion: ModelVersion, found: DriftReport, *, html: str, number: int) -> None:

@@ -1,6 +1,6 @@
 """The score job: the champion's verdicts on files, stored, with heat maps for images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from components.explain.pictures import save_image
 from components.ingest.layout import hidden, is_mask
 from components.metrics.conformal import fewest_discoveries
 from components.models.parallel import each
+from components.samples.constants import constants_in, listed
 from components.samples.images import IMAGE_SUFFIXES, decode_image
 from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
 from components.samples.unusable import UnusableSample
@@ -38,7 +39,8 @@ class ScoreRun:
 
     `overlays` is the folder of heat maps, None for tables. `flagged` are the ids of verdicts that stand out of the
     batch at the false-discovery rate that was asked for, which takes `fewest` of them or more; None where none was.
-    `many` says so where far more lie above the threshold than of normal samples would. `others` are files of other
+    `many` says so where far more lie above the threshold than of normal samples would, `changed` where a column that no
+    detector looks at, because it was constant, holds something else. `others` are files of other
     kinds below the folders that were named.
     """
 
@@ -49,6 +51,7 @@ class ScoreRun:
     flagged: frozenset[str] | None = None
     fewest: int = 0
     many: str = ""
+    changed: str = ""
     others: tuple[str, ...] = ()
 
     def raise_if_refused(self) -> None:
@@ -194,20 +197,28 @@ class _TableScorer(_Scorer):
             raise NotEnoughDataError(f"{version.tag} has no table schema.", hint="Ingest and retrain the line again.")
         refused: list[str] = []
         found: list[Verdict] = []
+        changed: dict[str, str] = {}
         for number, path in enumerate(files):
             try:
-                found += self._file(path, version.table)
+                found += self._file(path, version.table, changed)
             except UnusableSample as error:
                 refused.append(f"{path}: {error.detail}")
             except OSError as error:
                 refused.append(f"{path}: {error.strerror}")
             report("scoring", number + 1, len(files))
         return ScoreRun(
-            verdicts=tuple(found), refused=tuple(refused), model_version=self.champion.version, overlays=None
+            verdicts=tuple(found),
+            refused=tuple(refused),
+            model_version=self.champion.version,
+            overlays=None,
+            changed=_changed(changed),
         )
 
-    def _file(self, path: Path, schema: TableSchema) -> list[Verdict]:
+    def _file(self, path: Path, schema: TableSchema, changed: dict[str, str]) -> list[Verdict]:
         frame = read_table(path.read_bytes())
+        for name, held in constants_in(frame, schema.constants).items():
+            if others := [value for value in held if value != schema.constants[name]]:
+                changed.setdefault(name, f"{name} ({schema.constants[name]} before, {listed(others)} in {path.name})")
         values = encode_cells(frame, schema)
         values[np.isinf(values)] = np.nan  # a reading that is no number is a missing one; its row still gets a verdict
         bounds = window_starts(frame, schema, group=self.line.table.group)
@@ -225,3 +236,13 @@ class _TableScorer(_Scorer):
             scores=join(parts),
             bounds=bounds,
         )
+
+
+def _changed(columns: Mapping[str, str]) -> str:
+    """That these columns, by name what is to be said of each, are not looked at; "" for none."""
+    if not columns:
+        return ""
+    return (
+        f"not looked at, since constant in the line's first version: {listed(list(columns.values()))}; another line,"
+        " added with what there is now, would"
+    )

@@ -33,9 +33,12 @@ def test_every_refused_file_is_named(capsys):
     assert capsys.readouterr().err == ""
     with pytest.raises(SourceError, match=re.escape("Not scored: a.csv: It has no rows.")):
         one.raise_if_refused()
-    more = replace(one, refused=(*one.refused, "[b].csv: No."), others=("1.txt", "2.txt", "3.txt", "4.txt"))
+    more = replace(
+        one, refused=(*one.refused, "[b].csv: No."), others=("1.txt", "2.txt", "3.txt", "4.txt"), changed="m04"
+    )
     _tell_unscored(more)
     assert capsys.readouterr().err.splitlines() == [
+        "note: m04",
         "note: of other kinds, not scored: 1.txt, 2.txt, 3.txt and 1 more",
         "Not scored: a.csv: It has no rows.",
         "Not scored: [b].csv: No.",

@@ -184,7 +184,8 @@ def test_declared_constant_that_changed() -> None:
     report = _check(old, new)
     assert (report.verdict, report.kind) == ("drift", "sensor or process")
     assert _drifted(report) == ["recipe: 7 → 8"]
-    assert report.features[0].family == "constant"
+    assert report.features[0].family == "left-out"
+    assert "another line learns it, no retrain" in report.detail
 
 
 def test_column_that_was_constant_and_moved() -> None:
