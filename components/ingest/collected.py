@@ -57,7 +57,7 @@ class Collected:
         if not ((usable[Col.LABEL] == str(Label.NORMAL)) & (usable[Col.SPLIT] != str(Split.TEST))).any():
             raise SourceError(
                 f"There are no normal samples in {source!r} outside its sealed test set: nothing can be learned.",
-                hint="Add normal samples, in a folder called good or train/good.",
+                hint="Add normal samples: rows labelled 0, or images in a folder called good or train/good.",
             )
         return self
 

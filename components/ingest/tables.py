@@ -36,6 +36,9 @@ from components.samples.unusable import UnusableSample
 # Rows that decide on the schema; more would not change it, and a large line does not fit into memory.
 _ROWS_FOR_SCHEMA = 300_000
 
+_NAMED = 5
+"""Columns that a notice lists."""
+
 
 def collect_tables(
     line: LineConfig,
@@ -164,6 +167,7 @@ class _Reader:
         except UnusableSample as refused:
             self.tally.refuse(file.key, sha=file.sha, reason=refused.reason, detail=refused.detail)
             return None
+        self._tell_empty(file, values)
         bounds = window_starts(frame, self.schema, group=self.options.group)
         windows = cut(values, bounds, window=self.schema.window)
         good = self._refuse_windows(file, frame, bounds, windows)
@@ -182,6 +186,16 @@ class _Reader:
             if label is not None:
                 ignored = {**self.schema.ignored, label: "label"}
                 self.schema = self.schema.model_copy(update={"label": label, "ignored": ignored})
+
+    def _tell_empty(self, file: Fetched, values: NDArray[np.float64]) -> None:
+        """That a sensor of the ``(R, D)`` cells is silent throughout: a retrain on them takes that for normal."""
+        silent = np.asarray(np.isnan(values).all(axis=0))
+        names = [column.name for column, empty in zip(self.schema.features, silent, strict=True) if empty]
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            self.tally.notices.append(
+                f"{file.key} has no value of {', '.join(names[:_NAMED])}{more}: a retrain takes that for normal."
+            )
 
     def _refuse_windows(
         self, file: Fetched, frame: pd.DataFrame, bounds: NDArray[np.int64], windows: Windows

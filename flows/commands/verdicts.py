@@ -1,7 +1,7 @@
 """`linewright score | explain`: the champion's verdicts, and where they come from."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -27,6 +27,12 @@ SHOWN = 40
 
 OTHERS_SHOWN = 3
 """Files of other kinds that are named."""
+
+COLUMNS_SHOWN = 15
+"""Columns of a window that its explanation names; `--json` names all."""
+
+CANCEL = 4.0
+"""So many times what Shapley values add up to their amounts may be before a reader is warned."""
 
 ID_SHOWN = 12
 """Characters of a verdict's id that the table shows: enough for `explain` and `lineage` to find it."""
@@ -116,6 +122,23 @@ def _rows(verdict: "Verdict") -> str:
     return "" if verdict.start is None else f"[{verdict.start}:{verdict.end}]"
 
 
+def _tell_shap(values: list[dict[str, Any]], *, base: float) -> None:
+    """The columns that move the score most; the largest come first."""
+    rows = [[escape(item["feature"]), f"{item['value']:+.4f}"] for item in values[:COLUMNS_SHOWN]]
+    if rest := values[COLUMNS_SHOWN:]:
+        rows.append([f"{len(rest)} others, which --json prints", f"{sum(item['value'] for item in rest):+.4f}"])
+    title = f"SHAP values: what moves the score from its usual {base:.4g}, higher is more anomalous"
+    table(title, ["feature", "moves it by"], rows, empty="")
+    total = abs(sum(item["value"] for item in values))
+    moved = sum(abs(item["value"]) for item in values)
+    if moved > CANCEL * total:
+        console.print(
+            f"  [yellow]note:[/] columns move it by {moved:.4g} in all, most of which they take back from each other:"
+            " where sensors tell each other's values, the one that is named need not be the one at fault",
+            soft_wrap=True,
+        )
+
+
 def explain(
     name: LineName,
     subject: Annotated[str, typer.Argument(metavar="SAMPLE|VERDICT", help="A sample's or a verdict's id.")],
@@ -134,9 +157,8 @@ def explain(
         f"[bold]{escape(found['path'])}[/]  score {found['score']:.4g}, threshold {found['threshold']:.4g}: "
         f"{coloured(found['verdict'])} by {name} v{found['model_version']}"
     )
-    rows = [[escape(item["feature"]), f"{item['value']:+.4f}"] for item in found.get("shap", [])]
-    if rows:
-        table("SHAP values (higher pushes towards anomalous)", ["feature", "share of the score"], rows, empty="")
+    if "shap" in found:
+        _tell_shap(found["shap"], base=found["base"])
     for item in found.get("checks", []):
         console.print(f"  {item}")
     for key in ("picture", "time_picture"):

@@ -153,9 +153,11 @@ def _words(test: Deletion | None) -> str:
     if test is None:
         return "deletion test: unmeasured, the map marks nothing or there is no normal image to fill regions from"
     others = ", ".join(f"{score:.4g}" for score in test.random)
+    lower = sum(score < test.marked for score in test.random)
+    doubt = f"; {lower} of these lower it more, so that the map does not show all that it comes from" if lower else ""
     return (
         f"deletion test: the score is {test.score:.4g}, with normal content in the marked {test.area:.1%} of the image "
-        f"{test.marked:.4g}, in random regions of that shape {others}"
+        f"{test.marked:.4g}, in random regions of that shape {others}{doubt}"
     )
 
 

@@ -15,11 +15,13 @@ from components.core.contracts import ManifestColumn, Modality, Scores
 from components.core.errors import IntegrityError, SourceError
 from components.core.hashing import folder_hashes
 from components.core.lines import LineConfig, TableOptions
+from components.explain.deletion import Deletion
 from components.explain.pictures import save_image
 from components.metrics.thresholds import calibrate
-from flows.commands.verdicts import _tell_unscored
+from flows.commands.verdicts import _tell_shap, _tell_unscored
 from flows.data import LineData
 from flows.jobs.drift import _by_age, _constants
+from flows.jobs.explain import _words
 from flows.jobs.ingest import ingest
 from flows.jobs.models import check_model
 from flows.jobs.score import ScoreRun, _ImageScorer, find_files
@@ -45,6 +47,25 @@ def test_every_refused_file_is_named(capsys):
     ]
     with pytest.raises(SourceError, match=re.escape("2 files were not scored.")):
         more.raise_if_refused()
+
+
+def test_of_many_columns_the_largest_are_named_and_what_cancels_is_told(capsys):
+    values = [{"feature": f"[s{number}]", "value": 1.0} for number in range(20)]
+    _tell_shap(values, base=0.5)
+    said = capsys.readouterr().out
+    assert said.count("+1.0000") == 15
+    assert "5 others, which --json prints" in said
+    assert "+5.0000" in said
+    assert "note" not in said
+    _tell_shap([{"feature": "s02", "value": -32.0}, {"feature": "s12", "value": 35.0}], base=0.5)
+    assert "note: columns move it by 67 in all, most of which they take back" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("lower", "doubted"), [(0.1, True), (0.9, False)])
+def test_a_map_that_random_regions_beat_is_doubted(lower, doubted):
+    picture = np.zeros((4, 4, 3), np.uint8)
+    test = Deletion(score=1.0, marked=0.5, random=(0.8, lower), area=0.1, pictures=(picture, picture))
+    assert ("1 of these lower it more" in _words(test)) == doubted
 
 
 def test_windows_left_out_between_splits_are_counted(tmp_path):

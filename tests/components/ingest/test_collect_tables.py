@@ -66,6 +66,22 @@ def test_windows_that_nothing_labels_are_counted(tmp_path: Path) -> None:
     )
 
 
+def test_a_sensor_that_is_silent_in_a_whole_file_is_told(tmp_path: Path) -> None:
+    source = put(tmp_path / "s", one=frame(), two=frame(1).assign(a=np.nan))
+    assert ingest(source, tmp_path).notices == ("two.csv has no value of a: a retrain takes that for normal.",)
+
+
+def test_rows_that_are_alike_are_told_to_be_taken_as_ordered(tmp_path: Path) -> None:
+    slow = frame(rows=400).assign(anomaly=0, a=np.sin(np.arange(400) / 40))
+    timed = ingest(put(tmp_path / "timed", one=slow), tmp_path)
+    assert timed.notices == ()
+    found = ingest(put(tmp_path / "bare", one=slow.drop(columns="time")), tmp_path)
+    assert found.notices == (
+        "No column holds times, but neighbouring rows are alike, as of a process: splits are drawn over blocks of 10"
+        " rows.",
+    )
+
+
 def test_windows_of_runs_that_are_too_short_are_counted(tmp_path: Path) -> None:
     source = put(tmp_path / "s", one=frame(), two=frame(1, rows=12))
     assert ingest(source, tmp_path, window=25, stride=25).notices == (
