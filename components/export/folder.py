@@ -154,7 +154,9 @@ def judged(
 def preparation_of(subject: Subject, network: WholeNetwork) -> dict[str, Any]:
     """How a file becomes the network's inputs: how it is read, then what the detector itself does."""
     if subject.schema is None:
-        return {"white_level": subject.line.image.white_level or 65535, **network.preparation}
+        image = subject.line.image
+        limits = {"min_side": image.min_side, "max_pixels": image.max_pixels}
+        return {"white_level": image.white_level or 65535, **limits, **network.preparation}
     schema = subject.schema
     return {
         "columns": [column.model_dump(mode="json") for column in schema.features],

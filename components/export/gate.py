@@ -101,8 +101,9 @@ def objections(figures: Figures, *, limits: Limits) -> tuple[str, ...]:
         share = f"{figures.flip_share:.2%}"
         found.append(f"{figures.flips} of {figures.samples} verdicts flip ({share}, at most {limits.flip_share:.2%})")
     if figures.unsure_change > limits.unsure_change:
-        rates = f"from {figures.unsure_before:.2%} to {figures.unsure_after:.2%}"
-        found.append(f"the share of unsure verdicts goes {rates} (by {limits.unsure_change:.2%} at most)")
+        counts = (round(share * figures.samples) for share in (figures.unsure_before, figures.unsure_after))
+        said = f"{' -> '.join(map(str, counts))} of {figures.samples} verdicts are unsure"
+        found.append(f"{said}, a change of {figures.unsure_change:.2%} ({limits.unsure_change:.2%} at most)")
     if figures.pearson is not None and figures.pearson < limits.correlation:
         found.append(f"the scores' correlation is {figures.pearson:.6f} (at least {limits.correlation:g})")
     return tuple(found)

@@ -1,6 +1,7 @@
 """Images as an exported network takes them: what `components.samples.images` and `components.models.images` do."""
 
 import io
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ def samples(data: bytes, spec: dict[str, Any]) -> Iterator[tuple[list[dict[str, 
 def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
     """``(1, H, W, 3)`` of uint8 by input: RGB, upright as EXIF says, 16 bits scaled by the white level, resized."""
     opened, white = _opened(data), spec["preparation"]["white_level"]
+    least, most = (spec["preparation"].get(name, usual) for name, usual in (("min_side", 1), ("max_pixels", math.inf)))
+    if opened.width * opened.height > most or min(opened.size) < least:
+        raise ValueError(f"{opened.width} x {opened.height} pixels: no side below {least}, {most} in all at most")
     deep = any(";16" in str(tile[3]) for tile in opened.tile) and not opened.mode.startswith("I;16")
     if opened.mode in {"I", "F"} or (deep and white != 65535):
         raise ValueError(f"pixels of mode {opened.mode} are not read; save the image with 8 bits a channel")
@@ -35,7 +39,7 @@ def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
         image = Image.fromarray(np.minimum(np.rint(np.asarray(image) * (255.0 / white)), 255).astype(np.uint8))
     if image.mode in {"P", "PA"}:
         image = image.convert("RGBA")
-    low, high = spec["preparation"].get("aspect", (0.0, float("inf")))
+    low, high = spec["preparation"].get("aspect", (0.0, math.inf))
     if not low <= image.width / image.height <= high:
         raise ValueError(f"{image.width} x {image.height} pixels are not of the aspect {low:.2f} to {high:.2f} learned")
     plain, sizes = image.convert("RGB"), spec["preparation"]["sizes"]

@@ -43,7 +43,7 @@ def test_a_score_near_zero_is_far_from_none():
 def test_more_unsure_verdicts_and_lost_correlation_are_objected_to():
     found = figures([4.0, 2.0, 1.0, 3.0], ["unsure", "unsure", "unsure", "NG"])
     said = objections(found, limits=LIMITS)
-    assert said[0] == "the share of unsure verdicts goes from 25.00% to 75.00% (by 20.00% at most)"
+    assert said[0] == "1 -> 3 of 4 verdicts are unsure, a change of 50.00% (20.00% at most)"
     assert said[1].startswith("the scores' correlation is ")
     assert len(said) == 2
 

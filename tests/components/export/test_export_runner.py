@@ -90,6 +90,15 @@ def test_an_image_of_another_aspect_than_was_learned_is_refused():
         images.pixels(encoded(Image.fromarray(COLOUR[:40, :52])), spec)
 
 
+@pytest.mark.parametrize("limits", [{"min_side": 51}, {"max_pixels": 2_599}])
+def test_an_image_that_the_line_would_not_take_is_refused(limits):
+    preparation = {"sizes": {"image": [64, 64]}, "white_level": 65535, "min_side": 50, "max_pixels": 2_600}
+    data = encoded(Image.fromarray(COLOUR[:50, :52]))
+    assert images.pixels(data, {"preparation": preparation})["image"].shape == (1, 64, 64, 3)
+    with pytest.raises(ValueError, match="52 x 50 pixels: no side below"):
+        images.pixels(data, {"preparation": preparation | limits})
+
+
 @pytest.mark.parametrize("data", [b"", b"time,flow\n1,2\n", encoded(Image.fromarray(COLOUR), "WEBP")])
 def test_only_files_that_we_read_are_read(data):
     with pytest.raises(ValueError, match=r"^it is no PNG, JPEG, BMP or TIFF image$"):
