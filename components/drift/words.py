@@ -16,6 +16,8 @@ METHOD = (
     "quantities"
 )
 _NAMED = 5
+_FAR = 5.0
+"""Deviations from which on what is no drift is worth a look: of all new groups few hold it, perhaps one."""
 
 
 def outcome(features: Sequence[DriftFeature], both: Pool, *, permutations: int, level: float) -> str:
@@ -27,9 +29,12 @@ def outcome(features: Sequence[DriftFeature], both: Pool, *, permutations: int, 
         f"{permutations} permutations of {both.old_groups} old and {both.new_groups} new groups, chance of a false "
         f"alarm in this check {level:.2g}"
     )
+    off = [feature for feature in features if not feature.drifted and abs(feature.effect) >= _FAR]
+    look = ", ".join(_shown(feature) for feature in off[:_NAMED])
+    few = f"; not called drift, since few groups hold it, but far off: {look}" if off else ""
     if drifted:
-        return f"{len(drifted)} of {len(features)} quantities drifted: {found}{more}; {null}"
-    return f"none of {len(features)} quantities drifted; {null}"
+        return f"{len(drifted)} of {len(features)} quantities drifted: {found}{more}{few}; {null}"
+    return f"none of {len(features)} quantities drifted{few}; {null}"
 
 
 def few_groups(both: Pool, *, level: float) -> str:

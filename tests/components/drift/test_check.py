@@ -55,6 +55,17 @@ def test_shift_of_one_of_twenty_is_named() -> None:
     assert {"anomaly score", "alarm rate"} <= {feature.name for feature in report.features}
 
 
+def test_what_is_far_off_in_one_group_is_told_though_it_is_no_drift() -> None:
+    values = _normal(60, 3, seed=2)
+    values[:5, 1] *= 1000
+    new = _table(values, seed=1, groups=np.arange(60) // 5)
+    report = _check(_table(_normal(60, 3, seed=1), groups=np.arange(60) // 5), new)
+    assert report.verdict == "no drift"
+    assert (
+        "none of 5 quantities drifted; not called drift, since few groups hold it, but far off: c1 by" in report.detail
+    )
+
+
 def test_same_seed_same_report() -> None:
     old, new = _table(_normal(60, 3, seed=1)), _table(_normal(30, 3, seed=2), seed=1)
     assert _check(old, new) == _check(old, new)
