@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -37,7 +37,7 @@ from components.samples.unusable import UnusableSample
 _ROWS_FOR_SCHEMA = 300_000
 
 _NAMED = 5
-"""Columns that a notice lists."""
+"""Silent sensors that are told."""
 
 
 def collect_tables(
@@ -80,6 +80,7 @@ def collect_tables(
         if part is not None:
             parts.append(part)
         progress("reading tables", done, len(new))
+    tally.notices += reader.silences()
     rows = _one_of_each(parts, known, tally) if parts else manifest_rows({})
     if assumed := int((rows[Col.LABEL_SOURCE] == "assumed").sum()):
         tally.notices.append(
@@ -156,6 +157,7 @@ class _Reader:
     options: TableOptions
     schema: TableSchema
     tally: Tally
+    _silent: dict[str, list[str]] = field(default_factory=dict, init=False)
 
     def rows(self, file: Fetched) -> pd.DataFrame | None:
         """Rows of the file's usable windows; None if it was refused as a whole."""
@@ -167,7 +169,7 @@ class _Reader:
         except UnusableSample as refused:
             self.tally.refuse(file.key, sha=file.sha, reason=refused.reason, detail=refused.detail)
             return None
-        self._tell_empty(file, values)
+        self._note_silent(file, values)
         bounds = window_starts(frame, self.schema, group=self.options.group)
         windows = cut(values, bounds, window=self.schema.window)
         good = self._refuse_windows(file, frame, bounds, windows)
@@ -187,15 +189,20 @@ class _Reader:
                 ignored = {**self.schema.ignored, label: "label"}
                 self.schema = self.schema.model_copy(update={"label": label, "ignored": ignored})
 
-    def _tell_empty(self, file: Fetched, values: NDArray[np.float64]) -> None:
-        """That a sensor of the ``(R, D)`` cells is silent throughout: a retrain on them takes that for normal."""
+    def _note_silent(self, file: Fetched, values: NDArray[np.float64]) -> None:
+        """Which sensors of the file's ``(R, D)`` cells say nothing throughout."""
         silent = np.asarray(np.isnan(values).all(axis=0))
-        names = [column.name for column, empty in zip(self.schema.features, silent, strict=True) if empty]
-        if names:
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            self.tally.notices.append(
-                f"{file.key} has no value of {', '.join(names[:_NAMED])}{more}: a retrain takes that for normal."
-            )
+        for column, empty in zip(self.schema.features, silent, strict=True):
+            if empty:
+                self._silent.setdefault(column.name, []).append(file.key)
+
+    def silences(self) -> list[str]:
+        """What is to be said of sensors that are silent in whole files: a retrain on them takes that for normal."""
+        found = []
+        for name, files in list(self._silent.items())[:_NAMED]:
+            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+            found.append(f"{name} has no value in {files[0]}{more}: a retrain takes that for normal.")
+        return found
 
     def _refuse_windows(
         self, file: Fetched, frame: pd.DataFrame, bounds: NDArray[np.int64], windows: Windows

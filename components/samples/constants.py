@@ -17,8 +17,8 @@ def constants_in(frame: pd.DataFrame, constants: Mapping[str, str]) -> dict[str,
     {'recipe': ['7', '8.0']}
     """
     found = {}
-    for name in constants.keys() & set(frame.columns):
-        here = as_categories(frame[name]).dropna().unique()
+    for name in constants:
+        here = as_categories(frame[name]).dropna().unique() if name in frame else ()
         if values := list(dict.fromkeys(_spelt(str(value), like=constants[name]) for value in here)):
             found[name] = values
     return found

@@ -147,7 +147,7 @@ class _Finder:
 
         So are readings of a process, whether or not a column holds their times. Drawn one by one, a row to be
         calibrated on or tested has its neighbours in training, and what comes later looks strange beside it. A table
-        that was sorted by a column is taken for one, which does no harm: its blocks are drawn from all of it.
+        that was sorted by a column is taken for one, which does little harm: its blocks are drawn from all of it.
         """
         normal = ~self._anomalous()
         pairs = normal[1:] & normal[:-1]

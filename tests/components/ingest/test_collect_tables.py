@@ -67,8 +67,10 @@ def test_windows_that_nothing_labels_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_sensor_that_is_silent_in_a_whole_file_is_told(tmp_path: Path) -> None:
-    source = put(tmp_path / "s", one=frame(), two=frame(1).assign(a=np.nan))
-    assert ingest(source, tmp_path).notices == ("two.csv has no value of a: a retrain takes that for normal.",)
+    source = put(tmp_path / "s", one=frame(), two=frame(1).assign(a=np.nan), three=frame(2).assign(a=np.nan))
+    assert ingest(source, tmp_path).notices == (
+        "a has no value in three.csv and 1 more: a retrain takes that for normal.",
+    )
 
 
 def test_rows_that_are_alike_are_told_to_be_taken_as_ordered(tmp_path: Path) -> None:
