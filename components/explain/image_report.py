@@ -16,7 +16,8 @@ from components.explain.report import EACH, Explanations, chosen_samples, finish
 from components.explain.selection import Chosen
 
 _COLOURS = (
-    "Colours begin half-way from the usual value of normal maps to the threshold; above the threshold is outlined."
+    "Colours begin half-way from the usual value of normal maps to the threshold; above the threshold is outlined, and"
+    " in black the upper half of what lies beyond the hottest colour."
 )
 
 

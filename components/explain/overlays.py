@@ -12,6 +12,7 @@ STRONGEST = 0.75
 COLDEST = 0.2
 """Where on the colour map heat begins: its darkest fifth would read as shade on the product."""
 _OUTLINE = np.array([0, 229, 255], dtype=np.uint8)
+_CORE = np.array([0, 0, 0], dtype=np.uint8)
 
 Map = NDArray[np.float32]
 
@@ -51,7 +52,8 @@ def overlay(image: Image, score_map: Map, *, low: float, high: float, outline: f
         score_map: ``(h, w)``, covers the whole image at any resolution.
         low: Map value that is clear.
         high: Map value of the hottest colour; greater than `low`.
-        outline: Places above this map value are outlined; none by default.
+        outline: Places above this map value are outlined; none by default. Where the map goes beyond `high`, and all of
+            it has the hottest colour, what lies in the upper half of the rest is outlined in black.
 
     Raises:
         ValueError: `high` is not above `low`.
@@ -68,8 +70,11 @@ def overlay(image: Image, score_map: Map, *, low: float, high: float, outline: f
     colours = colormaps["inferno"](COLDEST + (1 - COLDEST) * heat)[:, :3] * 255
     alpha = (STRONGEST * heat**0.7)[:, None]
     mixed[hot] = np.rint(image[hot] * (1 - alpha) + colours * alpha).astype(np.uint8)
+    width = max(1, min(image.shape[:2]) // 300)
     if outline is not None and (marked := values > outline).any():
-        mixed[_border(marked, width=max(1, min(image.shape[:2]) // 300))] = _OUTLINE
+        mixed[_border(marked, width=width)] = _OUTLINE
+    if outline is not None and (most := float(values.max())) > high:
+        mixed[_border(values > (high + most) / 2, width=width)] = _CORE
     return mixed
 
 

@@ -47,6 +47,19 @@ def test_outline_runs_around_the_place_above_it() -> None:
     assert cyan.sum() == 40
 
 
+def test_beyond_the_hottest_colour_the_upper_half_is_outlined() -> None:
+    heat = np.zeros((60, 80), dtype=np.float32)
+    heat[10:40, 10:40] = 7.0
+    heat[20:30, 20:30] = 20.0
+    picture = overlay(_grey(), heat, low=5.0, high=6.0, outline=5.5)
+    black = (picture == 0).all(axis=2)
+    assert black[19, 25]
+    assert black.sum() == 40
+    assert picture[25, 25].tolist() == picture[15, 15].tolist()  # of one colour
+    heat[20:30, 20:30] = 5.9
+    assert not (overlay(_grey(), np.minimum(heat, 6.0), low=5.0, high=6.0, outline=5.5) == 0).all(axis=2).any()
+
+
 def test_enlarging_stays_in_range() -> None:
     small = np.random.default_rng(0).random((7, 5)).astype(np.float32)
     large = enlarge(small, 91, 33)
