@@ -58,7 +58,7 @@ def print_ingest(summary: "IngestSummary") -> None:
     made = "new version" if summary.created_version else "nothing new, still at"
     console.print(
         f"[bold]{summary.line}[/]: {made} [bold]{version.tag if version else '-'}[/]; {summary.found} samples found, "
-        f"{summary.added} added, {summary.duplicates} known already, {summary.skipped} other files skipped, "
+        f"{summary.added} added, {summary.duplicates} known already or copies, {summary.skipped} other files skipped, "
         f"{len(summary.quarantined)} quarantined"
     )
     if summary.purged:

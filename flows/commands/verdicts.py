@@ -67,7 +67,7 @@ def score(
             if found.flagged is not None:
                 shown["flagged"] = verdict.verdict_id in found.flagged
             print_json(shown)
-    else:
+    elif found.verdicts:
         worst = sorted(found.verdicts, key=lambda verdict: verdict.score, reverse=True)[:SHOWN]
         rows = [
             [
@@ -82,7 +82,7 @@ def score(
         ]
         counts = {word: sum(verdict.verdict == word for verdict in found.verdicts) for word in ("OK", "NG", "unsure")}
         title = f"{len(found.verdicts)} verdicts by v{found.model_version}, the most anomalous first"
-        table(title, ["sample", "score", "verdict", "severity", "p", "id"], rows, empty="Nothing was scored.")
+        table(title, ["sample", "score", "verdict", "severity", "p", "id"], rows, empty="")
         console.print("  ".join(f"{coloured(word)} {count}" for word, count in counts.items()))
         if found.many:
             console.print(f"[yellow]note:[/] {found.many} (linewright drift {name})", soft_wrap=True)
@@ -91,7 +91,7 @@ def score(
                 f"{len(found.flagged)} of {len(found.verdicts)} are flagged at a false-discovery rate of {fdr:g}; "
                 f"it takes {found.fewest} or more at once"
             )
-        if found.overlays and found.verdicts:
+        if found.overlays:
             console.print(f"Heat maps: {found.overlays}", soft_wrap=True)
     _tell_unscored(found)
     found.raise_if_refused()
