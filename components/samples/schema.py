@@ -215,7 +215,7 @@ class _Finder:
 
     def _place(self, name: str, anomalous: NDArray[np.bool_]) -> None:
         column = self.frame[name]
-        text = as_categories(column)
+        text = column if _holds_readings(column) else as_categories(column)
         distinct = text.dropna().unique()
         numbers = as_numbers(column)
         filled = max(int(text.notna().sum()), 1)
@@ -275,6 +275,15 @@ class _Finder:
         if between.any() and np.mean(steps[between] < 0) > _ANEW:
             return False
         return bool(np.count_nonzero(steps < 0) <= _FALLS * moves and known[-1] >= known.max())
+
+
+def _holds_readings(column: pd.Series) -> bool:
+    """Whether it is many fractional numbers: no rule asks how these are written, and to write them takes longest."""
+    if not pd.api.types.is_float_dtype(column.dtype) or column.nunique() <= _MAX_CATEGORIES:
+        return False
+    numbers = as_numbers(column)
+    known = numbers[np.isfinite(numbers)]
+    return bool(np.any(known != np.rint(known)))
 
 
 def _said_by_name(name: str, distinct: NDArray[np.object_], numbers: NDArray[np.float64], *, numeric: bool) -> str:
