@@ -40,8 +40,8 @@ class ScoreRun:
     `overlays` is the folder of heat maps, None for tables. `flagged` are the ids of verdicts that stand out of the
     batch at the false-discovery rate that was asked for, which takes `fewest` of them or more; None where none was.
     `many` says so where far more lie above the threshold than of normal samples would, `changed` where a column that no
-    detector looks at, because it was constant, holds something else. `others` are files of other
-    kinds below the folders that were named.
+    detector looks at, because it was constant, holds something else. `others` are files of other kinds below the
+    folders that were named.
     """
 
     verdicts: tuple[Verdict, ...]
