@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from components.core.drift_report import DriftFeature
 from components.core.lines import DriftOptions
+from components.core.wording import listed
 from components.drift.attribution import CAMERA
 from components.drift.permutation import enough_groups
 from components.drift.pooling import Pool
@@ -15,7 +16,6 @@ METHOD = (
     "distance, alarms: difference of rates); thresholds from permutations of groups, for the maximum over all "
     "quantities"
 )
-_NAMED = 5
 _FAR = 5.0
 """Deviations from which on what is no drift is worth a look: of all new groups few hold it, perhaps one."""
 
@@ -23,17 +23,16 @@ _FAR = 5.0
 def outcome(features: Sequence[DriftFeature], both: Pool, *, permutations: int, level: float) -> str:
     """What was found, and against which null."""
     drifted = [feature for feature in features if feature.drifted]
-    found = ", ".join(_shown(feature) for feature in drifted[:_NAMED])
-    more = f" and {len(drifted) - _NAMED} more" if len(drifted) > _NAMED else ""
+    found = listed([_shown(feature) for feature in drifted])
     null = (
         f"{permutations} permutations of {both.old_groups} old and {both.new_groups} new groups, chance of a false "
         f"alarm in this check {level:.2g}"
     )
     off = [feature for feature in features if not feature.drifted and abs(feature.effect) >= _FAR]
-    look = ", ".join(_shown(feature) for feature in off[:_NAMED])
+    look = listed([_shown(feature) for feature in off])
     few = f"; not called drift, since few groups hold it, but far off: {look}" if off else ""
     if drifted:
-        return f"{len(drifted)} of {len(features)} quantities drifted: {found}{more}{few}; {null}"
+        return f"{len(drifted)} of {len(features)} quantities drifted: {found}{few}; {null}"
     return f"none of {len(features)} quantities drifted{few}; {null}"
 
 
@@ -54,11 +53,10 @@ def unlike(features: Sequence[DriftFeature], both: Pool, *, min_effect: float) -
     ]
     if not beyond:
         return ["no quantity differs from the reference by more than its groups from each other"] if features else []
-    found = ", ".join(_shown(feature) for feature in beyond[:_NAMED])
-    more = f" and {len(beyond) - _NAMED} more" if len(beyond) > _NAMED else ""
+    found = listed([_shown(feature) for feature in beyond])
     return [
         f"{len(beyond)} of {len(features)} quantities differ from the reference by more than each of its groups from "
-        f"the others: {found}{more}; a new group like the {both.old_groups} old ones would be beyond them all in one "
+        f"the others: {found}; a new group like the {both.old_groups} old ones would be beyond them all in one "
         f"quantity with a chance of {1 / (both.old_groups + 1):.2g}"
     ]
 
@@ -91,15 +89,10 @@ def notes(reference: DriftWindow, current: DriftWindow, both: Pool, *, options: 
     if both.thinned:
         found.append("neighbouring groups are exchanged together, as blocks")
     if gone := sorted(reference.constants.keys() ^ current.constants.keys()):
-        found.append(f"constants known for one window only: {_listed(gone)}")
+        found.append(f"constants known for one window only: {listed(gone)}")
     # Of a reason its kind: the rest was said when the columns were left out.
     kinds = {name: why.partition(":")[0] for name, why in both.ignored.items()}
     for kind in sorted(set(kinds.values())):
         names = [name for name, said in kinds.items() if said == kind]
-        found += [f"not measured ({kind}): {_listed(names)}"]
+        found += [f"not measured ({kind}): {listed(names)}"]
     return found
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

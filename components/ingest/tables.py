@@ -14,6 +14,7 @@ from components.core.contracts import ManifestColumn as Col
 from components.core.errors import SourceError
 from components.core.lines import LineConfig, TableOptions
 from components.core.ports import Progress, Windows
+from components.core.wording import listed
 from components.ingest.collected import Collected, Tally
 from components.ingest.fetch import Fetched, fetch_all
 from components.ingest.staging import Staging
@@ -198,11 +199,10 @@ class _Reader:
 
     def silences(self) -> list[str]:
         """What is to be said of sensors that are silent in whole files: a retrain on them takes that for normal."""
-        found = []
-        for name, files in list(self._silent.items())[:_NAMED]:
-            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-            found.append(f"{name} has no value in {files[0]}{more}: a retrain takes that for normal.")
-        return found
+        return [
+            f"{name} has no value in {listed(files, most=1)}: a retrain takes that for normal."
+            for name, files in list(self._silent.items())[:_NAMED]
+        ]
 
     def _refuse_windows(
         self, file: Fetched, frame: pd.DataFrame, bounds: NDArray[np.int64], windows: Windows

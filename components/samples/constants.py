@@ -6,9 +6,6 @@ import pandas as pd
 
 from .columns import as_categories
 
-NAMED = 5
-"""Values of a column that are listed: a sensor that woke up has as many as rows."""
-
 
 def constants_in(frame: pd.DataFrame, constants: Mapping[str, str]) -> dict[str, list[str]]:
     """What the columns of `constants` (name → value) hold in these rows, each value once; not those without any.
@@ -22,12 +19,6 @@ def constants_in(frame: pd.DataFrame, constants: Mapping[str, str]) -> dict[str,
         if values := list(dict.fromkeys(_spelt(str(value), like=constants[name]) for value in here)):
             found[name] = values
     return found
-
-
-def listed(values: list[str]) -> str:
-    """The first of the values, and how many there are besides."""
-    more = f" and {len(values) - NAMED} more" if len(values) > NAMED else ""
-    return ", ".join(values[:NAMED]) + more
 
 
 def _spelt(value: str, *, like: str) -> str:

@@ -6,6 +6,7 @@ Nothing is dropped in silence: each column ends as a feature, a constant, or in 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.contracts import Column, Label, TableSchema
 from ..core.errors import ConfigError, SourceError
 from ..core.lines import TableOptions
+from ..core.wording import listed
 from .columns import as_categories, as_numbers, as_seconds, looks_like_times, plain_word
 from .labels import label_of_word
 from .lots import names_a_lot
@@ -124,8 +126,7 @@ class _Finder:
         declared = [(role, getattr(options, role)) for role in ("label", "timestamp", "group")]
         for role, name in (*declared, *(("include", name) for name in options.include)):
             if name and name not in self.frame:
-                known = ", ".join(map(repr, self.frame.columns[:12]))
-                known += f" and {more} more" if (more := len(self.frame.columns) - 12) > 0 else ""
+                known = listed([repr(column) for column in self.frame.columns], most=12)
                 raise ConfigError(f"table.{role}: there is no column {name!r}.", hint=f"Columns are {known}.")
         for name in options.exclude:
             self.ignored[name] = f"excluded by the line's file{'' if name in self.frame else ', and in no file yet'}"
@@ -135,12 +136,11 @@ class _Finder:
         if options.group:
             self.ignored[options.group] = "group"
         self._find_times()
-        anomalous = self._anomalous()
         for name in self._open():
             if name in options.include:
                 self._take(name)
             else:
-                self._place(name, anomalous)
+                self._place(name)
 
     def neighbours_are_alike(self) -> bool:
         """Whether normal rows that lie side by side are more alike than others, in any column of numbers.
@@ -149,7 +149,7 @@ class _Finder:
         calibrated on or tested has its neighbours in training, and what comes later looks strange beside it. A table
         that was sorted by a column is taken for one, which does little harm: its blocks are drawn from all of it.
         """
-        normal = ~self._anomalous()
+        normal = ~self._anomalous
         pairs = normal[1:] & normal[:-1]
         pairs[self.starts[self.starts > 0] - 1] = False
         for column in self.features:
@@ -165,8 +165,9 @@ class _Finder:
                 return True
         return False
 
+    @cached_property
     def _anomalous(self) -> NDArray[np.bool_]:
-        """``(R,)``: true where the label column says so."""
+        """``(R,)``: true where the label column, once it is found, says so."""
         return row_labels(self.frame, self.label) == 1 if self.label else np.zeros(len(self.frame), dtype=bool)
 
     def _open(self) -> list[str]:
@@ -213,7 +214,7 @@ class _Finder:
                 hint=f"Numbers can, and up to {_MAX_CATEGORIES} words.",
             )
 
-    def _place(self, name: str, anomalous: NDArray[np.bool_]) -> None:
+    def _place(self, name: str) -> None:
         column = self.frame[name]
         text = column if _holds_readings(column) else as_categories(column)
         distinct = text.dropna().unique()
@@ -227,7 +228,7 @@ class _Finder:
         elif len(distinct) == 1:
             self.constants[name] = str(distinct[0])
             self.ignored[name] = f"constant: always {str(distinct[0])!r} in the line's first version"
-        elif _leaks(text.to_numpy(), anomalous, few=len(distinct) <= (2 if numeric else _MAX_CATEGORIES)):
+        elif _leaks(text.to_numpy(), self._anomalous, few=len(distinct) <= (2 if numeric else _MAX_CATEGORIES)):
             self.ignored[name] = "leaks the label: one value on all normal rows, others on anomalous rows only"
         elif not numeric and (grouped := _grouped(distinct)):
             self.ignored[name] = f"numbers with marks between thousands, such as {grouped!r}: write them without"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from components.core.wording import listed
 from flows.commands.common import (
     Json,
     LineName,
@@ -102,9 +103,8 @@ def _tell_unscored(found: "ScoreRun") -> None:
     if found.changed:
         errors.print(f"[yellow]note:[/] {escape(found.changed)}", soft_wrap=True)
     if found.others:
-        more = f" and {len(found.others) - OTHERS_SHOWN} more" if len(found.others) > OTHERS_SHOWN else ""
-        named = ", ".join(found.others[:OTHERS_SHOWN])
-        errors.print(f"[yellow]note:[/] of other kinds, not scored: {escape(named)}{more}", soft_wrap=True)
+        named = listed(found.others, most=OTHERS_SHOWN)
+        errors.print(f"[yellow]note:[/] of other kinds, not scored: {escape(named)}", soft_wrap=True)
     if len(found.refused) > 1:
         for said in found.refused:
             errors.print(f"Not scored: {escape(said)}", soft_wrap=True)

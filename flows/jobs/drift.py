@@ -11,12 +11,13 @@ from components.core.contracts import Label, ManifestColumn, ModelVersion, Split
 from components.core.drift_report import DriftReport
 from components.core.ports import Detector, Embedder, Image
 from components.core.scoring import score_all
+from components.core.wording import listed
 from components.drift import evidently_report
 from components.drift.check import check
 from components.drift.features import OPTICS, embedding_features, optics, table_features
 from components.drift.window import DriftWindow, Family
 from components.models import registry
-from components.samples.constants import constants_in, listed
+from components.samples.constants import constants_in
 from components.samples.sets import ImageSamples, TableSamples
 from components.samples.tables import read_table
 from flows.data import LineData, SampleSet

@@ -14,12 +14,13 @@ from components.core.hashing import sha256_bytes
 from components.core.lines import LineConfig
 from components.core.ports import Detector, Image
 from components.core.scoring import join
+from components.core.wording import listed
 from components.explain.overlays import anchored_scale, overlay
 from components.explain.pictures import save_image
 from components.ingest.layout import hidden, is_mask
 from components.metrics.conformal import fewest_discoveries
 from components.models.parallel import each
-from components.samples.constants import constants_in, listed
+from components.samples.constants import constants_in
 from components.samples.images import IMAGE_SUFFIXES, decode_image
 from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
 from components.samples.unusable import UnusableSample
