@@ -8,6 +8,7 @@ from prefect import flow, tags
 
 from flows.ingestion import SCHEDULE
 from flows.jobs.drift import DriftOutcome, check_drift
+from flows.progress import logged
 from flows.runtime.crashes import TAG, line_tag
 from flows.runtime.events import emit_drift
 from flows.runtime.server import prefect_api, up_is_running
@@ -30,7 +31,8 @@ def what_follows(verdict: str, *, action: str, up: Callable[[], bool]) -> Follow
 def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> tuple[DriftOutcome, Follows]:
     """Compare the newest samples of `line` with its champion's; ask for a retrain where that is wanted and may help."""
     app = Linewright.open(Path(home))
-    outcome = check_drift(app, line, actor=actor)
+    with logged():
+        outcome = check_drift(app, line, actor=actor)
     report = outcome.report
     action = app.line(line).drift.action
     families = {feature.family for feature in report.features if feature.drifted}

@@ -6,6 +6,7 @@ from prefect import flow, tags
 
 from components.core.contracts import IngestSummary
 from flows.jobs.ingest import ingest
+from flows.progress import logged
 from flows.runtime.crashes import TAG, line_tag
 from flows.runtime.server import prefect_api
 from flows.wiring import Linewright
@@ -17,7 +18,8 @@ SCHEDULE = "schedule"
 @flow(name="ingest", persist_result=False)
 def ingest_flow(home: str, line: str, actor: str = SCHEDULE) -> IngestSummary:
     """Bring new files of `line` into a new dataset version."""
-    return ingest(Linewright.open(Path(home)), line, actor=actor)
+    with logged():
+        return ingest(Linewright.open(Path(home)), line, actor=actor)
 
 
 def run_ingest(app: Linewright, name: str, *, actor: str) -> IngestSummary:

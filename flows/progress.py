@@ -1,10 +1,14 @@
-"""Where flows report how far long work is: the command line puts a progress bar here, scheduled runs a log line."""
+"""Where flows report how far long work is: a command on a terminal shows bars, others and scheduled runs log lines."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 from components.core.ports import Progress, silent
+
+PAUSE = 10.0
+"""Seconds between two lines about work that is under way: what is done sooner says nothing."""
 
 _current: ContextVar[Progress] = ContextVar("progress", default=silent)
 
@@ -22,6 +26,38 @@ def listening(progress: Progress) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def logged() -> Iterator[None]:
+    """Inside a flow: what nobody listens to, as in a scheduled run, are lines of the run's log."""
+    from prefect import get_run_logger
+
+    if _current.get() is not silent:
+        yield
+        return
+    with listening(in_lines(get_run_logger().info)):
+        yield
+
+
+def in_lines(
+    write: Callable[[str], object], *, pause: float = PAUSE, clock: Callable[[], float] = time.monotonic
+) -> Progress:
+    """Reports as lines for `write`: all that is under way, at most one in `pause` seconds of `clock`."""
+    began = last = clock()
+    under_way: dict[str, str] = {}
+
+    def tell(what: str, done: int, total: int) -> None:
+        nonlocal last
+        under_way[what] = f"{what} {done} of {total}" if total else what
+        if total and done >= total:
+            del under_way[what]
+        now = clock()
+        if under_way and now - last >= pause:
+            last = now
+            write(f"after {now - began:.0f} s: {', '.join(under_way.values())}")
+
+    return tell
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from flows.ingestion import SCHEDULE
 from flows.jobs import explaining, registering, searching, stages
 from flows.jobs.plan import RetrainPlan, plan_retrain, settle_request
 from flows.jobs.retrain import retraining
+from flows.progress import logged
 from flows.runtime.crashes import TAG, line_tag, mark_crashed, retrain_tag
 from flows.runtime.server import answering, prefect_api
 from flows.wiring import Linewright
@@ -51,7 +52,8 @@ def retrain_flow(
     app = Linewright.open(Path(home))
     plan = plan_retrain(app, line, budget=budget, seed=seed, actor=actor, request=request)
     if plan.done is None:
-        return carry_out(plan)
+        with logged():
+            return carry_out(plan)
     settle_request(plan, plan.done)
     return plan.done
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,7 +31,7 @@ COLOURS = {
     "OK": "green", "NG": "red", "unsure": "yellow",
     "champion": "green", "candidate": "cyan", "rejected": "red",
     "met": "green", "failed": "red", "unmeasured": "yellow",
-    "done": "green", "crashed": "red", "running": "cyan",
+    "done": "green", "crashed": "red", "running": "cyan", "unfinished": "yellow",
     "drift": "red", "no drift": "green", "not enough data": "yellow",
 }  # fmt: skip
 
@@ -132,11 +133,15 @@ def figure(metric: Metric | None) -> str:
 
 @contextmanager
 def bars() -> Iterator[None]:
-    """Show the progress that flows report as bars, on a terminal; they vanish when the work is done."""
+    """Show the progress that flows report: on a terminal as bars, which vanish when the work is done, else as lines."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from flows.progress import listening
+    from flows.progress import in_lines, listening
 
+    if not errors.is_terminal:
+        with listening(in_lines(partial(errors.print, markup=False, highlight=False, soft_wrap=True))):
+            yield
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -144,7 +149,7 @@ def bars() -> Iterator[None]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
+    with Progress(*columns, console=errors, transient=True) as progress:
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int) -> None:

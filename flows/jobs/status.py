@@ -29,7 +29,7 @@ def line_status(app: Linewright, name: str) -> dict[str, Any]:
 def _next(name: str, status: dict[str, Any]) -> str:
     if not status["dataset"]:
         return f"linewright ingest {name}"
-    if status["retrain"] == "crashed" or status["requested"]:
+    if status["retrain"] == "unfinished" or status["requested"]:
         return f"linewright retrain {name}"
     if status["candidates"]:
         return f"linewright show {name} {status['candidates'][0]}"

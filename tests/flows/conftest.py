@@ -34,7 +34,7 @@ PUMP = ["--modality", "table", "--window", "10", "--label", "anomaly", "--timest
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a command printed, and its exit code."""
+    """What a command printed, but for lines that tell how far its work is, and its exit code."""
 
     code: int
     out: str
@@ -142,7 +142,8 @@ class Running:
     def result(self) -> Result:
         """Wait for its end."""
         code = self.commands.wait(self.process)
-        return Result(code, self.out.read_text(), self.err.read_text())
+        said = [line for line in self.err.read_text().splitlines(keepends=True) if not line.startswith("after ")]
+        return Result(code, self.out.read_text(), "".join(said))
 
 
 @pytest.fixture(scope="session")

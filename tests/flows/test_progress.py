@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.progress import listening, steps
+from flows.progress import in_lines, listening, steps
 
 
 def told_by(act):
@@ -35,3 +35,34 @@ def test_steps_that_end_in_an_error_are_finished_too():
             failing()
 
     assert told_by(act)[-1] == ("training", 40, 40)
+
+
+def test_lines_tell_what_is_under_way_and_seldom():
+    written, now = [], [100.0]
+    tell = in_lines(written.append, pause=10.0, clock=lambda: now[0])
+
+    def at(seconds, *said):
+        now[0] = 100.0 + seconds
+        tell(*said)
+
+    at(1, "reading", 4, 4)
+    at(2, "trials", 0, 20)
+    at(9, "choosing patches", 100, 2139)
+    assert written == []
+    at(12, "choosing patches", 700, 2139)
+    at(15, "choosing patches", 1400, 2139)
+    at(21, "choosing patches", 2139, 2139)
+    at(23, "looking", 5, 0)
+    at(24, "trials", 1, 20)
+    at(40, "looking", 1, 1)
+    assert written == [
+        "after 12 s: trials 0 of 20, choosing patches 700 of 2139",
+        "after 23 s: trials 0 of 20, looking",
+        "after 40 s: trials 1 of 20",
+    ]
+
+
+def test_lines_say_nothing_of_work_that_is_done():
+    written = []
+    in_lines(written.append, pause=0.0)("reading", 4, 4)
+    assert written == []

@@ -41,8 +41,8 @@ def test_a_retrain_removes_what_a_killed_one_of_another_key_left(planned):
 @pytest.mark.parametrize(
     ("error", "state", "kept"),
     [
-        (KeyboardInterrupt(), "crashed", True),
-        (UnavailableError("S3 is away.", hint="Start it."), "crashed", True),
+        (KeyboardInterrupt(), "unfinished", True),
+        (UnavailableError("S3 is away.", hint="Start it."), "unfinished", True),
         (ValueError(), "failed", False),
     ],
 )

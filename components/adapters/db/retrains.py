@@ -14,7 +14,7 @@ from components.adapters.db.tables import MODELS, RETRAINS, STAGES
 from components.core.contracts import ModelVersion, now
 from components.core.errors import ConflictError, UnknownVersionError
 
-RetrainState = Literal["running", "done", "failed", "crashed"]
+RetrainState = Literal["running", "unfinished", "done", "failed", "crashed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,8 @@ class Retrain:
 
     Attributes:
         key: Digest of data, configuration, seed, budget and code: the same key gives the same model.
-        state: "crashed" also while nobody has noticed it but its holder is gone.
+        state: "unfinished" where its holder is gone, interrupted or killed: it can be gone on with. "crashed" once
+            another was begun in its place.
         stages: Stage → what its checkpoint holds.
     """
 
@@ -123,7 +124,7 @@ class Retrains:
             self._end(session, row=row, state=state, detail=detail)
 
     def open(self, line: str) -> Retrain | None:
-        """The line's unfinished retrain; its state is "running" while its holder lives, else "crashed"."""
+        """The line's unfinished retrain; its state is "running" while its holder lives, else "unfinished"."""
         query = select(RETRAINS.c.id).where(RETRAINS.c.line == line, RETRAINS.c.state == "running")
         with self._database.read() as session:
             found = session.scalar(query.order_by(RETRAINS.c.started.desc()).limit(1))
@@ -160,7 +161,9 @@ class Retrains:
     def _crash_others(self, session: Connection, *, line: str, but: str) -> None:
         others = (RETRAINS.c.line == line) & (RETRAINS.c.state == "running") & (RETRAINS.c.id != but)
         for row in session.execute(select(RETRAINS).where(others)).all():
-            self._end(session, row=row, state="crashed", detail={"error": "its process ended without a word"})
+            self._end(
+                session, row=row, state="crashed", detail={"error": "it was left unfinished and another was begun"}
+            )
 
     def _running(self, session: Connection, lease: Lease, retrain_id: str) -> None:
         self._leases.guard(session, lease)
@@ -189,5 +192,5 @@ def _load(session: Connection, retrain_id: str) -> Retrain:
     fields = {name: value for name, value in row._mapping.items() if name not in {"id", "token", "state"}}
     state = row.state
     if state == "running" and not live_holder(session, line=row.line, token=row.token):
-        state = "crashed"
+        state = "unfinished"
     return Retrain(retrain_id=row.id, state=state, stages={found.stage: found.data for found in stages}, **fields)

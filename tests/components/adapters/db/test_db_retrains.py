@@ -14,7 +14,7 @@ def test_a_killed_retrain_goes_on_from_its_checkpoints(records: Records, press) 
 
     found = records.retrains.open("press")
     assert found is not None
-    assert (found.retrain_id, found.state, found.key, found.request) == ("r1", "crashed", "same", "q1")
+    assert (found.retrain_id, found.state, found.key, found.request) == ("r1", "unfinished", "same", "q1")
     press.lease = records.leases.acquire("press", holder="other:1:1:", ttl=60)
     press.begin("r1", key="same")
     found = records.retrains.open("press")
