@@ -113,7 +113,7 @@ def measure(root: Path, *, rate: float | None, window: int, detector: str, seed:
     """Figures of one data set."""
     with tempfile.TemporaryDirectory() as folder:
         data = ingested(root, window=window, detector=detector, folder=Path(folder))
-        modelling.require_calibration(data, rate=rate)
+        modelling.require_calibration(data, rate=rate, params={})
         model, calibrated = modelling.fit_and_calibrate(data, params={}, seed=seed, rate=rate)
         rows = data.rows(Split.TEST).sort_values([ManifestColumn.PATH, ManifestColumn.START])
         samples = data.samples(rows)

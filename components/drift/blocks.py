@@ -195,4 +195,8 @@ def _counted(
     total = table.sum(axis=0).astype(np.float64)
     observed = np.bincount(codes[new[known]], minlength=size)[None].astype(np.float64)
     measure_of = rate_difference_of if quantity.kind == "rate" else jensen_shannon_of
-    return float(measure_of(observed, total=total)[0]), 0.0, measure_of(divisions @ table.astype(float), total=total)
+    null = [
+        measure_of(part @ table.astype(float), total=total)
+        for part in np.array_split(divisions, math.ceil(len(divisions) / _CHUNK))
+    ]
+    return float(measure_of(observed, total=total)[0]), 0.0, np.concatenate(null)

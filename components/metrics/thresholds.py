@@ -237,25 +237,26 @@ def _bootstrapped(scores: Floats, *, rate: float, size: int, seed: int) -> tuple
 
 
 def _guarantee(rate: float, *, n: int, told: int, method: Method, in_time: bool) -> str:
+    share = shown_rate(rate)
     if told < n:
         return (
-            f"about {rate:.2%} of normal windows are false alarms, if they are like the {n} calibration windows; these "
+            f"about {share} of normal windows is a false alarm, if they are like the {n} calibration windows; these "
             f"overlap and count as {told}, so that no finite-sample bound holds ({method} conformal)"
         )
     if in_time:
         return (
-            f"about {rate:.2%} of normal samples are false alarms, if they are like the {n} calibration samples; these "
+            f"about {share} of normal samples is a false alarm, if they are like the {n} calibration samples; these "
             f"follow each other in time, so that no finite-sample bound holds ({method} conformal)"
         )
     if method == "split":
         return (
-            f"at most {rate:.2%} of normal samples are false alarms on average, if they are like the {n} calibration "
+            f"at most {share} of normal samples is a false alarm on average, if they are like the {n} calibration "
             "samples (split conformal)"
         )
     # The bound of twice the rate (Barber, Candès, Ramdas and Tibshirani 2021, "Predictive inference with the
     # jackknife+", theorem 4) is for scoring with the models of the folds, not with one fitted on all samples.
     return (
-        f"about {rate:.2%} of normal samples are false alarms, if the model scores like those fitted without a fold; "
+        f"about {share} of normal samples is a false alarm, if the model scores like those fitted without a fold; "
         f"no finite-sample bound holds for the {n} calibration samples scored across folds (cross-conformal)"
     )
 

@@ -1,6 +1,5 @@
 """Windows of a table become feature vectors: imputed, summarised, scaled, one-hot; learnt from training windows."""
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -45,7 +44,7 @@ class TableEncoder(Record):
 
     Attributes:
         table: Schema of the dataset version.
-        medians: ``(D,)`` that stand in for missing values.
+        medians: ``(D,)`` that stand in for missing values; of categories the most frequent.
         indicators: Columns that had missing values in training; each gets a feature that says so.
         centre, scale: ``(F,)`` of the numeric features; those that were constant in training have scale 1.
         features: How windows of more than one row are seen.
@@ -81,14 +80,12 @@ class TableEncoder(Record):
         """
         values = _usable(windows)
         rows = values.reshape(-1, values.shape[2])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value has no median: 0 stands in
-            medians = np.nan_to_num(np.nanmedian(rows, axis=0))
         missing = np.isnan(rows).any(axis=0)
         numeric = np.array([column.kind == "numeric" for column in schema.features], dtype=np.bool_)
+        usual = [_usual(column, numeric=is_number) for column, is_number in zip(rows.T, numeric, strict=True)]
         draft = cls(
             table=schema.model_copy(update={"window": windows.shape[1]}),
-            medians=tuple(map(float, medians)),
+            medians=tuple(usual),
             indicators=tuple(map(int, np.flatnonzero(missing))),
             centre=(),
             scale=(),
@@ -96,12 +93,13 @@ class TableEncoder(Record):
             complete=tuple(map(int, np.flatnonzero(numeric & ~missing))),
         )
         raw = draft.raw(values)
-        if not np.ptp(raw, axis=0).any():
+        centre, deviation = _place(raw)
+        if not deviation.any():
             raise ModelError(
                 f"All {len(schema.features)} feature columns are constant in the training samples.",
                 hint="Check the columns that the line's file excludes, and the source.",
             )
-        centre, scale = _place(raw)
+        scale = np.where(deviation > 0, deviation, 1.0)
         last = raw.shape[1] - draft.rows
         scale[last - draft.gaps : last] = GAP
         return draft.model_copy(update={"centre": tuple(map(float, centre)), "scale": tuple(map(float, scale))})
@@ -136,13 +134,24 @@ class TableEncoder(Record):
         return np.concatenate(parts, axis=1)
 
 
+def _usual(column: NDArray[np.float64], *, numeric: bool) -> float:
+    """The median of numbers, the most frequent of categories; 0 of a column without a value."""
+    known = column[~np.isnan(column)]
+    if not len(known):
+        return 0.0
+    if numeric:
+        return float(np.median(known))
+    codes, counts = np.unique(known, return_counts=True)
+    return float(codes[np.argmax(counts)])
+
+
 def _usable(windows: Windows) -> Windows:
     """`windows` with NaN for what is infinite, the rest within `HUGE`."""
     return np.clip(np.where(np.isinf(windows), np.nan, windows), -HUGE, HUGE)
 
 
 def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``(F,)`` mean and deviation of ``(N, F)`` features without what broken readings do to them; deviation 1 for 0.
+    """``(F,)`` mean and deviation of ``(N, F)`` features without what broken readings do to them.
 
     The quartiles alone would not do: where a machine has several modes they may see one of them, and the others would
     lie so far out that they are cut.
@@ -151,8 +160,7 @@ def _place(raw: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.fl
     away = raw - found.middle  # or the mean of equal values, which rounds, would leave them a deviation
     reach = FAR * found.deviation
     kept = np.clip(away, np.minimum(-reach, found.least - found.middle), np.maximum(reach, found.most - found.middle))
-    deviation = kept.std(axis=0)
-    return found.middle + kept.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+    return found.middle + kept.mean(axis=0), kept.std(axis=0)
 
 
 def _summary(cells: NDArray[np.float64], *, seen: Features) -> NDArray[np.float64]:

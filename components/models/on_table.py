@@ -50,6 +50,7 @@ def _drawn(labels: NDArray[np.int8], *, limit: int, seed: int) -> NDArray[np.int
         return np.arange(len(labels))
     anomalous = np.flatnonzero(labels != 0)
     count = min(len(anomalous), max(limit // 10, limit * len(anomalous) // len(labels)))
+    count = min(count, limit - min(len(labels) - len(anomalous), limit // 2))
     rng = generator(seed, "sample")
     parts = ((np.flatnonzero(labels == 0), limit - count), (anomalous, count))
     return np.sort(np.concatenate([rng.choice(some, min(most, len(some)), replace=False) for some, most in parts]))

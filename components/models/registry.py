@@ -65,9 +65,13 @@ def portfolio(
     return tuple(sorted(allowed, key=lambda name: (name != first, not DETECTORS[name].baseline)))
 
 
-def scored_left_out(name: str, *, samples: int) -> int:
-    """Of so many normal training samples, how many the detector scores as if it had not seen them."""
-    return min(samples, _entry(name).left_out)
+def scored_left_out(name: str, params: Mapping[str, Any], *, samples: int) -> int:
+    """Of so many normal training samples, how many the detector scores as if it had not seen them.
+
+    Raises:
+        ConfigError: There is no such detector, or a parameter is unknown or out of its range.
+    """
+    return min(samples, _entry(name).left_out) if _checked(name, params).scores_left_out else 0
 
 
 def baselines(detectors: Iterable[str]) -> tuple[str, ...]:
@@ -100,15 +104,6 @@ def check_detector(name: str, *, modality: Modality) -> None:
             f"Detector {name!r} is for {_entry(name).modality} lines, this one is {modality}.",
             hint=f"Use {default_detector(modality)!r}.",
         )
-
-
-def parameter_model(name: str) -> type[Params]:
-    """Class of the detector's parameters.
-
-    Raises:
-        ConfigError: There is no such detector.
-    """
-    return _entry(name).params
 
 
 def settled(name: str, params: Mapping[str, Any], *, samples: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from .unusable import UnusableSample
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
+_ORIENTATION = 0x0112
 _PNG = b"\x89PNG\r\n\x1a\n"
 _READERS: tuple[tuple[bytes, Callable[[io.BytesIO], ImageFile.ImageFile]], ...] = (
     (_PNG, PngImagePlugin.PngImageFile),
@@ -49,9 +50,13 @@ def decode_image(data: bytes, options: ImageOptions) -> Image:
     _check_size(opened, options)
     try:
         deep = is_deep(opened)
+        if deep and opened.mode == "CMYK":
+            raise UnusableSample("unsupported", "It is CMYK with 16 bits a channel; grey and RGB are read.")
         pixels = decode_deep(opened, data, white=options.white_level or 65535) if deep else None
+        # A TIFF is turned, and says so no more, as soon as Pillow has loaded it; a PNG may say it behind its pixels.
+        unturned = opened.getexif().get(_ORIENTATION, 1)
         opened.load()
-        turn = opened.getexif().get(0x0112, 1)
+        turn = opened.getexif().get(_ORIENTATION, 1 if pixels is None else unturned)
         if pixels is None:
             pixels = np.asarray(_in_rgb(opened))
         return np.ascontiguousarray(_turned(pixels, turn))
@@ -77,7 +82,9 @@ def decode_mask(data: bytes, options: ImageOptions) -> NDArray[np.bool_]:
         UnusableSample: As `decode_image`.
     """
     limit = 127 if data.startswith(b"\xff\xd8\xff") else 0
-    mask: NDArray[np.bool_] = decode_image(data, options).max(axis=2) > limit
+    # Classes of 16 bits may be numbered from 1: scaled by the white level of the images, they would be 0.
+    counting = options.model_copy(update={"white_level": 1})
+    mask: NDArray[np.bool_] = decode_image(data, counting).max(axis=2) > limit
     return mask
 
 
@@ -138,7 +145,7 @@ def _turned(pixels: NDArray[np.uint8], orientation: object) -> NDArray[np.uint8]
     if orientation not in range(2, 9):
         return pixels
     exif = Pillow.Exif()
-    exif[0x0112] = orientation
+    exif[_ORIENTATION] = orientation
     shell = Pillow.fromarray(pixels)
     shell.info["exif"] = exif.tobytes()
     return np.asarray(ImageOps.exif_transpose(shell))

@@ -75,7 +75,7 @@ def infer_schema(
 
 def find_label(frame: pd.DataFrame, *, columns: Iterable[str]) -> str | None:
     """The column among `columns` that is called like a label and holds only 0 and 1, or None."""
-    plain = {name: re.sub(r"[^a-z]", "", name.lower()) for name in columns}
+    plain = {name: re.sub(r"[^a-z0-9]", "", name.lower()) for name in columns}
     for wanted in LABEL_NAMES:
         for name, words in plain.items():
             if words == wanted and _is_binary(as_numbers(frame[name])):

@@ -25,7 +25,10 @@ TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".parquet", ".pq"})
 _DELIMITERS = ",;\t|"
 _EXCEL = re.compile(r"""\A"?sep=[,;\t|]"?\r?\n""")
 """What Excel writes before the header to tell itself the delimiter."""
-_WITH_COMMA = re.compile(r"\s*[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?\s*")
+_PLAIN_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?")
+_WITH_COMMA = re.compile(rf"{_PLAIN_COMMA.pattern}|[-+]?[1-9]\d{{0,2}}(\.\d{{3}})+,\d*")
+_WITH_POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?")
 _MISSING = ["", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL", "None"]
 
 
@@ -120,11 +123,10 @@ def _csv(data: bytes) -> pd.DataFrame:
     text = _EXCEL.sub("", text)
     first = next((line for line in text[:65_536].splitlines() if line.strip()), "")
     delimiter = sniff_delimiter(first)
-    _check_header(next(csv.reader([first], delimiter=delimiter), []))
+    _check_header([name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])])
     frame = _parse(text, delimiter, ".")
-    if delimiter != "," and any(_decimal_comma(frame[name]) for name in frame):
+    if delimiter != "," and any(cells.str.fullmatch(_WITH_COMMA).any() for cells in _words(frame).values()):
         frame = _parse(text, delimiter, ",")
-    if delimiter != ",":
         _point_out(frame)
     frame.attrs = {"delimiter": delimiter, "encoding": encoding}
     return frame
@@ -179,7 +181,7 @@ def _check_header(names: list[str]) -> None:
     numbers = [name for name in names if _is_number(name)]
     if names and len(numbers) == len(names):
         raise UnusableSample("schema", f"The first row holds numbers ({numbers[0]!r}, ...), not column names.")
-    twice = next((name for place, name in enumerate(names) if name.strip() and name in names[:place]), None)
+    twice = next((name for place, name in enumerate(names) if name and name in names[:place]), None)
     if twice is not None:
         raise UnusableSample("schema", f"Two columns are called {twice!r}.")
 
@@ -192,17 +194,24 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _decimal_comma(column: pd.Series) -> bool:
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return False
-    filled = column.dropna().head(200).astype(str)
-    return len(filled) > 0 and bool(filled.str.fullmatch(r"\s*[-+]?\d+(,\d+)?([eE][-+]?\d+)?\s*").mean() > 0.9)
+def _words(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Cells of the columns that pandas did not read as numbers."""
+    return {str(name): cells.astype("string").str.strip() for name, cells in frame.select_dtypes("object").items()}
 
 
 def _point_out(frame: pd.DataFrame) -> None:
-    """Points for the decimal commas that pandas left, since a cell of their column, such as ERR, is no number."""
-    for name in frame.select_dtypes(include="object"):
-        cells = frame[name].astype("string")
-        commas = cells.str.fullmatch(_WITH_COMMA).fillna(False).to_numpy(dtype=np.bool_)
-        if commas.any():
-            frame[name] = frame[name].mask(commas, cells.str.replace(",", ".").astype(object))
+    """Points for the decimal commas that pandas left, where a cell of their column, such as ERR, is no number.
+
+    Points part thousands (1.070 is 1070) in a file of which no number has a point anywhere else.
+    """
+    words = _words(frame)
+    pointed = [cells.str.fullmatch(_WITH_POINT) & ~cells.str.fullmatch(_THOUSANDS) for cells in words.values()]
+    grouped = not any(there.any() for there in pointed)
+    for name, cells in words.items():
+        plain = cells
+        if grouped:
+            plain = plain.mask(plain.str.fullmatch(_THOUSANDS), plain.str.replace(".", "", regex=False))
+        plain = plain.mask(plain.str.fullmatch(_PLAIN_COMMA), plain.str.replace(",", ".", regex=False))
+        changed = (plain != cells).fillna(False).to_numpy(dtype=np.bool_)
+        if changed.any():
+            frame[name] = frame[name].mask(changed, plain.astype(object))

@@ -61,7 +61,9 @@ def _breaks(frame: pd.DataFrame, schema: TableSchema, group: str) -> NDArray[np.
     broken = np.zeros(max(len(frame) - 1, 0), dtype=bool)
     seconds = as_seconds(frame[schema.timestamp]) if schema.timestamp in frame else None
     if seconds is not None:
-        broken |= _gaps(np.diff(seconds))
+        # From one known time to the next: a row without a time hides no gap beside it.
+        known = np.flatnonzero(np.isfinite(seconds))
+        broken[known[1:] - 1] |= _gaps(np.diff(seconds[known]) / np.diff(known))
     if group in frame:
         names = as_categories(frame[group]).to_numpy()
         broken |= names[1:] != names[:-1]
@@ -69,7 +71,7 @@ def _breaks(frame: pd.DataFrame, schema: TableSchema, group: str) -> NDArray[np.
 
 
 def _gaps(steps: NDArray[np.float64]) -> NDArray[np.bool_]:
-    moving = steps[np.isfinite(steps) & (steps != 0)]
+    moving = steps[steps != 0]
     if not len(moving):
         return np.zeros(len(steps), dtype=bool)
     usual = float(np.median(moving))

@@ -147,7 +147,8 @@ def _perlin_mask(shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
     from scipy.ndimage import label
 
     height, width = shape[0], shape[1]
-    cells = (int(2 ** rng.integers(2, 5)), int(2 ** rng.integers(2, 5)))
+    # Where a cell is a pixel, all of them lie on the grid, on which the noise is 0.
+    cells = (min(int(2 ** rng.integers(2, 5)), height // 4), min(int(2 ** rng.integers(2, 5)), width // 4))
     noise = perlin((height, width), cells=cells, rng=rng)
     blobs, count = label(noise > np.quantile(noise, 0.85))
     sizes = np.bincount(blobs.ravel(), minlength=count + 1)[1:] / blobs.size

@@ -5,19 +5,20 @@ from numpy.typing import NDArray
 
 from components.core.contracts import TableSchema
 from components.core.ports import Windows
+from components.metrics.robust import HUGE, spread
 
 _SHIFT = (1.5, 4.0)
-"""Size of a shift in standard deviations of normal data: from within its tails to clearly outside."""
+"""Size of a shift in deviations of normal data: from within its tails to clearly outside."""
 
 _BURST = (1.5, 4.0)
-"""Standard deviation of a noise burst in those of normal data."""
+"""Deviation of a noise burst in those of normal data."""
 
 _SPAN = (0.3, 1.0)
 """Share of a window's rows that is disturbed."""
 
 
 def scales(reference: Windows) -> NDArray[np.float64]:
-    """``(D,)`` standard deviations of normal values ``(M, W, D)``; where they never vary a hundredth of their size."""
+    """``(D,)`` robust deviations of normal values ``(M, W, D)``; where they never vary a hundredth of their size."""
     return np.array([_scale(reference[:, :, column]) for column in range(reference.shape[2])])
 
 
@@ -63,12 +64,13 @@ def _rows(length: int, rng: np.random.Generator) -> slice:
 
 
 def _scale(values: Windows) -> float:
-    """Standard deviation of normal values; a hundredth of their size, or 1, where they never vary."""
-    finite = values[np.isfinite(values)]
+    """Robust deviation of normal values; a hundredth of their size, or 1, where they never vary."""
+    finite = np.clip(values[np.isfinite(values)], -HUGE, HUGE)
     if len(finite) == 0:
         return 1.0
-    # The mean of equal values rounds, and what they are away from it would be a deviation.
-    return float((finite - finite[0]).std()) or 0.01 * abs(float(finite[0])) or 1.0
+    # Of a plain one a broken reading (65535) would be the most, and all that is drawn would be told with ease.
+    varies = float(spread(finite[:, None], rare=0.0).deviation[0]) if len(finite) > 1 else 0.0
+    return varies or 0.01 * abs(float(finite[0])) or 1.0
 
 
 def _disturbed(

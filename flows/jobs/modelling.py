@@ -104,10 +104,15 @@ def is_small(data: LineData) -> bool:
     return len(np.unique(data.groups(rows))) < SMALL or held_out / data.overlap < needed_samples(USUAL)
 
 
-def require_calibration(data: LineData, *, rate: float | None) -> None:
-    """Refuse, before anything is trained, a declared false-alarm rate that the calibration samples cannot support.
+def require_calibration(data: LineData, *, rate: float | None, params: Params) -> None:
+    """Refuse, before it is trained, a configuration whose samples cannot support a declared false-alarm rate.
 
     Whether an extreme-value tail fits is known after training alone, and refused then.
+
+    Args:
+        data: A dataset version of a line.
+        rate: The declared one; None: the smallest that they support, which is never refused.
+        params: As a search gives them; the detector decides how many training samples may join the calibration ones.
 
     Raises:
         NotEnoughDataError: They are too few; the message says how many would do.
@@ -118,7 +123,8 @@ def require_calibration(data: LineData, *, rate: float | None) -> None:
         if is_small(data):
             require_samples((train + held_out) / data.overlap, rate=rate)
         else:
-            scored = registry.scored_left_out(detector_name(data.line), samples=train)
+            name, own = configured(data.line, params)
+            scored = registry.scored_left_out(name, own, samples=train)
             require_samples(held_out / data.overlap, rate=rate, left_out=scored)
 
 

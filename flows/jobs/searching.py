@@ -15,15 +15,15 @@ from agents.llm import make_model
 from agents.proposers import make_proposer
 from agents.settings import load_agent_settings
 from components.adapters.db.holder import is_gone, this_process
-from components.core.contracts import Label, ManifestColumn, Modality, SearchOutcome, Split, Trial
-from components.core.errors import NotEnoughDataError
+from components.core.contracts import Label, ManifestColumn, Modality, Params, SearchOutcome, Split, Trial
+from components.core.errors import ModelError, NotEnoughDataError
 from components.core.ports import Samples
 from components.core.scoring import score_all
 from components.core.seeds import derive_seed
 from components.models import registry
 from components.search.lease import Owner
 from components.search.lending import lent
-from components.search.portfolio import load_spaces
+from components.search.portfolio import DETECTOR, load_spaces
 from components.search.study import Study
 from components.search.synthetic import are_few, drawn_on, with_synthetic
 from components.train.fitting import fit
@@ -75,13 +75,27 @@ def _search(job: RetrainJob) -> SearchOutcome:
 
 
 def searched_detectors(job: RetrainJob) -> tuple[str, ...]:
-    """What the line's search chooses among; pinned parameters belong to one detector, the only one then."""
+    """What the line's search chooses among; pinned parameters belong to one detector, the only one then.
+
+    Where the declared false-alarm rate can be met by some of them only, these.
+    """
     line = job.line
     pinned = modelling.detector_name(line) if line.params else line.detector
     labels = bool(len(job.data.rows(Split.TRAIN, label=Label.ANOMALOUS)))
     synthetic = are_few(job.data.groups(job.data.rows(Split.VALIDATION, label=Label.ANOMALOUS)))
     normal = len(job.data.rows(Split.TRAIN, label=Label.NORMAL))
-    return registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic, samples=normal)
+    found = registry.portfolio(pinned, modality=line.modality, labels=labels, synthetic=synthetic, samples=normal)
+    able = tuple(name for name in found if not _lacks(job.data, line.params | {DETECTOR: name}))
+    return able or found
+
+
+def _lacks(data: LineData, params: Params) -> str:
+    """Why such a configuration cannot be calibrated for the declared rate, or ""."""
+    try:
+        modelling.require_calibration(data, rate=data.line.false_alarms, params=params)
+    except NotEnoughDataError as error:
+        return error.message
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +160,8 @@ def _remedy(data: LineData) -> str:
 def _evaluate(job: RetrainJob, params: dict[str, Any], number: int, parts: Division) -> NDArray[np.float64]:
     """Scores of the validation samples by a detector of these parameters, fitted on the training samples alone."""
     report("trials", number, job.plan.budget)
+    if lack := _lacks(job.data, params):
+        raise ModelError(lack, hint="Another configuration scores training samples without themselves.")
     name, own = modelling.configured(job.line, params)
     with job.timed("search"), steps() as progress:
         detector = fit(

@@ -9,6 +9,7 @@ from components.core.contracts import Calibration, Evaluation, GateReport, Searc
 from components.core.ports import Detector
 from components.evaluate.evaluation import Scored, difference
 from components.models import registry
+from components.search.portfolio import DETECTOR
 from flows.jobs import modelling
 from flows.jobs.models import check_model, load_model
 from flows.jobs.retrain import RetrainJob
@@ -24,12 +25,15 @@ def prepare(job: RetrainJob) -> None:
             compared with is not what was registered; nothing was trained.
         NotEnoughDataError: The declared false-alarm rate needs more calibration samples.
     """
-    modelling.require_calibration(job.data, rate=job.line.false_alarms)
+    detectors = searched_detectors(job)
+    modelling.require_calibration(
+        job.data, rate=job.line.false_alarms, params=job.line.params | {DETECTOR: detectors[0]}
+    )
     job.app.registry.verify(job.plan.version, progress=report)
     champion = job.app.records.models.champion(job.line.name)
     if champion is not None:
         check_model(job.app, champion)
-    job.app.tracker.log_params(job.run_id, {"detector": ", ".join(searched_detectors(job))})
+    job.app.tracker.log_params(job.run_id, {"detector": ", ".join(detectors)})
 
 
 def train(job: RetrainJob, outcome: SearchOutcome) -> Calibration:

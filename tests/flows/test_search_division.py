@@ -1,5 +1,6 @@
 """What a search's trials are fitted and scored on."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 
 from components.core.contracts import Column, DatasetVersion, Modality, Split, TableSchema, now
-from components.core.errors import NotEnoughDataError
+from components.core.errors import ModelError, NotEnoughDataError
 from components.core.lines import LineConfig
 from components.core.seeds import generator
 from components.models import registry
@@ -17,7 +18,7 @@ from components.train.fitting import SMALL
 from components.version.splits import assign_splits
 from flows.data import LineData
 from flows.jobs.modelling import is_small
-from flows.jobs.searching import divided, searched_detectors
+from flows.jobs.searching import _evaluate, divided, searched_detectors
 
 WINDOW, STRIDE, ROWS = 20, 5, 3_000
 SCHEMA = TableSchema(
@@ -93,6 +94,24 @@ def test_what_cannot_support_the_usual_rate_alone_is_calibrated_across_folds(ima
     data = line_data(named(images), schema=None)
     assert is_small(data) == small
     assert (len(data.rows(Split.CALIBRATION)) < 99) == small
+
+
+def declaring(data, rate):
+    line = data.line.model_copy(update={"false_alarms": rate})
+    return SimpleNamespace(line=line, data=dataclasses.replace(data, line=line), plan=SimpleNamespace(budget=2))
+
+
+def test_a_search_tries_only_what_can_be_calibrated_for_the_declared_rate():
+    data = line_data(named(600))
+    every = searched_detectors(declaring(data, None))
+    assert {"ensemble", "memory-bank", "gaussian"} <= set(every)
+    assert searched_detectors(declaring(data, 1e-6)) == every  # none can: the first is refused with the numbers
+    strict = declaring(data, 1 / 2000)
+    assert set(searched_detectors(strict)) == {"ensemble", "memory-bank", "dino-memory"}
+    parts = divided(data, seed=0)
+    for params in ({"detector": "memory-bank", "reweight": 4}, {"detector": "gaussian"}):
+        with pytest.raises(ModelError, match="calibration samples"):
+            _evaluate(strict, params, 0, parts)
 
 
 def test_windows_of_one_block_and_what_is_drawn_on_them_count_as_one(windows):

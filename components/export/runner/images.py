@@ -29,7 +29,7 @@ def pixels(data: bytes, spec: dict[str, Any]) -> dict[str, Any]:
     if opened.width * opened.height > most or min(opened.size) < least:
         raise ValueError(f"{opened.width} x {opened.height} pixels: no side below {least}, {most} in all at most")
     deep = any(";16" in str(tile[3]) for tile in opened.tile) and not opened.mode.startswith("I;16")
-    if opened.mode in {"I", "F"} or (deep and white != 65535):
+    if opened.mode in {"I", "F"} or (deep and (white != 65535 or opened.mode == "CMYK")):
         raise ValueError(f"pixels of mode {opened.mode} are not read; save the image with 8 bits a channel")
     try:
         image: Image.Image = ImageOps.exif_transpose(opened)

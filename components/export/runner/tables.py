@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise, zip_longest
 from typing import Any
 
@@ -18,7 +19,9 @@ MISSING = {"", "?", "-", "--", "NaN", "nan", "NA", "N/A", "n/a", "null", "NULL",
 
 _EXCEL = re.compile(r"""\A"?sep=[,;\t|]"?\r?\n""")
 """What Excel writes before the header to tell itself the delimiter."""
-_WITH_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
+_PLAIN_COMMA = re.compile(r"[-+]?(\d+,\d*|,\d+)([eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?")
+_WITH_POINT = re.compile(r"[-+]?(\d+\.\d*|\.\d+)([eE][-+]?\d+)?")
 _NO_TIMES = {word.lower() for word in MISSING}
 
 
@@ -68,10 +71,10 @@ def rows_of(data: bytes) -> Iterator[dict[str, str]]:
     text = _EXCEL.sub("", _text(data))
     first = next((line for line in text[:65_536].splitlines() if line.strip()), "")
     delimiter = max(",;\t|", key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
-    plain = str.strip if delimiter == "," else _plain
-    lines = io.StringIO(text, newline=None)
-    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
+        grouped = delimiter != "," and "," in text and _parts_thousands(text, delimiter)
+        plain = str.strip if delimiter == "," else partial(_plain, grouped=grouped)
         filled = (row for row in rows if len(row) > 1 or "".join(row).strip())  # a line of blanks is no row
         names = [name.strip() for name in next(filled, [])]
         if twice := [name for place, name in enumerate(names) if name and name in names[:place]]:
@@ -121,10 +124,25 @@ def window_bounds(table: Table, spec: dict[str, Any]) -> Iterator[tuple[int, int
         yield from ((start, min(start + window, high)) for start in starts)
 
 
-def _plain(cell: str) -> str:
-    """`cell` without blanks around it, and with a point for a decimal comma."""
+def _parts_thousands(text: str, delimiter: str) -> bool:
+    """Whether a point parts thousands: there are decimal commas, and no number has a point anywhere else."""
+    commas = False
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter, skipinitialspace=True)
+    next(rows, None)
+    for cell in (cell.strip() for row in rows for cell in row):
+        grouped = _THOUSANDS.fullmatch(cell)
+        if _WITH_POINT.fullmatch(cell) and not grouped:
+            return False
+        commas |= bool(_PLAIN_COMMA.fullmatch(cell)) or bool(grouped and "," in cell)
+    return commas
+
+
+def _plain(cell: str, *, grouped: bool) -> str:
+    """`cell` without blanks around it, with a point for a decimal comma and none between thousands."""
     text = cell.strip()
-    return text.replace(",", ".") if _WITH_COMMA.fullmatch(text) else text
+    if grouped and _THOUSANDS.fullmatch(text):
+        text = text.replace(".", "")
+    return text.replace(",", ".") if _PLAIN_COMMA.fullmatch(text) else text
 
 
 def _codes(column: dict[str, Any]) -> dict[str, int] | None:
@@ -159,12 +177,14 @@ def _number(text: str) -> float | None:
 
 
 def _breaks(table: Table) -> list[int]:
-    steps = np.diff([_seconds(text) for text in table.times])
-    moving = steps[np.isfinite(steps) & (steps != 0)]
+    broken = np.array([one != other for one, other in pairwise(table.groups)], dtype=bool)
+    seconds = np.array([_seconds(text) for text in table.times])
+    known = np.flatnonzero(np.isfinite(seconds))
+    steps = np.diff(seconds[known]) / np.diff(known)
+    moving = steps[steps != 0]
     usual = np.median(moving) if len(moving) else 1.0
     along = steps * np.sign(usual)
-    broken = bool(len(moving)) & ((along < 0) | (along > 5 * abs(usual)))
-    broken |= np.array([one != other for one, other in pairwise(table.groups)], dtype=bool)
+    broken[known[1:] - 1] |= bool(len(moving)) & ((along < 0) | (along > 5 * abs(usual)))
     return [int(place) + 1 for place in np.flatnonzero(broken)]
 
 

@@ -20,6 +20,11 @@ class Params(BaseModel):
         """The same with everything decided that depends on how many normal training `samples` there are."""
         return self
 
+    @property
+    def scores_left_out(self) -> bool:
+        """Whether a detector of a kind that scores training samples as if it had not seen them does so with these."""
+        return True
+
 
 Augment = Literal["auto", "none", "flips", "rotations"]
 

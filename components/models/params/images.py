@@ -22,3 +22,8 @@ class MemoryBankParams(PatchMemoryParams):
     reweight: int = Field(
         0, ge=0, le=50, description="Stored patches around the nearest one whose distances weigh the score; 0: none"
     )
+
+    @property
+    def scores_left_out(self) -> bool:
+        """See `Params.scores_left_out`: what weighs a score was chosen with the sample itself."""
+        return not self.reweight

@@ -124,6 +124,7 @@ def text(delimiter: str = ",", point: str = ".") -> bytes:
     rng = np.random.default_rng(1)
     times = [f"2025-03-0{1 + number // 30}T10:{number % 30:02d}:00" for number in range(50)]
     times[20] = "2025-03-01T09:00:00"
+    times[29] = ""  # beside a gap
     lines = [delimiter.join(["time", "flow", "valve", "mode", "part"])]
     for number, time in enumerate(times):
         strange = ["", "?", "NaN", "ERR", "inf"] if point == "." else ["", "?", "NaN", "-", "null"]
@@ -235,8 +236,23 @@ def test_a_file_without_rows_is_refused_as_one_that_cannot_be_read(data):
         b"b,a,c\n2,1,text\n4,3\n",
         "a;b\n1;2\n3;4\n".encode("utf-16"),
         b"a,b\n1,2\n1_000,4\n",
+        b"a;b\n1;2\n1.070;1.234,5\n953;0,5\n",
+        b"a;b\n1;2\n1.070;1.5\n953;0,5\n",
+        b"a;b\n1;2\n1.070;1.234\n953;0\n",
     ],
-    ids=["blank lines", "blank first", "old ends of lines", "marks in a name", "ends", "order", "utf-16", "underscore"],
+    ids=[
+        "blank lines",
+        "blank first",
+        "old ends of lines",
+        "marks in a name",
+        "ends",
+        "order",
+        "utf-16",
+        "underscore",
+        "thousands",
+        "mixed",
+        "points",
+    ],
 )
 def test_what_a_file_may_look_like_is_the_same(data):
     columns = tuple(Column(name=name, kind="numeric") for name in ("a", "b"))

@@ -15,7 +15,7 @@ def test_unknown_names_get_a_suggestion():
     with pytest.raises(ConfigError, match="Did you mean 'memory-bank'"):
         registry.create("memory-bnk", {}, schema=None)
     with pytest.raises(ConfigError, match="There are: memory-bank, "):
-        registry.parameter_model("xyz")
+        registry.create("xyz", {}, schema=None)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_pickle_that_is_not_the_pinned_one_is_never_read(monkeypatch, tmp_path
 def test_looking_at_detectors_loads_no_framework():
     code = (
         "import sys; from components.models import registry;"
-        "registry.parameter_model('deepsad'); registry.available();"
+        "registry.settled('deepsad', {}, samples=9); registry.available();"
         "print([m for m in ('torch', 'timm', 'sklearn', 'pandas', 'openvino', 'onnx') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

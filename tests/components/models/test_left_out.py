@@ -71,5 +71,6 @@ def test_one_image_and_weighed_scores_have_none(cases, listed):
 
 def test_the_registry_says_how_many_there_are():
     assert DETECTORS["memory-bank"].left_out == IMAGES
-    assert registry.scored_left_out("memory-bank", samples=7) == 7
-    assert registry.scored_left_out("gaussian", samples=7) == 0
+    assert registry.scored_left_out("memory-bank", {}, samples=7) == 7
+    assert registry.scored_left_out("memory-bank", {"reweight": 4}, samples=7) == 0
+    assert registry.scored_left_out("gaussian", {}, samples=7) == 0

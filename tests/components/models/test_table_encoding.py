@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from components.core.contracts import Column, TableSchema
+from components.core.errors import ModelError
 from components.models.encoding import CLIP, TableEncoder
 
 THREE = TableSchema(
@@ -115,3 +116,19 @@ def test_an_encoder_of_before_has_no_feature_for_gaps_and_makes_the_others_as_it
     windows[3:, :, 0] = np.nan
     assert loaded.gaps == 0
     assert np.array_equal(loaded.encode(windows), encoder.encode(windows)[:, :-1])
+
+
+def test_the_usual_category_is_the_most_frequent_and_of_numbers_the_median():
+    windows = np.zeros((400, 1, 4))
+    windows[:, 0, 0], windows[:, 0, 1] = np.arange(400), np.nan
+    windows[:, 0, 3] = [0] * 195 + [1] * 10 + [2] * 195
+    schema = THREE.model_copy(
+        update={"features": (*THREE.features[:3], Column(name="mode", kind="categorical", categories=("x", "y", "z")))}
+    )
+    assert TableEncoder.fit(windows, schema).medians == (199.5, 0.0, 0.0, 0.0)
+
+
+def test_what_varies_by_less_than_can_be_squared_is_constant():
+    with pytest.raises(ModelError, match="All 1 feature columns are constant"):
+        encoded([0.0], np.random.default_rng(0).normal(size=50) * 1e-200)
+    assert np.ptp(encoded([-1e-30, 1e-30], np.random.default_rng(0).normal(size=50) * 1e-30)) > 1

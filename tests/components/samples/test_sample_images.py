@@ -90,6 +90,31 @@ def test_sixteen_bit_colour_tiff_is_scaled_by_the_white_level() -> None:
     assert decode_image(stream.getvalue(), ImageOptions(white_level=4095)).max() == 128
 
 
+@pytest.mark.parametrize("white", [0, 4095])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sixteen_bit_tiff_is_turned_once(channels: int, white: int) -> None:
+    import tifffile
+
+    stream = io.BytesIO()
+    values = np.full((40, 60, channels), 2048, np.uint16)
+    values[:10] = 4095
+    turned = [(274, "H", 1, 6, True)]  # a quarter to the right
+    kind = "rgb" if channels == 3 else "minisblack"
+    tifffile.imwrite(stream, values.squeeze(), photometric=kind, extratags=turned)
+    found = decode_image(stream.getvalue(), ImageOptions(white_level=white))
+    assert found.shape == (60, 40, 3)
+    assert (found[:, -10:] > found[:, :1]).all()
+
+
+def test_sixteen_bit_cmyk_is_refused() -> None:
+    import tifffile
+
+    stream = io.BytesIO()
+    tifffile.imwrite(stream, np.zeros((40, 60, 4), np.uint16), photometric="separated")
+    with pytest.raises(UnusableSample, match="CMYK with 16 bits"):
+        decode_image(stream.getvalue(), OPTIONS)
+
+
 def test_exif_orientation_is_applied() -> None:
     exif = Pillow.Exif()
     exif[0x0112] = 6  # turn a quarter to the right
@@ -170,6 +195,8 @@ def test_mask_is_what_is_above_zero_and_half_for_jpeg() -> None:
     mask = np.zeros((64, 64), np.uint8)
     mask[:, 32:] = 1
     assert decode_mask(encoded(Pillow.fromarray(mask)), OPTIONS).sum() == 64 * 32
+    for kind in ("PNG", "TIFF"):
+        assert decode_mask(encoded(Pillow.fromarray(mask.astype(np.uint16)), kind), OPTIONS).sum() == 64 * 32
     assert decode_mask(encoded(Pillow.fromarray(mask * 255), "JPEG"), OPTIONS).sum() == 64 * 32
     assert decode_mask(encoded(Pillow.fromarray(mask * 20), "JPEG"), OPTIONS).sum() == 0
 

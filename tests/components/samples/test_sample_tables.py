@@ -247,6 +247,13 @@ def test_rows_that_are_like_their_neighbours_are_ordered_without_a_column_of_tim
     assert infer_schema(labelled, TableOptions()).block_rows == 1
 
 
+def test_an_output_that_is_numbered_is_no_label() -> None:
+    frame = numbers().assign(Y0=[0, 1] * 30, class_3=[0, 0, 1] * 20)
+    schema = infer_schema(frame, TableOptions())
+    assert schema.label is None
+    assert {"Y0", "class_3"} <= {column.name for column in schema.features}
+
+
 def test_label_words_and_missing_labels() -> None:
     assert row_labels(pd.DataFrame({"y": ["OK", "NG", None]}), "y").tolist() == [0, 1, 0]
     assert row_labels(pd.DataFrame({"y": [True, False]}), "y").tolist() == [1, 0]
@@ -335,6 +342,23 @@ def test_a_delimiter_at_the_end_of_every_row_is_no_cell() -> None:
 
 def schema_of(window: int, stride: int, timestamp: str | None = None) -> TableSchema:
     return TableSchema(features=(), window=window, stride=stride, timestamp=timestamp)
+
+
+def test_points_part_thousands_where_commas_are_decimal_and_no_number_has_a_point_elsewhere() -> None:
+    columns = tuple(Column(name=name, kind="numeric") for name in ("a", "b"))
+    schema = TableSchema(features=columns, timestamp=None, window=1, stride=1)
+    german = b"a;b;day\n953;2,5;01.02.2026\n1.070;1.234,5;02.02.2026\n-1.000.000;7,25;03.02.2026\n"
+    mixed = b"a;b\n953;2,5\n1.070;0.5\n"
+    points = b"a;b\n953;2.5\n1.070;0.5\n"
+    assert encode_cells(read_table(german), schema).tolist() == [[953, 2.5], [1070, 1234.5], [-1_000_000, 7.25]]
+    assert encode_cells(read_table(mixed), schema).tolist() == [[953, 2.5], [1.07, 0.5]]
+    assert encode_cells(read_table(points), schema).tolist() == [[953, 2.5], [1.07, 0.5]]
+
+
+def test_a_row_without_a_time_hides_no_gap_beside_it() -> None:
+    times = [0, 1, math.nan, 1000, 1001, math.nan, math.nan, 1004, 1003, 1004]
+    frame = pd.DataFrame({"t": times})
+    assert window_starts(frame, schema_of(2, 2, "t")).tolist() == [[0, 2], [1, 3], [3, 5], [5, 7], [6, 8], [8, 10]]
 
 
 def test_windows_end_at_gaps_and_groups() -> None:

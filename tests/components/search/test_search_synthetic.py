@@ -100,6 +100,13 @@ def test_a_blank_image_gets_a_defect_too() -> None:
         assert np.abs(changed[mask].astype(int) - level).mean() > 6
 
 
+@pytest.mark.parametrize("side", [8, 16])
+def test_the_smallest_images_get_defects(side: int) -> None:
+    tiny = parts(3, shape=(side, side + 3))
+    for seed in range(20):
+        assert all(mask.any() for _, mask in drawn(tiny, seed=seed))
+
+
 def test_grey_stays_grey() -> None:
     assert all((changed == changed[..., :1]).all() for changed, _ in drawn(parts(8), seed=1))
 
@@ -154,6 +161,13 @@ def test_shifts_are_of_the_normal_scale() -> None:
     size = (np.abs(changed - windows) / windows.reshape(-1, 4).std(axis=0))[..., :3]
     assert size[size > 0].min() >= 0.5
     assert size.max() < 8
+
+
+@pytest.mark.parametrize("broken", [65_535.0, 1e30, 1.7e308])
+def test_one_broken_reading_does_not_make_what_is_drawn_plain(broken: float) -> None:
+    values = np.random.default_rng(0).normal(size=(1_000, 1, 1))
+    values[7] = broken
+    assert 0.9 < synthetic_tables.scales(values)[0] < 1.1
 
 
 def test_what_normal_values_deviate_by_is_measured_once_however_many_are_drawn(monkeypatch) -> None:
