@@ -34,7 +34,15 @@ class Answer:
 
 
 class ModelFaultError(Exception):
-    """The model gave no usable answer: time-out, provider's error, no text, too much text. Callers go on without."""
+    """The model gave no usable answer: time-out, provider's error, no text, too much text. Callers go on without.
+
+    Attributes:
+        money: What it cost all the same.
+    """
+
+    def __init__(self, message: str, *, money: float = 0.0) -> None:
+        super().__init__(message)
+        self.money = money
 
 
 class ChatModel:
@@ -55,10 +63,12 @@ class ChatModel:
             named = {"name": "answer", "strict": True, "schema": schema}
             options["response_format"] = {"type": "json_schema", "json_schema": named}
         message = self._within_time([("system", system), ("user", user)], options)
-        text = message.text
+        text, money = message.text, self._cost(message, system + user)
         if not text or len(text) > MAX_ANSWER:
-            raise ModelFaultError(f"{self.name} answered with {len(text)} characters, allowed are 1 to {MAX_ANSWER}")
-        return Answer(text=text, money=self._cost(message, system + user))
+            raise ModelFaultError(
+                f"{self.name} answered with {len(text)} characters, allowed are 1 to {MAX_ANSWER}", money=money
+            )
+        return Answer(text=text, money=money)
 
     def _within_time(self, messages: list[tuple[str, str]], options: dict[str, Any]) -> "AIMessage":
         """Ask in a thread of its own: not every provider keeps the time-out it was given."""

@@ -184,7 +184,7 @@ class LanguageModelProposer:
             answer = self._model.ask(system=_SYSTEM, user=self._prompt(study, facts), schema=schema)
         except ModelFaultError as error:
             self._silent += 1
-            return self._fall_back(study, facts, str(error))
+            return self._fall_back(study, facts, str(error), money=error.money)
         self._silent = 0
         return self._judge(study, facts, answer)
 
@@ -206,7 +206,9 @@ class LanguageModelProposer:
             money=answer.money,
         )
 
-    def _fall_back(self, study: Study, facts: DataFacts, reason: str, *, answer: Answer | None = None) -> Draft | None:
+    def _fall_back(
+        self, study: Study, facts: DataFacts, reason: str, *, answer: Answer | None = None, money: float = 0.0
+    ) -> Draft | None:
         draft = self._base.propose(study, facts=facts)
         if draft is None:
             return None
@@ -214,7 +216,7 @@ class LanguageModelProposer:
             draft,
             answer_sha256=answer.sha256 if answer else "",
             fallback=reason[:300],
-            money=answer.money if answer else 0.0,
+            money=answer.money if answer else money,
         )
 
     def _prompt(self, study: Study, facts: DataFacts) -> str:

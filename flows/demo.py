@@ -1,9 +1,12 @@
 """The whole loop on the two embedded lines: two batches each, a drift part-way, two candidates at the end."""
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from rich.markup import escape
 
 from components.core.contracts import Modality, ModelVersion
 from components.core.errors import WorkspaceError
@@ -13,7 +16,9 @@ from flows.commands.loop import print_candidate, print_drift, print_ingest
 from flows.jobs.setup import make_workspace
 from flows.runtime.server import prefect_api, start_early
 from flows.wiring import Linewright
-from flows.workspace import MARKER
+
+NOTE = ".demo"
+"""A file that says of a workspace that a demo made it, and the next one may remove it."""
 
 SEED = 0
 BUDGET = 3
@@ -54,9 +59,14 @@ def run_demo(home: Path) -> None:
         WorkspaceError: The folder holds something that is not a workspace of an earlier demo.
     """
     if home.exists():
-        if not (home / MARKER).is_file() and any(home.iterdir()):
-            raise WorkspaceError(f"{home} holds other things.", hint="Name another folder with --dir.")
+        if not (home / NOTE).is_file() and any(home.iterdir()):
+            raise WorkspaceError(
+                f"{home} holds other things than the workspace of an earlier demo, which alone is made anew.",
+                hint="Name another folder with --dir.",
+            )
         shutil.rmtree(home)
+    home.mkdir(parents=True)
+    (home / NOTE).touch()
     started = time.monotonic()
     make_workspace(home)
     app = Linewright.open(home)
@@ -121,7 +131,7 @@ def _farewell(app: Linewright, waiting: list[ModelVersion], *, seconds: float) -
         f"Drift reports {app.settings.reports}",
         f"Models, explanations and trials: {app.settings.artifact_root} (in a browser: linewright up)",
         "",
-        f"  export LINEWRIGHT_HOME={app.home}",
+        f"  export LINEWRIGHT_HOME={escape(shlex.quote(str(app.home)))}",
         f"  .venv/bin/linewright show {first.line} {first.version}",
         f'  .venv/bin/linewright approve {first.line} {first.version} --accept-unmeasured --reason "follows the light"',
         f"  .venv/bin/linewright score {first.line} {app.home / 'sources' / first.line / 'test'}",

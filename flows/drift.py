@@ -7,7 +7,7 @@ from typing import Literal
 from prefect import flow, tags
 
 from flows.ingestion import SCHEDULE
-from flows.jobs.drift import DriftOutcome, check_drift
+from flows.jobs.drift import DriftOutcome, check_drift, show_in_mlflow
 from flows.progress import logged
 from flows.runtime.crashes import TAG, line_tag
 from flows.runtime.events import emit_drift
@@ -42,6 +42,8 @@ def drift_flow(home: str, line: str, actor: str = SCHEDULE) -> tuple[DriftOutcom
         app.records.requests.request_retrain(line, reason=_reason(outcome), drift_check=outcome.check_id, actor=actor)
     if follows == "event":
         emit_drift(line, check=_reason(outcome), detail=report.detail)
+    # Last, since what follows from a stored verdict must not be lost with MLflow: no later check would ask again.
+    show_in_mlflow(app, outcome)
     return outcome, follows
 
 

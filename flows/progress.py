@@ -36,7 +36,7 @@ def logged() -> Iterator[None]:
     if _current.get() is not silent:
         yield
         return
-    with listening(in_lines(get_run_logger().info)):
+    with listening(in_lines(lambda text: get_run_logger().info(text))):
         yield
 
 

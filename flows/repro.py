@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from components.adapters.objects import open_store
 from components.core.budgets import Rate
 from components.core.contracts import DatasetVersion, Modality, TableSchema, now
-from components.core.errors import ConfigError, IntegrityError, LinewrightError
+from components.core.errors import ConfigError, IntegrityError, LinewrightError, system_error
 from components.core.hashing import sha256_bytes, sha256_file
 from components.core.lines import ExplainOptions, LineConfig, declare_line
 from components.core.yamlfile import read_yaml
@@ -103,6 +103,8 @@ def prepare(params: Params, *, build: Path) -> None:
 def prepared(params: Params, *, build: Path) -> LineData:
     """What `prepare` made, as the sample sets of one dataset version."""
     folder = build / "prepared"
+    if not (folder / "schema.json").is_file():
+        raise ConfigError(f"{folder} holds nothing prepared.", hint="Run all stages in order: dvc repro")
     line = declared_line(params, build=build)
     manifest = pd.read_parquet(folder / "manifest.parquet")
     schema = json.loads((folder / "schema.json").read_text(encoding="utf-8"))
@@ -164,8 +166,8 @@ def main(arguments: list[str]) -> int:
         if len(arguments) != 1 or arguments[0] not in STAGES:
             raise ConfigError(f"There is no stage {' '.join(arguments)!r}.", hint=f"Use one of: {', '.join(STAGES)}.")
         STAGES[arguments[0]](read_params(), build=BUILD)
-    except LinewrightError as error:
-        tell(error)
+    except (LinewrightError, OSError) as error:
+        tell(error if isinstance(error, LinewrightError) else system_error(error))
         return 1
     return 0
 

@@ -17,11 +17,19 @@ Every error carries what was wrong (`message`, with the value that was wrong) an
 """
 
 import errno
+from reprlib import Repr
 from typing import TYPE_CHECKING
+
+from .wording import masked
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
     from yaml import YAMLError
+
+_SHORT = Repr()
+"""Of values that users gave: aliases of YAML may make a small file a value without an end."""
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlevel = 2
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -128,4 +136,6 @@ def first_problem(error: "ValidationError") -> str:
     problem = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in problem["loc"]) or "the file"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{place}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}{more}"
+    # What stands under an unknown name may be a password that was meant for a known one.
+    got = "" if problem["type"] == "extra_forbidden" else f", got {masked(_SHORT.repr(problem['input']))}"
+    return f"{place}: {problem['msg'].removeprefix('Value error, ')}{got}{more}"

@@ -1,5 +1,6 @@
 """How the sentences of every part put things."""
 
+import re
 from collections.abc import Sequence
 
 
@@ -11,3 +12,12 @@ def listed(names: Sequence[str], *, most: int = 5) -> str:
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def masked(text: str) -> str:
+    """`text` without the users and passwords of the URLs in it.
+
+    >>> masked("postgresql://linewright:s3cret@db/records")
+    'postgresql://***@db/records'
+    """
+    return re.sub(r"//[^/\s]*@", "//***@", text)

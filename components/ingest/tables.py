@@ -13,6 +13,7 @@ from components.core.contracts import Label, TableSchema
 from components.core.contracts import ManifestColumn as Col
 from components.core.errors import SourceError
 from components.core.lines import LineConfig, TableOptions
+from components.core.names import as_utf8
 from components.core.ports import Progress, Windows
 from components.core.wording import listed
 from components.ingest.collected import Collected, Tally
@@ -195,7 +196,7 @@ class _Reader:
         silent = np.asarray(np.isnan(values).all(axis=0))
         for column, empty in zip(self.schema.features, silent, strict=True):
             if empty:
-                self._silent.setdefault(column.name, []).append(file.key)
+                self._silent.setdefault(column.name, []).append(as_utf8(file.key))
 
     def silences(self) -> list[str]:
         """What is to be said of sensors that are silent in whole files: a retrain on them takes that for normal."""
@@ -242,7 +243,7 @@ class _Reader:
         return manifest_rows({
             Col.SAMPLE: window_names(windows),
             Col.FILE: [file.sha] * n,
-            Col.PATH: [file.key] * n,
+            Col.PATH: [as_utf8(file.key)] * n,
             Col.LABEL: np.where(anomalous, str(Label.ANOMALOUS), str(Label.NORMAL)).tolist(),
             Col.LABEL_SOURCE: ["column" if label else "assumed"] * n,
             Col.GROUP: groups,

@@ -77,7 +77,7 @@ def paired_difference(
     groups = _shared(groups)
     values, drawn = _differences(metric, [candidate], champion, labels, seed=seed, groups=groups)
     value, n, fewest = float(values[0]), len(labels), min(holding(labels, groups))
-    room = _room(fewest, level=LEVEL / 2)
+    room = widened(fewest, level=LEVEL / 2)
     if room == np.inf:
         return Metric(value=value, low=-1.0, high=1.0, n=n)
     drawn = value + room * (drawn[:, 0] - value)
@@ -109,7 +109,7 @@ def lower_bounds(
 
     Of a single group of a class the bounds are minus infinity. There must be samples of both classes.
     """
-    few = _room(min(holding(labels, groups)), level=level)
+    few = widened(min(holding(labels, groups)), level=level)
     if few == np.inf:
         return np.full(len(candidates), -np.inf)
     values, drawn = _differences(metric, candidates, champion, labels, seed=seed, groups=groups)
@@ -186,8 +186,13 @@ def _told(hits: NDArray[np.bool_], groups: NDArray[np.str_] | None, *, most: flo
     return max(alike, float(most * few**2))
 
 
-def _room(fewest: int, *, level: float) -> float:
-    """How many times as wide an interval is by so few groups; infinitely by a single one."""
+def widened(fewest: int, *, level: float) -> float:
+    """How many times as wide as its percentiles an interval is by so few groups; infinitely by a single one.
+
+    Args:
+        fewest: Groups that were drawn from.
+        level: Share beyond either end.
+    """
     if fewest < 2:
         return np.inf
     return float(student.ppf(1 - level, fewest - 1) / norm.ppf(1 - level) * np.sqrt(fewest / (fewest - 1)))
@@ -228,7 +233,7 @@ def between(value: float, drawn: NDArray[np.float64], *, n: int, fewest: int) ->
         n: Samples.
         fewest: Groups of the rarer class.
     """
-    room = _room(fewest, level=LEVEL / 2)
+    room = widened(fewest, level=LEVEL / 2)
     if room == np.inf:
         return Metric(value=value, low=0.0, high=1.0, n=n)
     low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2])

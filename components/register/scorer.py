@@ -20,7 +20,7 @@ from ..core.scoring import BATCH, join
 from ..metrics.verdicts import answers
 from ..models.registry import load
 from ..samples.images import decode_image
-from ..samples.tables import cut, encode, window_starts
+from ..samples.tables import cut, readings, window_starts
 
 
 class Scorer:
@@ -81,7 +81,7 @@ class Scorer:
             yield [decode_image(data, self._image) for data in frame["image"].iloc[start : start + size]]
 
     def _windows(self, frame: pd.DataFrame, schema: TableSchema) -> tuple[NDArray[np.int64], Iterator[Batch]]:
-        values = encode(frame, schema)
+        values = readings(frame, schema)
         bounds = window_starts(frame, schema, group=self._group)
         size = BATCH["table"]
         parts = (bounds[start : start + size] for start in range(0, len(bounds), size))

@@ -92,6 +92,17 @@ def encode(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64]:
     return values
 
 
+def readings(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64]:
+    """As `encode_cells`, but a cell that holds no finite number is a missing one: its row still gets a verdict.
+
+    Raises:
+        UnusableSample: `schema`: a feature column is missing.
+    """
+    values = encode_cells(frame, schema)
+    values[np.isinf(values)] = np.nan
+    return values
+
+
 def name_cell(frame: pd.DataFrame, schema: TableSchema, *, row: int, place: int) -> str:
     """A sentence about a cell that holds no finite number."""
     name = schema.features[place].name

@@ -24,6 +24,9 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 ACTOR_VARIABLE = "LINEWRIGHT_ACTOR"
+MOST_VERSION = 2**31 - 1
+"""What a database takes for a number."""
+
 OPERATOR = "operator"
 """The actor whose key `init` makes."""
 
@@ -54,7 +57,7 @@ def named_path(text: str) -> Path:
 
 
 LineName = Annotated[str, typer.Argument(metavar="NAME", help="The line's name.", autocompletion=complete_line)]
-Version = Annotated[int, typer.Argument(metavar="VERSION", help="The model version's number.")]
+Version = Annotated[int, typer.Argument(metavar="VERSION", min=1, max=MOST_VERSION, help="The model version's number.")]
 AsActor = Annotated[
     str, typer.Option("--as", metavar="ACTOR", envvar=ACTOR_VARIABLE, help="Who acts; what is signed needs their key.")
 ]

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from components.core.contracts import Modality
 from components.core.errors import ConfigError
@@ -77,7 +78,9 @@ def list_lines(json: Json = False) -> None:
         for line in found:
             print_json(line.model_dump(mode="json"))
         return
-    rows = [[line.name, line.modality.value, line.source, _schedule(line.schedule.model_dump())] for line in found]
+    rows = [
+        [line.name, line.modality.value, escape(line.source), _schedule(line.schedule.model_dump())] for line in found
+    ]
     empty = "No lines yet. Add one: linewright line add NAME --modality image --source FOLDER"
     table("Lines", ["line", "modality", "source", "schedule"], rows, empty=empty)
 

@@ -177,5 +177,7 @@ def print_candidate(model: "ModelVersion") -> None:
     rate = model.calibration.false_alarm_rate
     console.print(f"False-alarm budget {rate:.3%}: {escape(model.calibration.guarantee)}")
     print_outlying(model.line, model.calibration)
-    flag = {"met": "", "unmeasured": " --accept-unmeasured", "failed": " --override"}[model.gate.status]
-    console.print(f"Next: linewright approve {model.line} {model.version} --reason TEXT{flag}")
+    found = {condition.status for condition in model.gate.conditions}
+    options = {"unmeasured": " --accept-unmeasured", "failed": " --override"}
+    flags = "".join(flag for status, flag in options.items() if status in found)
+    console.print(f"Next: linewright approve {model.line} {model.version} --reason TEXT{flags}")

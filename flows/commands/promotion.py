@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from components.core.names import as_utf8
 from flows.commands.common import (
+    MOST_VERSION,
     OPERATOR,
     AsActor,
     Json,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from flows.wiring import Linewright
 
 keys = typer.Typer(help="Signing keys of the people who decide.", no_args_is_help=True)
-Reason = Annotated[str, typer.Option(help="Why; it is kept with the decision.")]
+Reason = Annotated[str, typer.Option(parser=as_utf8, metavar="TEXT", help="Why; it is kept with the decision.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -73,13 +75,16 @@ def candidates(
     if name is not None:
         app.line(name)
     empty = "Nothing waits for approval. Make a candidate with: linewright retrain NAME"
-    _list(app.records.models.list(name, status="candidate"), "Candidates", json=json, empty=empty)
+    _list(app, app.records.models.list(name, status="candidate"), "Candidates", json=json, empty=empty)
 
 
-def _list(found: Sequence["ModelVersion"], title: str, *, json: bool, empty: str) -> None:
+def _list(app: "Linewright", found: Sequence["ModelVersion"], title: str, *, json: bool, empty: str) -> None:
+    from flows.jobs.show import current_gate
+
+    gates = [current_gate(app, model).status for model in found]
     if json:
-        for model in found:
-            print_json(_summary(model))
+        for model, gate in zip(found, gates, strict=True):
+            print_json(_summary(model) | {"gate": gate})
         return
     rows = [
         [
@@ -90,9 +95,9 @@ def _list(found: Sequence["ModelVersion"], title: str, *, json: bool, empty: str
             f"v{model.dataset}",
             model.detector,
             figure(model.evaluation.metrics.get("image_auroc")),
-            coloured(model.gate.status),
+            coloured(gate),
         ]
-        for model in found
+        for model, gate in zip(found, gates, strict=True)
     ]
     table(title, ["line", "version", "status", "created", "data", "detector", "AUROC", "gate"], rows, empty=empty)
 
@@ -105,14 +110,16 @@ def _summary(model: "ModelVersion") -> dict[str, object]:
         "created": model.created.isoformat(),
         "dataset_version": f"{model.line}/v{model.dataset}",
         "detector": model.detector,
-        "gate": model.gate.status,
     }
 
 
 def show(
     name: LineName,
     version: Annotated[
-        int | None, typer.Argument(metavar="[VERSION]", help="The model version's number; all are listed without.")
+        int | None,
+        typer.Argument(
+            metavar="[VERSION]", min=1, max=MOST_VERSION, help="The model version's number; all are listed without."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -121,7 +128,7 @@ def show(
     app.line(name)
     if version is None:
         empty = f"Line {name} has no model version yet. Make one: linewright retrain {name}"
-        _list(app.records.models.list(name), f"Versions of {name}", json=json, empty=empty)
+        _list(app, app.records.models.list(name), f"Versions of {name}", json=json, empty=empty)
     else:
         _show(app, app.records.models.get(name, version), json=json)
 

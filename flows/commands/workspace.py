@@ -1,9 +1,11 @@
 """`linewright init | upgrade | doctor | up | demo`: the installation itself."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from flows.commands.common import console, named_path, open_workspace, table, use_home
 
@@ -28,7 +30,7 @@ def init(
     done = make_workspace(home)
     console.print(f"Workspace {done}: {home}", soft_wrap=True)
     if directory is not None:
-        console.print(f"Use it with: export LINEWRIGHT_HOME={home}", soft_wrap=True)
+        console.print(f"Use it with: export LINEWRIGHT_HOME={escape(shlex.quote(str(home)))}", soft_wrap=True)
     console.print("Next: linewright line add NAME --modality image --source FOLDER")
 
 

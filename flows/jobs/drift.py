@@ -22,7 +22,7 @@ from components.samples.sets import ImageSamples, TableSamples
 from components.samples.tables import read_table
 from flows.data import LineData, SampleSet
 from flows.jobs.kept_scores import calibration_scores
-from flows.jobs.models import champion_of, load_model
+from flows.jobs.models import as_trained, champion_of, load_model
 from flows.progress import report as tell
 from flows.wiring import Linewright
 
@@ -37,11 +37,13 @@ BATCH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class DriftOutcome:
-    """A stored check: its report, number and HTML file ("" unless it found drift)."""
+    """A stored check: its report, number, HTML file ("" unless it found drift), and which of the champion's it is."""
 
     report: DriftReport
     check_id: int
     html: str
+    champion: ModelVersion
+    number: int
 
 
 def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
@@ -51,7 +53,7 @@ def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
         NotEnoughDataError: The line has no champion, or no data.
     """
     champion = champion_of(app, name)
-    line = app.line(name)
+    line = as_trained(app, app.line(name), champion)
     data = LineData.open(app, line)
     detector = load_model(app, champion)
     reference, current = _windows(app, data, champion, detector)
@@ -66,8 +68,7 @@ def check_drift(app: Linewright, name: str, *, actor: str) -> DriftOutcome:
         path = app.settings.reports / f"{name}-v{champion.version}-check{number}.html"
         html = str(evidently_report.write_html(reference, current, report=found, path=path).relative_to(app.home))
     check_id = app.records.drift.add(found, champion=champion.version, html=html, actor=actor)
-    _log(app, champion, found, html=html, number=number)
-    return DriftOutcome(report=found, check_id=check_id, html=html)
+    return DriftOutcome(report=found, check_id=check_id, html=html, champion=champion, number=number)
 
 
 def _windows(
@@ -181,11 +182,16 @@ def _constants(data: LineData, rows: pd.DataFrame) -> dict[str, str]:
     return {name: listed(list(values)) for name, values in found.items()}
 
 
-def _log(app: Linewright, champion: ModelVersion, found: DriftReport, *, html: str, number: int) -> None:
-    """The verdict beside the champion in MLflow; the HTML file only where it is worth opening."""
+def show_in_mlflow(app: Linewright, outcome: DriftOutcome) -> None:
+    """The verdict beside the champion in MLflow; the HTML file only where it is worth opening.
+
+    Raises:
+        UnavailableError: MLflow does not answer; the verdict is stored all the same.
+    """
+    champion, number = outcome.champion, outcome.number
     run, place = champion.mlflow_run, f"drift/check{number}"
     path = app.settings.reports / f"{champion.line}-v{champion.version}-check{number}.json"
-    path.write_text(found.model_dump_json(indent=2), encoding="utf-8")
+    path.write_text(outcome.report.model_dump_json(indent=2), encoding="utf-8")
     app.tracker.log_file(run, path, place)
-    if html:
-        app.tracker.log_file(run, app.home / Path(html), place)
+    if outcome.html:
+        app.tracker.log_file(run, app.home / Path(outcome.html), place)

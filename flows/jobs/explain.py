@@ -22,12 +22,12 @@ from components.explain.timeline import Timeline, explain_timeline
 from components.explain.timeline_plot import timeline_plot
 from components.metrics.verdicts import answers
 from components.samples.images import decode_image
-from components.samples.tables import encode_cells, read_table
+from components.samples.tables import read_table, readings
 from components.samples.unusable import UnusableSample
 from components.samples.windows import cut, window_names
 from flows.data import LineData
 from flows.jobs.explaining import background, normal_images
-from flows.jobs.models import champion_of, load_model
+from flows.jobs.models import as_trained, champion_of, load_model
 from flows.wiring import Linewright
 
 
@@ -40,7 +40,7 @@ def explain_subject(app: Linewright, line: LineConfig, subject: str) -> dict[str
     """
     verdict = _verdict(app, line.name, subject)
     model = app.records.models.get(line.name, verdict.model_version) if verdict else champion_of(app, line.name)
-    data = LineData.open(app, line, number=model.dataset)
+    data = LineData.open(app, as_trained(app, line, model), number=model.dataset)
     content, path, bounds = _content(app, data, verdict, subject)
     detector = load_model(app, model)
     folder = app.settings.overlays / line.name
@@ -117,8 +117,7 @@ def _name(data: LineData, content: bytes, bounds: tuple[int, int]) -> str:
 
 def _window(data: LineData, content: bytes, bounds: tuple[int, int]) -> Windows:
     assert data.schema is not None
-    values = encode_cells(read_table(content), data.schema)
-    values[np.isinf(values)] = np.nan  # as the verdict was made
+    values = readings(read_table(content), data.schema)
     return cut(values, np.array([bounds]), window=data.schema.window)
 
 

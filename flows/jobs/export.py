@@ -19,7 +19,7 @@ from components.export.gate import Limits, objections
 from components.export.making import Made, Material, make_export
 from flows.data import LineData
 from flows.jobs.kept_scores import calibration_scores, left_out_scores
-from flows.jobs.models import load_model
+from flows.jobs.models import as_trained, load_model
 from flows.progress import report
 from flows.runtime.locks import FileLock
 from flows.wiring import Linewright
@@ -60,7 +60,7 @@ def export_model(
         limits = _limits(app, line)
         detector = load_model(app, model)
         network = detector.as_network()
-        data = LineData.open(app, line, number=model.dataset)
+        data = LineData.open(app, as_trained(app, line, model), number=model.dataset)
         subject = _subject(data, model, history)
         made = make_export(
             work,

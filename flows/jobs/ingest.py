@@ -1,9 +1,12 @@
 """The ingest job: new files → validated samples → a new dataset version."""
 
 from components.core.contracts import IngestSummary
+from components.core.errors import ConfigError, ConflictError
+from components.core.lines import LineConfig
 from components.ingest.collect import clear_staging, collect
 from components.version.splits import assign_splits
 from flows.progress import report
+from flows.runtime.locks import FileLock
 from flows.wiring import Linewright
 
 
@@ -12,11 +15,26 @@ def ingest(app: Linewright, name: str, *, actor: str) -> IngestSummary:
 
     Raises:
         SourceError: The source cannot be used, or every new file of it was refused.
-        ConflictError: Another process writes to the data registry and does not finish.
+        ConflictError: Another ingest of the line runs, or another process writes to the data registry and does not
+            finish.
+        ConfigError: The line's data are of another modality.
     """
     line = app.line(name)
-    registry = app.registry
+    # What one ingest has fetched another, that is done with its own, would remove.
+    with FileLock(app.home / "run" / f"ingest-{name}.lock") as alone:
+        if not alone.try_exclusive():
+            raise ConflictError(f"Another ingest of line {name!r} runs.", hint="Wait until it ends.")
+        return _ingest(app, line, actor=actor)
+
+
+def _ingest(app: Linewright, line: LineConfig, *, actor: str) -> IngestSummary:
+    name, registry = line.name, app.registry
     latest = registry.latest(name)
+    if latest is not None and latest.modality is not line.modality:
+        raise ConfigError(
+            f"Line {name!r} has data of modality {latest.modality} ({latest.tag}), its file says {line.modality}.",
+            hint="Add these data as a line of another name.",
+        )
     previous = registry.manifest(latest) if latest else None
     refused = registry.quarantined(latest) if latest else ()
     staging = app.home / "staging" / name

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from components.core.contracts import ModelVersion
 from components.core.errors import IntegrityError, NotEnoughDataError
+from components.core.lines import LineConfig
 from components.core.ports import Detector
 from components.register.verify import check_files, load_verified
 from flows.wiring import Linewright
@@ -24,6 +25,17 @@ def champion_of(app: Linewright, name: str) -> ModelVersion:
         hint = f"approve {name} {waiting[0].version} --reason TEXT" if waiting else f"retrain {name}"
         raise NotEnoughDataError(f"Line {name!r} has no champion yet.", hint=f"Make one: linewright {hint}")
     return model
+
+
+def as_trained(app: Linewright, line: LineConfig, model: ModelVersion) -> LineConfig:
+    """`line` with what decides how a file becomes samples as it was when `model` was trained.
+
+    The model's threshold is of samples that were read so; what the line's file says since is for the next retrain.
+    """
+    config = app.records.retrains.get(model.retrain).config
+    image = line.image.model_copy(update={"white_level": config["image"]["white_level"]})
+    table = line.table.model_copy(update={"group": config["table"]["group"]})
+    return line.model_copy(update={"image": image, "table": table})
 
 
 def load_model(app: Linewright, model: ModelVersion) -> Detector:

@@ -10,6 +10,7 @@ from components.core.contracts import DatasetVersion, ModelVersion, now
 from components.core.errors import NotEnoughDataError
 from components.core.hashing import folder_hashes, sha256_file, sha256_json
 from components.core.lines import LineConfig
+from flows.jobs.show import current_gate
 from flows.wiring import Linewright
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,8 @@ class RetrainPlan:
     Attributes:
         key: Digest of data, configuration, budget, seed and code: equal keys give equal models.
         identity: Of the retrain: that of a killed one of the same key, which goes on, or a new one.
-        done: The model version that a retrain of the same key registered, if there is one.
+        done: The model version that a retrain of the same key registered, if there is one; none that waits and was
+            compared with another champion than today's.
     """
 
     app: Linewright
@@ -85,6 +87,9 @@ def plan_retrain(
         }
     )
     unfinished = app.records.retrains.open(name)
+    done = app.records.retrains.find_done(name, key)
+    if done is not None and current_gate(app, done) != done.gate:
+        done = None
     return RetrainPlan(
         app=app,
         line=line,
@@ -95,7 +100,7 @@ def plan_retrain(
         request=request,
         key=key,
         identity=unfinished.retrain_id if unfinished and unfinished.key == key else _new_identity(),
-        done=app.records.retrains.find_done(name, key),
+        done=done,
     )
 
 

@@ -5,7 +5,7 @@ from components.approve.actors import Actors
 from components.approve.keys import has_key, key_id, make_key
 from components.approve.service import Office
 from components.core.contracts import ModelVersion, Role
-from components.core.errors import ConfigError, ConflictError, UnavailableError
+from components.core.errors import ConfigError, ConflictError, RefusedError, UnavailableError
 from flows.wiring import Linewright
 from flows.workspace import changing, write_atomically
 
@@ -96,11 +96,18 @@ def add_actor(app: Linewright, actor: str, *, role: str, by: str) -> str:
     Raises:
         ConfigError: The name or the role is not allowed.
         ConflictError: The actor has a key and a role already.
+        RefusedError: `by` is no overrider, or has no key here.
     """
     if role not in {known.value for known in Role}:
         raise ConfigError(f"There is no role {role!r}.", hint=f"Use one of: {', '.join(Role)}.")
     with changing(app.home):
         actors = Actors.read(app.settings.actors)
+        if actors.role_of(by) is not Role.OVERRIDER:
+            raise RefusedError(
+                f"{by!r} is {actors.role_of(by)} and may give nobody a role.", hint="Let an overrider do it, with --as."
+            )
+        if not has_key(app.settings.keys, by):
+            raise RefusedError(f"The key of {by!r} is not here.", hint="Give it where it is, or as another with --as.")
         changed = actors.with_role(actor, role=Role(role))
         if not has_key(app.settings.keys, actor):
             make_key(app.settings.keys, actor)

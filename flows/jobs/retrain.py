@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from components.adapters.db.heartbeat import HeldLease
 from components.adapters.db.holder import this_process
 from components.adapters.db.leases import Lease
 from components.adapters.db.retrains import Retrain
@@ -23,18 +24,22 @@ from flows.jobs.plan import RetrainPlan
 
 _LOG = logging.getLogger(__name__)
 
+_TIMINGS = "timings"
+"""The checkpoint of what all stages took, of a killed process too."""
+
 
 class RetrainJob:
     """What the stages of one retrain share. Make it with `retraining`."""
 
-    def __init__(self, plan: RetrainPlan, *, lease: Lease, record: Retrain) -> None:
+    def __init__(self, plan: RetrainPlan, *, held: HeldLease[Lease], record: Retrain, began: float) -> None:
+        self._held = held
         self.plan, self.app, self.line, self.seed = plan, plan.app, plan.line, plan.seed
-        self.lease, self.record = lease, record
+        self.lease, self.record = held.lease, record
         self.id = record.retrain_id
         self.folder = plan.app.home / "retrains" / self.id
-        self.timings: dict[str, float] = dict(record.stages.get("timings", {}))
+        self.timings: dict[str, float] = dict(record.stages.get(_TIMINGS, {}))
         self._done = dict(record.stages)
-        self._began = time.perf_counter()
+        self._began = began
 
     @cached_property
     def data(self) -> LineData:
@@ -62,11 +67,21 @@ class RetrainJob:
             result = act()
             self.app.records.retrains.checkpoint(self.lease, self.id, stage, result)
             self._done[stage] = result
+            self.app.records.retrains.checkpoint(self.lease, self.id, _TIMINGS, self.timings)
         return self._done[stage]
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        """Count the time inside as the stage's own work; the rest of a retrain is orchestration."""
+        """Count the time inside as the stage's own work; the rest of a retrain is orchestration.
+
+        Raises:
+            ConflictError: The line is not this retrain's any more.
+        """
+        if self._held.lost:
+            raise ConflictError(
+                f"The lease of line {self.line.name!r} was lost.",
+                hint="What was finished is kept; run the retrain again, it resumes.",
+            )
         start = time.perf_counter()
         try:
             yield
@@ -74,7 +89,7 @@ class RetrainJob:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
 
     def account(self) -> dict[str, float]:
-        """Seconds of every stage's own work, and `total` since this process took the retrain up."""
+        """Seconds of every stage's own work, and `total` since this process took the line."""
         return {**self.timings, "total": time.perf_counter() - self._began}
 
     def fresh_folder(self, name: str) -> Path:
@@ -92,7 +107,7 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
     Raises:
         ConflictError: Another process retrains the line.
     """
-    records = plan.app.records
+    records, began = plan.app.records, time.perf_counter()
     with records.leases.hold(plan.line.name, holder=this_process(), ttl=plan.app.settings.lease.ttl) as held:
         identity = plan.identity
         record = records.retrains.begin(
@@ -106,7 +121,7 @@ def retraining(plan: RetrainPlan) -> Iterator[RetrainJob]:
         )
         plan.app.tracker.close_stale(plan.line.name, live={identity})
         _clear(plan)
-        job = RetrainJob(plan, lease=held.lease, record=record)
+        job = RetrainJob(plan, held=held, record=record, began=began)
         try:
             yield job
         except ConflictError:

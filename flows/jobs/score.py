@@ -22,11 +22,11 @@ from components.metrics.conformal import fewest_discoveries
 from components.models.parallel import each
 from components.samples.constants import constants_in
 from components.samples.images import IMAGE_SUFFIXES, decode_image
-from components.samples.tables import TABLE_SUFFIXES, encode_cells, read_table
+from components.samples.tables import TABLE_SUFFIXES, read_table, readings
 from components.samples.unusable import UnusableSample
 from components.samples.windows import cut, window_names, window_starts
 from components.serve.verdicts import flagged, many_above, verdicts
-from flows.jobs.models import champion_of, load_model
+from flows.jobs.models import as_trained, champion_of, load_model
 from flows.progress import report
 from flows.wiring import Linewright
 
@@ -73,6 +73,7 @@ def score_paths(app: Linewright, line: LineConfig, *, paths: Sequence[Path], fdr
         IntegrityError: The champion is not what was registered.
     """
     champion = champion_of(app, line.name)
+    line = as_trained(app, line, champion)
     if fdr is not None:
         fewest_discoveries(0, rate=fdr, samples=champion.calibration.samples)  # refused before anything is scored
     image = line.modality is Modality.IMAGE
@@ -220,8 +221,7 @@ class _TableScorer(_Scorer):
         for name, held in constants_in(frame, schema.constants).items():
             if others := [value for value in held if value != schema.constants[name]]:
                 changed.setdefault(name, f"{name} ({schema.constants[name]} before, {listed(others)} in {path.name})")
-        values = encode_cells(frame, schema)
-        values[np.isinf(values)] = np.nan  # a reading that is no number is a missing one; its row still gets a verdict
+        values = readings(frame, schema)
         bounds = window_starts(frame, schema, group=self.line.table.group)
         parts, names = [], []
         for start in range(0, len(bounds), WINDOWS_AT_ONCE):

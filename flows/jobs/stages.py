@@ -1,6 +1,6 @@
 """The stages of a retrain between search and registry, each from the records of those before it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from components.approve.gate import evaluate_gate
@@ -10,8 +10,9 @@ from components.core.ports import Detector
 from components.evaluate.evaluation import Scored, difference
 from components.models import registry
 from components.search.portfolio import DETECTOR
+from flows.data import LineData
 from flows.jobs import modelling
-from flows.jobs.models import check_model, load_model
+from flows.jobs.models import as_trained, check_model, load_model
 from flows.jobs.retrain import RetrainJob
 from flows.jobs.searching import searched_detectors
 from flows.progress import report
@@ -86,11 +87,12 @@ def judge(job: RetrainJob) -> Judged:
 def _judge(job: RetrainJob) -> Judged:
     detector = registry.load(job.folder / "model" / "detector")
     assert detector.calibration is not None
-    candidate = _evaluate(job, detector, subject=job.id)
+    candidate = _evaluate(job, detector, job.data, subject=job.id)
     model = job.app.records.models.champion(job.line.name)
     champion = None
     if model is not None:
-        champion = _evaluate(job, load_model(job.app, model), subject=f"{job.id}/champion-v{model.version}")
+        data = replace(job.data, line=as_trained(job.app, job.line, model))
+        champion = _evaluate(job, load_model(job.app, model), data, subject=f"{job.id}/champion-v{model.version}")
     gate = evaluate_gate(
         candidate.evaluation,
         calibration=detector.calibration,
@@ -103,8 +105,8 @@ def _judge(job: RetrainJob) -> Judged:
     return Judged(evaluation=candidate.evaluation, champion=champion.evaluation if champion else None, gate=gate)
 
 
-def _evaluate(job: RetrainJob, detector: Detector, *, subject: str) -> Scored:
+def _evaluate(job: RetrainJob, detector: Detector, data: LineData, *, subject: str) -> Scored:
     looks = job.app.records.looks.look(
         job.line.name, dataset=job.plan.version.number, split=Split.TEST, subject=subject, actor=job.plan.actor
     )
-    return modelling.evaluate_on_test(job.data, detector, looks=looks, seed=job.seed)
+    return modelling.evaluate_on_test(data, detector, looks=looks, seed=job.seed)

@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.core.errors import ConflictError, UnavailableError
+from components.core.wording import masked
 from components.settings import Settings
 from flows.deployments import READY_FILE, read_lines
 from flows.runtime.child import PLAN, STOP_SECONDS
@@ -268,6 +269,6 @@ class _Watch:
         table = Table("service", "address", title="Linewright is up; Ctrl-C stops all", title_justify="left")
         lines = len(list(self._settings.lines.glob("*.yaml")))
         for service in self._services:
-            table.add_row(service.name, service.url or f"{lines} {'line' if lines == 1 else 'lines'} deployed")
+            table.add_row(service.name, masked(service.url) or f"{lines} {'line' if lines == 1 else 'lines'} deployed")
         table.caption = f"Logs: {self._settings.home / 'run'}"
         return table

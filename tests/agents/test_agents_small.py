@@ -127,11 +127,13 @@ def test_cost_without_reported_usage_is_estimated() -> None:
 
 
 def test_too_long_and_empty_answers_are_faults() -> None:
-    model = make_model(ModelSettings(provider="scripted", answers=("x" * (MAX_ANSWER + 1), "")))
+    price = Price(input=0, output=4e6)
+    model = make_model(ModelSettings(provider="scripted", answers=("x" * MAX_ANSWER + "yyy", ""), price=price))
     assert model is not None
-    for _ in range(2):
-        with pytest.raises(ModelFaultError, match="characters"):
+    for cost in (MAX_ANSWER + 3, 0.0):
+        with pytest.raises(ModelFaultError, match="characters") as fault:
             model.ask(system="", user="")
+        assert fault.value.money == pytest.approx(2 * cost)  # a word has two characters, about
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "nobody"])

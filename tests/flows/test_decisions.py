@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from components.approve.service import approve
-from components.core.errors import UnavailableError
+from components.core.errors import RefusedError, UnavailableError
 from components.testing.records import a_model
 from flows.jobs.doctor import diagnose
 from flows.jobs.promote import add_actor, approve_version, copy_aliases, office
@@ -60,6 +60,19 @@ def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed
     identity = add_actor(app, "anna", role="engineer", by="operator")
     (event,) = app.records.ledger.events(kind="key added")
     assert (event.actor, event.data) == ("operator", {"actor": "anna", "key": identity, "role": "engineer"})
+
+
+def test_only_an_overrider_whose_key_is_here_gives_roles(tmp_path):
+    make_workspace(tmp_path)
+    app = Linewright.open(tmp_path)
+    add_actor(app, "vera", role="viewer", by="operator")
+    add_actor(app, "olga", role="overrider", by="operator")
+    (tmp_path / "keys" / "olga.pem").unlink()
+    for by, why in (("vera", "'vera' is viewer"), ("ghost", "has no role here"), ("olga", "key of 'olga' is not here")):
+        with pytest.raises(RefusedError, match=why):
+            add_actor(app, "eve", role="overrider", by=by)
+    assert "eve" not in office(app).actors.roles
+    assert not (tmp_path / "keys" / "eve.pem").exists()
 
 
 def test_a_decision_says_that_it_holds_where_mlflow_does_not_answer(planned):

@@ -6,7 +6,7 @@ import pytest
 
 from components.adapters.db.tables import RETRAINS
 from components.core.drift_report import DriftFeature
-from components.testing.records import a_drift_report
+from components.testing.records import a_drift_report, a_model
 from flows import drift
 from flows.drift import what_follows
 from flows.jobs.drift import DriftOutcome
@@ -32,15 +32,19 @@ def found(monkeypatch):
     """The flow on a line whose check finds a report: what it leads to, what a request says, and what an event."""
 
     def run(report):
-        asked, told = {}, {}
+        asked, told, shown = {}, {}, []
         requests = SimpleNamespace(request_retrain=lambda _, **given: asked.update(given))
         line = SimpleNamespace(drift=SimpleNamespace(action="ask"))
         app = SimpleNamespace(records=SimpleNamespace(requests=requests), settings=None, line=lambda _: line)
         monkeypatch.setattr(drift.Linewright, "open", lambda _: app)
-        monkeypatch.setattr(drift, "check_drift", lambda *_, **__: DriftOutcome(report=report, check_id=10**9, html=""))
+        outcome = DriftOutcome(report=report, check_id=10**9, html="", champion=a_model(), number=1)
+        monkeypatch.setattr(drift, "check_drift", lambda *_, **__: outcome)
+        monkeypatch.setattr(drift, "show_in_mlflow", lambda *_: shown.append((bool(asked), bool(told))))
         monkeypatch.setattr(drift, "up_is_running", lambda _: True)
         monkeypatch.setattr(drift, "emit_drift", lambda _, **given: told.update(given))
-        return drift.drift_flow.fn("home", "x" * 48)[1], asked, told
+        follows = drift.drift_flow.fn("home", "x" * 48)[1]
+        assert shown == [(follows != "nothing",) * 2]  # last: a request must not be lost with MLflow
+        return follows, asked, told
 
     return run
 

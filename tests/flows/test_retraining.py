@@ -1,21 +1,30 @@
 """What a retrain keeps where something stops it, and what it answers."""
 
 import subprocess
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import httpx
 import pytest
 
+from components.approve.service import approve
 from components.core.errors import ConflictError, UnavailableError
+from components.core.lines import ImageOptions, TableOptions
 from components.settings import HOME_VARIABLE
 from components.testing.records import a_model
 from flows import training
 from flows.commands import loop
 from flows.jobs import plan as planning
+from flows.jobs.models import as_trained
+from flows.jobs.plan import plan_retrain
+from flows.jobs.promote import office
 from flows.jobs.registering import provenance
 from flows.jobs.retrain import retraining
 from flows.runtime.server import answering
+
+ROOT = Path(__file__).parents[2]
 
 
 def stopped(plan, error: BaseException) -> None:
@@ -55,6 +64,70 @@ def test_what_an_interrupted_retrain_finished_is_kept_and_of_one_that_failed_not
     if kept:
         with retraining(plan) as job:
             assert job.once("search", lambda: {"best": 4}) == {"best": 3}
+
+
+def test_what_stages_took_is_known_after_an_interruption(planned):
+    def search(job):
+        with job.timed("search"):
+            time.sleep(0.05)
+        return {"best": 3}
+
+    def interrupted():
+        with retraining(planned("pump", "first")) as job:
+            job.once("search", lambda: search(job))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with retraining(planned("pump", "first")) as job:
+        job.once("search", lambda: pytest.fail("done again"))
+        assert job.account()["search"] >= 0.05
+
+
+def test_a_retrain_whose_line_is_another_s_begins_nothing(planned):
+    def robbed():
+        with retraining(planned("pump", "first")) as job:
+            job._held = Mock(lost=True)
+            with job.timed("search"):
+                pytest.fail("begun")
+
+    with pytest.raises(ConflictError, match="lease of line 'pump' was lost"):
+        robbed()
+
+
+def test_a_model_reads_samples_as_when_it_was_trained(planned):
+    plan = planned("press", "r1")
+    plan.line = plan.line.model_copy(update={"image": ImageOptions(white_level=1023)})
+    with retraining(plan) as job:
+        model = plan.app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    today = plan.line.model_copy(
+        update={"image": ImageOptions(white_level=4095, min_side=64), "table": TableOptions(group="batch")}
+    )
+    line = as_trained(plan.app, today, model)
+    assert line.image == ImageOptions(white_level=1023, min_side=64)
+    assert line.table.group == ""
+
+
+def test_a_candidate_that_was_compared_with_another_champion_is_not_the_answer(planned, monkeypatch):
+    app = planned("press", "r1").app
+    with retraining(planned("press", "r1")) as job:
+        first = app.records.models.register(job.lease, a_model(retrain="r1", dataset=1))
+    with retraining(planned("press", "r2")) as job:
+        second = app.records.models.register(job.lease, a_model(retrain="r2", dataset=1))
+    line, version = planned("press", "r1").line, SimpleNamespace(manifest_sha256="0", tag="press/v1")
+    parts = SimpleNamespace(
+        records=app.records, line=lambda _: line, registry=SimpleNamespace(latest=lambda _: version),
+        config_path=lambda name: ROOT / "configs" / name, config_text=lambda _: "",
+    )  # fmt: skip
+
+    def answer(model):
+        monkeypatch.setattr(app.records.retrains, "find_done", lambda *_: model)
+        return plan_retrain(parts, "press", budget=None, seed=None, actor="operator").done
+
+    assert (answer(first), answer(second)) == (first, second)
+    approve(office(app), line="press", version=1, actor="operator", reason="the first of them")
+    first = app.records.models.get("press", 1)
+    assert (answer(first), answer(second)) == (first, None)
 
 
 def test_a_prefect_server_that_dies_within_a_flow_is_no_traceback():

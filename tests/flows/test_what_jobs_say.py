@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from components.core.contracts import ManifestColumn, Modality, Scores
-from components.core.errors import IntegrityError, SourceError
+from components.core.errors import ConfigError, ConflictError, IntegrityError, SourceError
 from components.core.hashing import folder_hashes
 from components.core.lines import LineConfig, TableOptions
 from components.explain.deletion import Deletion
@@ -26,6 +26,7 @@ from flows.jobs.ingest import ingest
 from flows.jobs.models import check_model
 from flows.jobs.score import ScoreRun, _ImageScorer, find_files
 from flows.jobs.setup import make_workspace
+from flows.runtime.locks import FileLock
 from flows.wiring import Linewright
 
 
@@ -80,6 +81,43 @@ def test_windows_left_out_between_splits_are_counted(tmp_path):
     summary = ingest(app, "pump", actor="operator")
     assert summary.purged > 0
     assert summary.added + summary.purged == summary.found == 596
+
+
+def table_line(folder, files):
+    """A workspace with a line of tables, whose files hold these numbers of rows."""
+    (folder / "source").mkdir()
+    for seed, (name, rows) in enumerate(files.items()):
+        path = folder / "source" / os.fsdecode(name)
+        pd.DataFrame({"flow": np.random.default_rng(seed).normal(size=rows)}).to_csv(path, index=False)
+    make_workspace(folder / "home")
+    app = Linewright.open(folder / "home")
+    line = LineConfig(name="lab", modality=Modality.TABLE, source=str(folder / "source"))
+    app.add_line(line, actor="operator")
+    return app
+
+
+def test_a_table_whose_name_is_not_utf_8_is_taken(tmp_path):
+    app = table_line(tmp_path, {b"m\xfcnchen.csv": 200})
+    assert ingest(app, "lab", actor="operator").added == 200
+    assert set(LineData.open(app, app.line("lab")).manifest["path"]) == {"m\\udcfcnchen.csv"}
+
+
+def test_data_of_another_modality_are_refused(tmp_path):
+    app = table_line(tmp_path, {b"a.csv": 200})
+    ingest(app, "lab", actor="operator")
+    app.remove_line("lab", actor="operator")
+    app.add_line(LineConfig(name="lab", modality=Modality.IMAGE, source=str(tmp_path / "source")), actor="operator")
+    with pytest.raises(ConfigError, match=r"Line 'lab' has data of modality table \(lab/v1\), its file says image\."):
+        ingest(app, "lab", actor="operator")
+
+
+def test_one_ingest_of_a_line_at_a_time(tmp_path):
+    app = table_line(tmp_path, {b"a.csv": 200})
+    with FileLock(app.home / "run" / "ingest-lab.lock") as other:
+        assert other.try_exclusive()
+        with pytest.raises(ConflictError, match="Another ingest of line 'lab' runs"):
+            ingest(app, "lab", actor="operator")
+    assert ingest(app, "lab", actor="operator").added == 200
 
 
 class Counting:

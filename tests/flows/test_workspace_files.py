@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from components.core.contracts import Modality
-from components.core.errors import ConfigError, UnknownLineError, system_error
+from components.core.errors import ConfigError, UnknownLineError, WorkspaceError, system_error
+from components.core.hashing import folder_hashes
 from components.core.lines import LineConfig
 from components.settings import load_settings
 from flows.cli import main
+from flows.demo import run_demo
 from flows.jobs.doctor import diagnose
 from flows.jobs.promote import add_actor, office
 from flows.jobs.setup import make_workspace
@@ -132,6 +134,36 @@ def test_doctor_reads_the_files_that_a_retrain_and_a_decision_need(tmp_path):
         assert not ok
         assert detail in told
         (tmp_path / name).write_text(whole)
+
+
+@pytest.mark.parametrize("text", ["database: {uri: URL}", "database: URL", "tracking: {uri: 5, url: URL}"])
+def test_a_misspelt_setting_is_told_without_its_password(tmp_path, monkeypatch, text):
+    url = "postgresql+psycopg://lw:s3c@ret@db/x"
+    (tmp_path / "settings.yaml").write_text(text.replace("URL", url))
+    with pytest.raises(ConfigError) as refused:
+        load_settings(tmp_path)
+    assert "s3c" not in f"{refused.value} {refused.value.hint}"
+    (tmp_path / "settings.yaml").unlink()
+    monkeypatch.setenv("LINEWRIGHT_DATABASE__URI", url)
+    with pytest.raises(ConfigError, match=r"database\.uri: Extra inputs are not permitted\.") as refused:
+        load_settings(tmp_path)
+    assert "s3c" not in str(refused.value)
+
+
+def test_a_small_file_of_aliases_is_refused_at_once(tmp_path):
+    levels = [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 12)]
+    (tmp_path / "settings.yaml").write_text("\n".join(["a0: &a0 [x]", *levels, "database: {url: *a11}"]))
+    with pytest.raises(ConfigError) as refused:
+        load_settings(tmp_path)
+    assert len(str(refused.value)) < 2_000
+
+
+def test_a_demo_makes_no_workspace_anew_but_that_of_a_demo(tmp_path):
+    make_workspace(tmp_path)
+    before = folder_hashes(tmp_path)
+    with pytest.raises(WorkspaceError, match="holds other things than the workspace of an earlier demo"):
+        run_demo(tmp_path)
+    assert folder_hashes(tmp_path) == before
 
 
 @pytest.mark.parametrize("text", ["- 1\n- 2\n", "postgresql\n", "5\n"])

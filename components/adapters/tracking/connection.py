@@ -3,7 +3,6 @@
 import logging
 import math
 import os
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from components.core.errors import (
     first_line,
 )
 from components.core.names import check_slug
+from components.core.wording import masked
 from components.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Connection:
         from mlflow.version import VERSION
 
         self._do(self._client.search_experiments, max_results=1)
-        return f"{VERSION} at {_shown(self.settings.tracking_uri)}, artifacts at {self.root}"
+        return f"{VERSION} at {masked(self.settings.tracking_uri)}, artifacts at {self.root}"
 
     def relocate(self) -> bool:
         """Rewrite the paths in the workspace's own database after the workspace moved; see `locations.relocate`."""
@@ -132,7 +132,7 @@ class Connection:
                 return client
         except Timeout as error:
             raise UnavailableError(
-                f"Another process has been opening {_shown(uri)} for {self.settings.tracking.timeout} s.",
+                f"Another process has been opening {masked(uri)} for {self.settings.tracking.timeout} s.",
                 hint="Wait for it, or stop it.",
             ) from error
 
@@ -213,16 +213,11 @@ def _is_http(uri: str) -> bool:
     return urlparse(uri).scheme in {"http", "https"}
 
 
-def _shown(text: str) -> str:
-    """`text` without the user and password of URLs."""
-    return re.sub(r"//[^/@\s]*@", "//***@", text)
-
-
 def _named(error: Exception, *, uri: str) -> LinewrightError | None:
     """The error of our tree that `error` is, or None if it is a fault of our own."""
     if isinstance(error, LinewrightError) or not _is_outside(error):
         return None
-    message = f"MLflow at {_shown(uri)}: {_shown(first_line(error))}"
+    message = f"MLflow at {masked(uri)}: {masked(first_line(error))}"
     if "out-of-date database schema" in message:
         return WorkspaceError(message, hint="Run `linewright upgrade`.")
     kind, hint = _ANSWERS.get(getattr(error, "error_code", ""), (UnavailableError, ""))

@@ -106,6 +106,22 @@ def test_judged_by_hand() -> None:
     assert judge([one(2.0, 5.0)] * 5, usual=5.0, seed=0).status == "unmeasured"
 
 
+@pytest.mark.parametrize("images", [5, 8])
+def test_maps_that_mark_at_random_hardly_ever_pass(images: int) -> None:
+    blank = np.zeros((2, 2, 3), np.uint8)
+    rng = np.random.default_rng(0)
+
+    def passes() -> bool:
+        drops = rng.uniform(0, 2, size=(images, 2))
+        found = [
+            Deletion(score=5.0, marked=5.0 - marked, random=(5.0 - other,), area=0.1, pictures=(blank, blank))
+            for marked, other in drops
+        ]
+        return judge(found, usual=1.0, seed=0).status == "met"
+
+    assert np.mean([passes() for _ in range(1_000)]) < 0.045
+
+
 def test_most_anomalous_are_tested() -> None:
     calibration = a_calibration(threshold=2.0)
     assert worth_testing(np.array([1.0, 3.0, 0.5, 2.5, 1.5, 0.1]), calibration) == [1, 3, 4, 0, 2]

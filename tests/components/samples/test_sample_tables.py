@@ -14,7 +14,16 @@ from components.core.errors import ConfigError, SourceError
 from components.core.lines import TableOptions
 from components.samples.columns import as_seconds
 from components.samples.schema import row_labels
-from components.samples.tables import cut, encode, encode_cells, infer_schema, read_table, window_names, window_starts
+from components.samples.tables import (
+    cut,
+    encode,
+    encode_cells,
+    infer_schema,
+    read_table,
+    readings,
+    window_names,
+    window_starts,
+)
 from components.samples.unusable import UnusableSample
 
 
@@ -308,6 +317,8 @@ def test_a_cell_that_is_no_number_leaves_the_decimal_commas_beside_it() -> None:
     columns = tuple(Column(name=name, kind="numeric") for name in ("a", "b"))
     values = encode_cells(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
     assert values.tolist() == [[3.5, 2.5], [math.inf, 4.5], [-0.0125, 7.5]]
+    scored = readings(read_table(data), TableSchema(features=columns, timestamp=None, window=1, stride=1))
+    assert np.array_equal(scored, [[3.5, 2.5], [math.nan, 4.5], [-0.0125, 7.5]], equal_nan=True)
 
 
 @pytest.mark.parametrize("beside", ["", "auto", "none"])
