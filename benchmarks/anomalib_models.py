@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pictures
 
+from benchmarks.local_weights import local_weights
 from components.core.ports import Samples
 from components.models import efficientnet, vit
 from components.models.params.zoo import (
@@ -22,7 +23,6 @@ from components.models.params.zoo import (
     StfpmParams,
     SuperSimpleNetParams,
 )
-from components.models.weights import find_weights, read_weights
 
 _LITE = {"backbone": efficientnet.ARCHITECTURE}
 _MIDDLE = {"layers": ["blocks.2", "blocks.4"]}  # strides 8 and 16
@@ -57,7 +57,7 @@ def fitted_peer(name: str, train: Samples, *, seed: int) -> Callable[[Samples], 
     with (
         tempfile.TemporaryDirectory(prefix="linewright-zoo-") as made_for,
         _quiet(),
-        _installed_weights(Path(made_for)),
+        local_weights(Path(made_for), "efficientnet-lite0", "dino-vits14"),
         torch.random.fork_rng(),
     ):
         folder = Path(made_for)
@@ -121,25 +121,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-@contextmanager
-def _installed_weights(folder: Path) -> Iterator[None]:
-    """Timm finds the weights of our backbones in a file instead of on the network."""
-    from safetensors.numpy import save_file
-    from timm.models import _registry
-
-    changed = []
-    for name, architecture in (("efficientnet-lite0", efficientnet.ARCHITECTURE), ("dino-vits14", vit.ARCHITECTURE)):
-        tensors, _ = read_weights(name, find_weights(name))
-        path = folder / f"{name}.safetensors"
-        save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, path)
-        for key, config in _registry._model_pretrained_cfgs.items():
-            if key.partition(".")[0] == architecture:
-                changed.append((config, config.file))
-                config.file = str(path)
-    try:
-        yield
-    finally:
-        for config, file in changed:
-            config.file = file

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.images import NORMAL, listed
-from components.models.weights import find_weights, read_weights
+from benchmarks.local_weights import local_weights
+from components.models import efficientnet
 
-_NAME = "tf_efficientnet_lite0"
 _LAYERS = ("blocks.0", "blocks.1", "blocks.2", "blocks.4", "blocks.6")  # timm's names of the stages
 _BATCH = 32  # anomalib's default
 
@@ -40,17 +40,17 @@ class Peer:
         from anomalib.pre_processing import PreProcessor
         from torchvision.transforms.v2 import Compose, Normalize, Resize
 
-        use_local_weights(folder)
         scaled = Compose([Resize((size, size), antialias=True), Normalize([0.5] * 3, [0.5] * 3)])
         self._data = _data(root)
-        self._model: Any = Patchcore(
-            backbone=_NAME,
-            layers=[_LAYERS[stage] for stage in stages],
-            coreset_sampling_ratio=ratio,
-            pre_processor=PreProcessor(transform=scaled),
-            evaluator=False,
-            visualizer=False,
-        )
+        with local_weights(folder, "efficientnet-lite0"):
+            self._model: Any = Patchcore(
+                backbone=efficientnet.ARCHITECTURE,
+                layers=[_LAYERS[stage] for stage in stages],
+                coreset_sampling_ratio=ratio,
+                pre_processor=PreProcessor(transform=scaled),
+                evaluator=False,
+                visualizer=False,
+            )
         self._engine = Engine(
             accelerator="cpu", devices=1, logger=False, default_root_dir=folder, enable_progress_bar=False,
             enable_model_summary=False, limit_val_batches=0,
@@ -112,20 +112,6 @@ class Peer:
                 self.times.append(time.perf_counter())
 
         vars(torch_model)["KCenterGreedy"] = Limited
-
-
-def use_local_weights(folder: Path) -> None:
-    """Let timm take the backbone's weights from a file, written below `folder`, where it would download them."""
-    import torch
-    from safetensors.torch import save_file
-    from timm.models import _registry
-
-    tensors, _ = read_weights("efficientnet-lite0", find_weights("efficientnet-lite0"))
-    path = folder / f"{_NAME}.safetensors"
-    save_file({name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in tensors.items()}, path)
-    for name, entry in _registry._model_pretrained_cfgs.items():
-        if name.startswith(_NAME):
-            entry.file, entry.url, entry.hf_hub_id = str(path), "", None
 
 
 def _data(root: Path) -> Any:

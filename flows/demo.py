@@ -11,11 +11,12 @@ from rich.markup import escape
 from components.core.contracts import Modality, ModelVersion
 from components.core.errors import WorkspaceError
 from components.core.lines import LineConfig, declare_line
-from flows.commands.common import OPERATOR, bars, console
+from flows.commands.common import bars, console
 from flows.commands.loop import print_candidate, print_drift, print_ingest
 from flows.jobs.setup import make_workspace
 from flows.runtime.server import prefect_api, start_early
 from flows.wiring import Linewright
+from flows.workspace import OPERATOR
 
 NOTE = ".demo"
 """A file that says of a workspace that a demo made it, and the next one may remove it."""

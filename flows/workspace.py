@@ -19,6 +19,9 @@ FORMAT = 1
 """Format of a workspace's layout; a workspace of another format is refused, an older one can be upgraded."""
 
 MARKER = "workspace.json"
+OPERATOR = "operator"
+"""The actor whose key `init` makes, and who acts where nobody is named."""
+
 _LONGEST_CHANGE = 60.0
 TEMPLATES = Path(__file__).parents[1] / "configs"
 COPIED = ("settings.example.yaml", "gates.yaml", "agents.yaml", "search_spaces.yaml")

@@ -18,6 +18,7 @@ from components.core.ports import Progress, Windows
 from components.core.wording import listed
 from components.ingest.collected import Collected, Tally
 from components.ingest.fetch import Fetched, fetch_all
+from components.ingest.layout import hidden
 from components.ingest.staging import Staging
 from components.ingest.validate import check_options, validate
 from components.samples.columns import as_categories
@@ -60,7 +61,7 @@ def collect_tables(
         ConfigError: A declared column does not exist, or does not fit its role, or options are not those of the schema.
         UnavailableError: The store does not answer.
     """
-    tables = [key for key in keys if PurePosixPath(key).suffix.lower() in TABLE_SUFFIXES and not _hidden(key)]
+    tables = [key for key in keys if PurePosixPath(key).suffix.lower() in TABLE_SUFFIXES and not hidden(key)]
     if not tables:
         raise SourceError(f"{line.source!r} holds no tables.", hint="CSV, TSV and Parquet files are read.")
     tally = Tally(before=quarantined, skipped=len(keys) - len(tables))
@@ -102,10 +103,6 @@ def collect_tables(
         ),
         tally,
     )  # fmt: skip
-
-
-def _hidden(key: str) -> bool:
-    return any(part.startswith(".") for part in PurePosixPath(key).parts)
 
 
 def _sort_out(

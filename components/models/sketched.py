@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from .cells import SLACK, lloyd
 from .closest import squared_norms
-from .visiting import visit
+from .visiting import Cells, Queries, visit
 
 Floats = NDArray[np.float32]
 Places = NDArray[np.intp]
@@ -32,12 +32,17 @@ class Sketched:
         owner, centres = lloyd(points, count=max(1, round(np.sqrt(len(points)))))
         apart = np.linalg.norm(points - centres[owner], axis=1)
         self._places = np.lexsort((-apart, owner))
-        self._edges = np.searchsorted(owner[self._places], np.arange(len(centres) + 1))
-        self._points, self._apart = points[self._places], apart[self._places]
-        squares = squared_norms(self._points)
+        edges = np.searchsorted(owner[self._places], np.arange(len(centres) + 1))
+        ordered = points[self._places]
+        squares = squared_norms(ordered)
         self._largest = squares.max()
-        self._sketches = self._compared(self._points, squares)
-        self._centres = self._compared(centres, squared_norms(centres))
+        self._cells = Cells(
+            points=ordered,
+            sketches=self._compared(ordered, squares),
+            apart=apart[self._places],
+            edges=edges,
+            centres=self._compared(centres, squared_norms(centres)),
+        )
 
     def nearest(self, queries: Floats, k: int) -> tuple[Floats, Places]:
         """Squared distances ``(Q, k)``, rising, and indices ``(Q, k)`` of the k nearest patches, k at most M.
@@ -47,19 +52,8 @@ class Sketched:
         squares = squared_norms(queries)
         slack = np.float32(SLACK) * (squares + self._largest)
         squared, places = np.full((len(queries), k), np.inf, np.float32), np.zeros((len(queries), k), np.intp)
-        visit(
-            np.ascontiguousarray(queries),
-            self._sketched(queries, squares),
-            self._centres,
-            slack,
-            squares,
-            self._points,
-            self._sketches,
-            self._edges,
-            self._apart,
-            squared,
-            places,
-        )
+        asked = Queries(np.ascontiguousarray(queries), self._sketched(queries, squares), squares, slack)
+        visit(asked, self._cells, squared, places)
         return squared, self._places[places]
 
     def _sketched(self, rows: Floats, squares: Floats) -> Floats:

@@ -6,7 +6,7 @@ queries at once. Threads run it side by side, each product on one (`components.m
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 - whose products compiled code calls: loaded before threads are limited
@@ -143,38 +143,56 @@ def _away(centres: Floats, sketches: Floats, own: Floats, slack: Floats) -> tupl
     return low, home
 
 
+class Queries(NamedTuple):
+    """What is looked for.
+
+    Attributes:
+        points: ``(Q, C)``.
+        sketches: ``(Q, S)`` whose product with a patch's is their squared distance, but for `squares` and slack, or
+            less.
+        squares: ``(Q,)`` squared norms.
+        slack: ``(Q,)`` by how much squared distances may be rounded.
+    """
+
+    points: Floats
+    sketches: Floats
+    squares: Floats
+    slack: Floats
+
+
+class Cells(NamedTuple):
+    """Patches by cell.
+
+    Attributes:
+        points: ``(M, C)`` the patches, in each cell the one first that is farthest from its centre.
+        sketches: ``(M, S)`` of them.
+        apart: ``(M,)`` their distances to the centres of their cells.
+        edges: ``(cells + 1,)`` where each cell's patches begin.
+        centres: ``(cells, S)`` sketches of the centres, as those of patches are.
+    """
+
+    points: Floats
+    sketches: Floats
+    apart: Floats
+    edges: Places
+    centres: Floats
+
+
 @_compiled
-def visit(
-    queries: Floats,
-    sketches: Floats,
-    centres: Floats,
-    slack: Floats,
-    own: Floats,
-    points: Floats,
-    sketched: Floats,
-    edges: Places,
-    apart: Floats,
-    squared: Floats,
-    places: Places,
-) -> None:
+def visit(queries: Queries, cells: Cells, squared: Floats, places: Places) -> None:
     """Put patches that are nearer than the known ones into `squared` and `places`, the nearest first.
 
     Args:
-        queries: ``(Q, C)``.
-        sketches: ``(Q, S)`` whose product with a patch's is their squared distance, but for `own` and slack, or less.
-        centres: ``(cells, S)`` sketches of the cells' centres, as those of patches are.
-        slack: ``(Q,)`` by how much squared distances may be rounded.
-        own: ``(Q,)`` squared norms of the queries.
-        points: ``(M, C)`` the patches, by cell, in each the one first that is farthest from its centre.
-        sketched: ``(M, S)`` of the patches.
-        edges: ``(cells + 1,)`` where each cell's patches begin.
-        apart: ``(M,)`` distances of the patches to the centres of their cells.
+        queries: Q of them.
+        cells: The patches.
         squared: ``(Q, k)`` squared distances that are known, rising; infinite where none is.
-        places: ``(Q, k)`` of which of the points.
+        places: ``(Q, k)`` of which of the patches.
     """
-    low, home = _away(centres, sketches, own, slack)
+    sketches, own, slack = queries.sketches, queries.squares, queries.slack
+    points, sketched, apart, edges = cells.points, cells.sketches, cells.apart, cells.edges
+    low, home = _away(cells.centres, sketches, own, slack)
     limit = squared[:, -1] + slack
-    rows = np.empty(len(queries), np.intp)
+    rows = np.empty(len(squared), np.intp)
     gathered = np.empty((_TOGETHER, sketches.shape[1]), np.float32)
     room = np.empty(_TOGETHER * _BLOCK, np.float32)
     # The nearest centre's cell narrows most of what follows; no order among the others narrows much more.
@@ -191,5 +209,7 @@ def visit(
                         q = part[i]
                         # Views are counted, and threads wait for each other's counts: none for what needs no look.
                         if _any_below(bounds, i, limit[q] - own[q]):
-                            _measure(queries[q], bounds[i], own[q], slack[q], points, start, squared[q], places[q])
+                            _measure(
+                                queries.points[q], bounds[i], own[q], slack[q], points, start, squared[q], places[q]
+                            )
                             limit[q] = squared[q, -1] + slack[q]

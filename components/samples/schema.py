@@ -16,6 +16,7 @@ from ..core.contracts import Column, Label, TableSchema
 from ..core.errors import ConfigError, SourceError
 from ..core.lines import TableOptions
 from ..core.wording import listed
+from .alike import Following
 from .columns import as_categories, as_numbers, as_seconds, looks_like_times, plain_word
 from .labels import label_of_word
 from .lots import names_a_lot
@@ -32,12 +33,9 @@ _ANNOTATION = re.compile(
 _TIME_NAME = re.compile(r"(^|[ _-])(timestamp|datetime|date|time|ts|epoch)($|[ _-]?(utc|local|ms|s)?$)")
 _ID_NAME = re.compile(r"^(index|uid|uuid|guid|id|row|no|nr|unnamed: 0|.*[ _-](id|uid|uuid|serial|no|nr))$")
 _GROUPED = re.compile(r"[+-]?\d{1,3}([., '\u00a0\u202f]\d{3})*([.,]\d+)?")
-_BLOCKS = 200  # time blocks that a line's first version has, about: enough to meet shares of a twentieth
 _WINDOWS_OF_BLOCK = 10  # at least, so that what is purged at its borders stays the smaller part
 _MAX_CATEGORIES = 50
 _MOSTLY = 0.9
-_ALIKE = 0.25  # rank correlation of neighbouring rows from which on they are taken to follow each other in time
-_SURE = 5.0  # standard errors that it is above 0
 _FALLS = 0.001  # share of a counter's steps, those of 0 left out, that may fall
 _ANEW = 0.1  # share of the files that a counter may begin anew with
 _Rule = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
@@ -64,8 +62,9 @@ def infer_schema(
         why = "; ".join(f"{name}: {reason}" for name, reason in list(finder.ignored.items())[:5])
         raise SourceError(f"No column can be a feature ({why}).", hint="Check the delimiter, or table.exclude.")
     stride = options.stride or options.window
-    ordered = finder.timestamp is not None or options.window > 1 or finder.neighbours_are_alike()
-    block = max(round((rows or len(frame)) / _BLOCKS), _WINDOWS_OF_BLOCK * options.window) if ordered else 1
+    following = finder.following()
+    ordered = finder.timestamp is not None or options.window > 1 or following.neighbours_are_alike()
+    block = following.block(rows=rows or len(frame), least=_WINDOWS_OF_BLOCK * options.window) if ordered else 1
     return TableSchema(
         features=tuple(finder.features), ignored=finder.ignored, constants=finder.constants,
         timestamp=finder.timestamp, label=finder.label, delimiter=frame.attrs.get("delimiter") or ",",
@@ -142,28 +141,13 @@ class _Finder:
             else:
                 self._place(name)
 
-    def neighbours_are_alike(self) -> bool:
-        """Whether normal rows that lie side by side are more alike than others, in any column of numbers.
-
-        So are readings of a process, whether or not a column holds their times. Drawn one by one, a row to be
-        calibrated on or tested has its neighbours in training, and what comes later looks strange beside it. A table
-        that was sorted by a column is taken for one, which does little harm: its blocks are drawn from all of it.
-        """
-        normal = ~self._anomalous
-        pairs = normal[1:] & normal[:-1]
-        pairs[self.starts[self.starts > 0] - 1] = False
-        for column in self.features:
-            if column.kind != "numeric":
-                continue
-            ranks = pd.Series(as_numbers(self.frame[column.name])).rank().to_numpy()
-            known = pairs & np.isfinite(ranks[1:]) & np.isfinite(ranks[:-1])
-            before, after = ranks[:-1][known], ranks[1:][known]
-            if len(before) < 2 or not before.std() or not after.std():
-                continue
-            alike = float(np.corrcoef(before, after)[0, 1])
-            if alike >= max(_ALIKE, _SURE / np.sqrt(len(before))):
-                return True
-        return False
+    def following(self) -> Following:
+        """The rows in their order, by the features that are numbers."""
+        return Following(
+            [as_numbers(self.frame[column.name]) for column in self.features if column.kind == "numeric"],
+            anomalous=self._anomalous,
+            file=np.searchsorted(self.starts, np.arange(len(self.frame)), side="right"),
+        )
 
     @cached_property
     def _anomalous(self) -> NDArray[np.bool_]:

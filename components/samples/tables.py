@@ -137,8 +137,7 @@ def _csv(data: bytes) -> pd.DataFrame:
     _check_header([name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])])
     frame = _parse(text, delimiter, ".")
     if delimiter != "," and any(cells.str.fullmatch(_WITH_COMMA).any() for cells in _words(frame).values()):
-        frame = _parse(text, delimiter, ",")
-        _point_out(frame)
+        frame = _with_decimal_commas(frame, _parse(text, delimiter, ","))
     frame.attrs = {"delimiter": delimiter, "encoding": encoding}
     return frame
 
@@ -210,15 +209,17 @@ def _words(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return {str(name): cells.astype("string").str.strip() for name, cells in frame.select_dtypes("object").items()}
 
 
-def _point_out(frame: pd.DataFrame) -> None:
-    """Points for the decimal commas that pandas left, where a cell of their column, such as ERR, is no number.
+def _with_decimal_commas(by_points: pd.DataFrame, by_commas: pd.DataFrame) -> pd.DataFrame:
+    """The table whose numbers were read with decimal points or commas, with all of either kind in either column.
 
-    Points part thousands (1.070 is 1070) in a file of which no number has a point anywhere else.
+    Pandas leaves the commas of a column where a cell, such as ERR, is no number. Points part thousands (1.070 is 1070)
+    in a file of which no number has a point anywhere else; where one has, most columns may be of decimal points.
     """
-    words = _words(frame)
+    words = _words(by_commas)
     pointed = [cells.str.fullmatch(_WITH_POINT) & ~cells.str.fullmatch(_THOUSANDS) for cells in words.values()]
     grouped = not any(there.any() for there in pointed)
-    for name, cells in words.items():
+    frame = by_commas if grouped else by_points
+    for name, cells in (words if grouped else _words(frame)).items():
         plain = cells
         if grouped:
             plain = plain.mask(plain.str.fullmatch(_THOUSANDS), plain.str.replace(".", "", regex=False))
@@ -226,3 +227,4 @@ def _point_out(frame: pd.DataFrame) -> None:
         changed = (plain != cells).fillna(False).to_numpy(dtype=np.bool_)
         if changed.any():
             frame[name] = frame[name].mask(changed, plain.astype(object))
+    return frame

@@ -27,9 +27,6 @@ ACTOR_VARIABLE = "LINEWRIGHT_ACTOR"
 MOST_VERSION = 2**31 - 1
 """What a database takes for a number."""
 
-OPERATOR = "operator"
-"""The actor whose key `init` makes."""
-
 COLOURS = {
     "OK": "green", "NG": "red", "unsure": "yellow",
     "champion": "green", "candidate": "cyan", "rejected": "red",

@@ -7,7 +7,6 @@ import typer
 from rich.markup import escape
 
 from flows.commands.common import (
-    OPERATOR,
     AsActor,
     Json,
     LineName,
@@ -17,6 +16,7 @@ from flows.commands.common import (
     open_workspace,
     print_json,
 )
+from flows.workspace import OPERATOR
 
 
 def register(app: typer.Typer) -> None:

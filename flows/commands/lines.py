@@ -9,7 +9,8 @@ from rich.markup import escape
 from components.core.contracts import Modality
 from components.core.errors import ConfigError
 from components.core.names import check_slug
-from flows.commands.common import OPERATOR, AsActor, Json, LineName, console, open_workspace, print_json, table
+from flows.commands.common import AsActor, Json, LineName, console, open_workspace, print_json, table
+from flows.workspace import OPERATOR
 
 group = typer.Typer(help="Lines: what is inspected, and where its data come from.", no_args_is_help=True)
 

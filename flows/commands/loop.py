@@ -7,7 +7,6 @@ from rich.markup import escape
 
 from components.core.errors import ConfigError
 from flows.commands.common import (
-    OPERATOR,
     AsActor,
     Json,
     LineName,
@@ -22,6 +21,7 @@ from flows.commands.common import (
     table,
 )
 from flows.runtime.server import start_early
+from flows.workspace import OPERATOR
 
 if TYPE_CHECKING:
     from components.core.contracts import IngestSummary, ModelVersion

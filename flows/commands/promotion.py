@@ -9,7 +9,6 @@ from rich.markup import escape
 from components.core.names import as_utf8
 from flows.commands.common import (
     MOST_VERSION,
-    OPERATOR,
     AsActor,
     Json,
     LineName,
@@ -24,6 +23,7 @@ from flows.commands.common import (
     print_outlying,
     table,
 )
+from flows.workspace import OPERATOR
 
 if TYPE_CHECKING:
     from components.core.contracts import ModelVersion

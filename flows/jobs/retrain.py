@@ -77,9 +77,9 @@ class RetrainJob:
         Raises:
             ConflictError: The line is not this retrain's any more.
         """
-        if self._held.lost:
+        if self._held.taken:
             raise ConflictError(
-                f"The lease of line {self.line.name!r} was lost.",
+                f"Another took the lease of line {self.line.name!r}.",
                 hint="What was finished is kept; run the retrain again, it resumes.",
             )
         start = time.perf_counter()

@@ -12,6 +12,7 @@ from components.settings import Settings, load_settings
 from flows.workspace import (
     FORMAT,
     MARKER,
+    OPERATOR,
     backup,
     copy_templates,
     marker_format,
@@ -19,8 +20,6 @@ from flows.workspace import (
     write_atomically,
     write_marker,
 )
-
-OPERATOR = "operator"
 
 
 def make_workspace(home: Path) -> Literal["made", "completed", "already there, untouched"]:

@@ -87,11 +87,11 @@ def test_what_stages_took_is_known_after_an_interruption(planned):
 def test_a_retrain_whose_line_is_another_s_begins_nothing(planned):
     def robbed():
         with retraining(planned("pump", "first")) as job:
-            job._held = Mock(lost=True)
+            job._held = Mock(taken=True)
             with job.timed("search"):
                 pytest.fail("begun")
 
-    with pytest.raises(ConflictError, match="lease of line 'pump' was lost"):
+    with pytest.raises(ConflictError, match="Another took the lease of line 'pump'"):
         robbed()
 
 

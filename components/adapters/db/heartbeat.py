@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -27,13 +26,12 @@ class HeldLease(Generic[L]):
         self._ttl = ttl
         self._refused = threading.Event()
         self._stopped = threading.Event()
-        self._renewed = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="linewright-lease", daemon=True)
 
     @property
-    def lost(self) -> bool:
-        """Whether another took the lease, or it could not be renewed for `ttl` seconds."""
-        return self._refused.is_set() or time.monotonic() - self._renewed > self._ttl
+    def taken(self) -> bool:
+        """Whether another has the lease by now; one that could not be renewed in time may still be free."""
+        return self._refused.is_set()
 
     def start(self) -> None:
         """Begin to renew."""
@@ -46,7 +44,6 @@ class HeldLease(Generic[L]):
 
     def _run(self) -> None:
         while not self._stopped.wait(self._ttl / 3):
-            begun = time.monotonic()
             try:
                 self._renew(self.lease)
             except ConflictError as error:
@@ -55,5 +52,3 @@ class HeldLease(Generic[L]):
                 return
             except UnavailableError as error:
                 _LOG.warning("The lease could not be renewed, trying again: %s", error)
-            else:
-                self._renewed = begun

@@ -111,7 +111,7 @@ class Leases:
         """Acquire; renew every third of `ttl` in a daemon thread; release at the end.
 
         Yields:
-            `.lease`, and `.lost`, which long work asks before each step.
+            `.lease`, and `.taken`, which long work asks before each step.
 
         Raises:
             ConflictError: See `acquire`.

@@ -31,7 +31,8 @@ class Table:
 
     Attributes:
         values: ``(R, D)``: NaN where a value is missing or no finite number, categories by number, -1 for unknown ones.
-        times, groups: Of each row, as they are written; "" where there is no such column.
+        times: Of each row, as it is written; "" where there is no such column.
+        groups: Of each row, a number in one notation; "" where there is no such column.
     """
 
     values: Any
@@ -62,7 +63,7 @@ def table_of(data: bytes, spec: dict[str, Any]) -> Table:
             raise ValueError(f"column {lost[0]!r} is missing")
         values.extend(_cell(row[column["name"]], known) for column, known in zip(how["columns"], codes, strict=True))
         times.append(row.get(how["timestamp"], ""))
-        groups.append(row.get(how["group"], ""))
+        groups.append(_plain_word(row.get(how["group"], "")))
     return Table(np.array(values).reshape(len(times), len(how["columns"])), times, groups)
 
 

@@ -280,6 +280,23 @@ def test_what_could_be_read_wrong_is_refused_by_both(data, why):
         tables.table_of(data, {"preparation": {"columns": columns, "timestamp": "", "group": ""}})
 
 
+def test_a_group_is_the_same_in_every_notation_of_its_number():
+    data = b"flow,batch\n1,1\n2,01\n3,1.0\n4,2\n5,2\n"
+    frame = read_table(data)
+    schema = TableSchema(features=(Column(name="flow", kind="numeric"),), window=2, stride=2)
+    how = {
+        "columns": [{"name": "flow", "kind": "numeric"}],
+        "timestamp": "",
+        "group": "batch",
+        "window": 2,
+        "stride": 2,
+    }
+    spec = {"preparation": how}
+    expected = window_starts(frame, schema, group="batch").tolist()
+    assert [list(ends) for ends in tables.window_bounds(tables.table_of(data, spec), spec)] == expected
+    assert expected == [[0, 2], [1, 3], [3, 5]]
+
+
 @pytest.mark.parametrize("first", ["sep=;\n", '"sep=;"\r\n', "sep=,\n"])
 def test_the_line_in_which_excel_tells_itself_the_delimiter_is_no_header(first):
     data = (first + "flow;count\n1,5;1,0\n2,5;2,0\n").encode()

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 
 from components.core.contracts import Column, TableSchema
 from components.core.errors import ConfigError, SourceError
@@ -254,6 +255,28 @@ def test_rows_that_are_like_their_neighbours_are_ordered_without_a_column_of_tim
     labelled = pd.DataFrame({"load": draw.normal(size=4000), "fault": np.arange(4000) >= 3000})
     labelled.loc[3000:, "load"] += 50
     assert infer_schema(labelled, TableOptions()).block_rows == 1
+
+
+def slow(rows: int, *, alike_for: float) -> np.ndarray:
+    """``(rows, 4)`` of a process whose correlation falls to 1/e in so many rows."""
+    keep = math.exp(-1 / alike_for)
+    noise = np.random.default_rng(0).normal(size=(rows, 4)) * math.sqrt(1 - keep * keep)
+    return np.asarray(lfilter([1], [1, -keep], noise, axis=0))
+
+
+@pytest.mark.parametrize(("alike_for", "block"), [(5, 100), (30, 100), (100, 256), (1000, 400)])
+def test_blocks_are_as_long_as_rows_stay_alike_while_fifty_are_left(alike_for: float, block: int) -> None:
+    table = pd.DataFrame(slow(20_000, alike_for=alike_for), columns=list("abcd"))
+    assert infer_schema(table, TableOptions()).block_rows == block
+    # Half of what is looked at may stay alike for ever.
+    table = table.assign(set_point=np.arange(20_000) // 7_000, level=np.linspace(0, 1, 20_000) ** 2)
+    assert infer_schema(table.iloc[::-1], TableOptions()).block_rows == block
+
+
+def test_blocks_stay_short_where_anomalies_are_everywhere() -> None:
+    table = pd.DataFrame(slow(20_000, alike_for=300), columns=list("abcd"))
+    assert infer_schema(table.assign(fault=np.arange(20_000) < 2_000), TableOptions()).block_rows == 400
+    assert infer_schema(table.assign(fault=np.arange(20_000) % 500 == 0), TableOptions()).block_rows == 100
 
 
 def test_an_output_that_is_numbered_is_no_label() -> None:

@@ -56,8 +56,8 @@ def test_a_renewed_lease_lives_on(records: Records) -> None:
 
 
 def test_a_late_renewal_holds_if_nobody_came_between(records: Records) -> None:
-    lease = records.leases.acquire("press", holder=STRANGER, ttl=0.05)
-    time.sleep(0.1)
+    lease = records.leases.acquire("press", holder=STRANGER, ttl=0.8)
+    time.sleep(0.9)
     assert records.leases.holder("press") == ""
     records.leases.renew(lease)
     assert records.leases.holder("press", token=lease.token) == STRANGER
@@ -103,9 +103,9 @@ def test_a_killed_holder_is_replaced_at_once(url: str, records: Records) -> None
 
 
 def test_held_leases_are_renewed_and_released(records: Records) -> None:
-    with records.leases.hold("press", holder=STRANGER, ttl=0.3) as held:
-        time.sleep(0.8)
-        assert not held.lost
+    with records.leases.hold("press", holder=STRANGER, ttl=1.0) as held:
+        time.sleep(1.6)
+        assert not held.taken
         assert records.leases.holder("press") == STRANGER
     assert records.leases.holder("press") == ""
 
@@ -115,13 +115,13 @@ def test_a_held_lease_that_is_taken_says_so(records: Records) -> None:
         with records._database.write() as session:
             session.execute(update(LEASES).values(token=9, holder="thief:1:1:"))
         deadline = time.monotonic() + 3
-        while not held.lost and time.monotonic() < deadline:
+        while not held.taken and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert held.lost
+        assert held.taken
     assert records.leases.holder("press") == "thief:1:1:"
 
 
-def test_an_unreachable_database_is_asked_again_until_the_lease_is_lost(records: Records) -> None:
+def test_an_unreachable_database_is_asked_again(records: Records) -> None:
     from components.adapters.db.heartbeat import HeldLease
 
     calls: list[int] = []
@@ -132,10 +132,9 @@ def test_an_unreachable_database_is_asked_again_until_the_lease_is_lost(records:
 
     held = HeldLease(1, renew=renew, ttl=0.15)
     held.start()
-    assert not held.lost
     time.sleep(0.4)
     held.stop()
-    assert held.lost
+    assert not held.taken
     assert len(calls) >= 3
 
 
