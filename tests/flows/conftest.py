@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -207,11 +208,24 @@ def texture(linewright: Commands) -> Path:
     return source / "test"
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace just made, once: making one takes seconds, most of them for MLflow's tables."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    make_workspace(home)
+    return home
+
+
 @pytest.fixture
-def planned(tmp_path):
+def workspace(made: Path) -> Callable[[Path], Path]:
+    """Turns a folder into a workspace that looks just made."""
+    return lambda home: Path(shutil.copytree(made, home, dirs_exist_ok=True))
+
+
+@pytest.fixture
+def planned(tmp_path, workspace):
     """Plans of retrains in a new workspace, whose MLflow does nothing: of a line, by an identity that is their key."""
-    make_workspace(tmp_path / "home")
-    app = Linewright.open(tmp_path / "home")
+    app = Linewright.open(workspace(tmp_path / "home"))
     tracker = SimpleNamespace(close_stale=lambda *_, **__: 0)
     parts = SimpleNamespace(home=app.home, records=app.records, settings=app.settings, tracker=tracker)
 

@@ -12,7 +12,6 @@ from components.testing.records import a_model
 from flows.jobs.doctor import diagnose
 from flows.jobs.promote import add_actor, approve_version, copy_aliases, office
 from flows.jobs.retrain import retraining
-from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 
 
@@ -49,8 +48,8 @@ def test_doctor_finds_a_version_that_mlflow_lost(planned):
     assert (found.ok, found.detail) == (False, "MLflow lacks version 1 of 'press', which is v1 here.")
 
 
-def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed(tmp_path, monkeypatch):
-    make_workspace(tmp_path)
+def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed(tmp_path, monkeypatch, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
     with monkeypatch.context() as killing:
         killing.setattr(app.records.ledger, "note", Mock(side_effect=KeyboardInterrupt))
@@ -62,8 +61,8 @@ def test_a_role_that_is_in_force_is_in_the_ledger_wherever_its_making_was_killed
     assert (event.actor, event.data) == ("operator", {"actor": "anna", "key": identity, "role": "engineer"})
 
 
-def test_only_an_overrider_whose_key_is_here_gives_roles(tmp_path):
-    make_workspace(tmp_path)
+def test_only_an_overrider_whose_key_is_here_gives_roles(tmp_path, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
     add_actor(app, "vera", role="viewer", by="operator")
     add_actor(app, "olga", role="overrider", by="operator")

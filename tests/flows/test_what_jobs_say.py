@@ -1,4 +1,5 @@
 import errno
+import functools
 import os
 import re
 import shutil
@@ -25,7 +26,6 @@ from flows.jobs.explain import _words
 from flows.jobs.ingest import ingest
 from flows.jobs.models import check_model
 from flows.jobs.score import ScoreRun, _ImageScorer, find_files
-from flows.jobs.setup import make_workspace
 from flows.runtime.locks import FileLock
 from flows.wiring import Linewright
 
@@ -69,11 +69,11 @@ def test_a_map_that_random_regions_beat_is_doubted(lower, doubted):
     assert ("1 of these lower it more" in _words(test)) == doubted
 
 
-def test_windows_left_out_between_splits_are_counted(tmp_path):
+def test_windows_left_out_between_splits_are_counted(tmp_path, workspace):
     table = pd.DataFrame({"flow": np.random.default_rng(0).normal(size=600)})
     (tmp_path / "source").mkdir()
     table.to_csv(tmp_path / "source" / "a.csv", index=False)
-    make_workspace(tmp_path / "home")
+    workspace(tmp_path / "home")
     app = Linewright.open(tmp_path / "home")
     options = TableOptions(window=5, stride=1)
     line = LineConfig(name="pump", modality=Modality.TABLE, source=str(tmp_path / "source"), table=options)
@@ -83,26 +83,30 @@ def test_windows_left_out_between_splits_are_counted(tmp_path):
     assert summary.added + summary.purged == summary.found == 596
 
 
-def table_line(folder, files):
+@pytest.fixture
+def table_line(workspace):
+    return functools.partial(_table_line, workspace)
+
+
+def _table_line(workspace, folder, files):
     """A workspace with a line of tables, whose files hold these numbers of rows."""
     (folder / "source").mkdir()
     for seed, (name, rows) in enumerate(files.items()):
         path = folder / "source" / os.fsdecode(name)
         pd.DataFrame({"flow": np.random.default_rng(seed).normal(size=rows)}).to_csv(path, index=False)
-    make_workspace(folder / "home")
-    app = Linewright.open(folder / "home")
+    app = Linewright.open(workspace(folder / "home"))
     line = LineConfig(name="lab", modality=Modality.TABLE, source=str(folder / "source"))
     app.add_line(line, actor="operator")
     return app
 
 
-def test_a_table_whose_name_is_not_utf_8_is_taken(tmp_path):
+def test_a_table_whose_name_is_not_utf_8_is_taken(tmp_path, table_line):
     app = table_line(tmp_path, {b"m\xfcnchen.csv": 200})
     assert ingest(app, "lab", actor="operator").added == 200
     assert set(LineData.open(app, app.line("lab")).manifest["path"]) == {"m\\udcfcnchen.csv"}
 
 
-def test_data_of_another_modality_are_refused(tmp_path):
+def test_data_of_another_modality_are_refused(tmp_path, table_line):
     app = table_line(tmp_path, {b"a.csv": 200})
     ingest(app, "lab", actor="operator")
     app.remove_line("lab", actor="operator")
@@ -111,7 +115,7 @@ def test_data_of_another_modality_are_refused(tmp_path):
         ingest(app, "lab", actor="operator")
 
 
-def test_one_ingest_of_a_line_at_a_time(tmp_path):
+def test_one_ingest_of_a_line_at_a_time(tmp_path, table_line):
     app = table_line(tmp_path, {b"a.csv": 200})
     with FileLock(app.home / "run" / "ingest-lab.lock") as other:
         assert other.try_exclusive()
@@ -240,9 +244,9 @@ def test_constants_are_those_of_the_windows_that_are_compared_alone():
     assert constants_of(table, was={"valve": "on"}, windows=[(2, 4)]) == {"valve": "on, off"}
 
 
-def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(tmp_path):
+def test_a_drift_check_keeps_the_newest_samples_in_the_order_in_which_they_came(tmp_path, workspace):
     (tmp_path / "source").mkdir()
-    make_workspace(tmp_path / "home")
+    workspace(tmp_path / "home")
     app = Linewright.open(tmp_path / "home")
     options = TableOptions(window=5, stride=5)
     line = LineConfig(name="pump", modality=Modality.TABLE, source=str(tmp_path / "source"), table=options)

@@ -19,13 +19,12 @@ from flows.cli import main
 from flows.demo import run_demo
 from flows.jobs.doctor import diagnose
 from flows.jobs.promote import add_actor, office
-from flows.jobs.setup import make_workspace
 from flows.wiring import Linewright
 from flows.workspace import write_atomically
 
 
-def test_a_file_that_is_not_in_utf_8_is_named(tmp_path):
-    make_workspace(tmp_path)
+def test_a_file_that_is_not_in_utf_8_is_named(tmp_path, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
     app.add_line(LineConfig(name="pump", modality=Modality.TABLE, source="/data"), actor="operator")
     reading = {
@@ -40,8 +39,8 @@ def test_a_file_that_is_not_in_utf_8_is_named(tmp_path):
             read()
 
 
-def test_the_file_of_a_removed_line_is_kept_also_when_one_of_its_name_was_removed_before(tmp_path):
-    make_workspace(tmp_path)
+def test_the_file_of_a_removed_line_is_kept_also_when_one_of_its_name_was_removed_before(tmp_path, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
     kept = {}
     for source in ("/first", "/second", "/third"):
@@ -51,8 +50,8 @@ def test_the_file_of_a_removed_line_is_kept_also_when_one_of_its_name_was_remove
     assert app.line_names() == []
 
 
-def test_the_ledger_tells_who_added_and_who_removed_a_line(tmp_path):
-    make_workspace(tmp_path)
+def test_the_ledger_tells_who_added_and_who_removed_a_line(tmp_path, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
     app.add_line(LineConfig(name="pump", modality=Modality.TABLE, source="/data"), actor="anna")
     app.remove_line("pump", actor="ben")
@@ -61,8 +60,8 @@ def test_the_ledger_tells_who_added_and_who_removed_a_line(tmp_path):
     assert (removed.kind, removed.actor, removed.data) == ("line removed", "ben", {"kept": "pump.yaml.removed"})
 
 
-def test_a_line_that_is_refused_leaves_no_event(tmp_path):
-    make_workspace(tmp_path)
+def test_a_line_that_is_refused_leaves_no_event(tmp_path, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
     line = LineConfig(name="pump", modality=Modality.TABLE, source="/data")
     app.add_line(line, actor="anna")
@@ -74,8 +73,8 @@ def test_a_line_that_is_refused_leaves_no_event(tmp_path):
     assert app.records.ledger.events(kind="line removed") == ()
 
 
-def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys):
-    make_workspace(tmp_path)
+def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys, workspace):
+    workspace(tmp_path)
     shutil.rmtree(tmp_path / "lines")
     (tmp_path / "lines").touch()
     monkeypatch.setenv("LINEWRIGHT_HOME", str(tmp_path))
@@ -89,8 +88,8 @@ def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch, capsys):
     assert re.match(rf"Error: '{tmp_path}/lines/\S+' cannot be used: Not a directory\.", line)
 
 
-def test_doctor_tells_a_part_that_the_system_refuses_among_the_others(tmp_path):
-    make_workspace(tmp_path)
+def test_doctor_tells_a_part_that_the_system_refuses_among_the_others(tmp_path, workspace):
+    workspace(tmp_path)
     (tmp_path / ".tracking.lock").unlink()
     (tmp_path / ".tracking.lock").mkdir()
     found = {item.name: item for item in diagnose(tmp_path)}
@@ -111,8 +110,8 @@ def test_the_hint_follows_from_what_the_system_refused(number, mend):
     assert told.hint.startswith(mend)
 
 
-def test_doctor_reads_the_files_that_a_retrain_and_a_decision_need(tmp_path):
-    make_workspace(tmp_path)
+def test_doctor_reads_the_files_that_a_retrain_and_a_decision_need(tmp_path, workspace):
+    workspace(tmp_path)
     add_actor(Linewright.open(tmp_path), "anna", role="engineer", by="operator")
     (tmp_path / "keys" / "anna.pem").unlink()  # kept elsewhere, which is no fault
 
@@ -158,8 +157,8 @@ def test_a_small_file_of_aliases_is_refused_at_once(tmp_path):
     assert len(str(refused.value)) < 2_000
 
 
-def test_a_demo_makes_no_workspace_anew_but_that_of_a_demo(tmp_path):
-    make_workspace(tmp_path)
+def test_a_demo_makes_no_workspace_anew_but_that_of_a_demo(tmp_path, workspace):
+    workspace(tmp_path)
     before = folder_hashes(tmp_path)
     with pytest.raises(WorkspaceError, match="holds other things than the workspace of an earlier demo"):
         run_demo(tmp_path)
@@ -181,8 +180,8 @@ def test_a_folder_of_lines_that_is_gone_is_not_an_empty_one(tmp_path):
     assert app.line_names() == []
 
 
-def test_of_many_who_add_one_line_at_once_one_does_and_the_others_are_told(tmp_path):
-    make_workspace(tmp_path)
+def test_of_many_who_add_one_line_at_once_one_does_and_the_others_are_told(tmp_path, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
 
     def add(number):
@@ -200,8 +199,8 @@ def test_of_many_who_add_one_line_at_once_one_does_and_the_others_are_told(tmp_p
     assert event.data["source"] == added.source
 
 
-def test_people_who_are_added_at_once_are_all_there(tmp_path):
-    make_workspace(tmp_path)
+def test_people_who_are_added_at_once_are_all_there(tmp_path, workspace):
+    workspace(tmp_path)
     app = Linewright.open(tmp_path)
     people = {f"person-{number}" for number in range(8)}
     with ThreadPoolExecutor(8) as pool:
