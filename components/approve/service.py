@@ -85,9 +85,8 @@ def approve(
     if failed:
         _require_override(office, actor=actor, override=override, failed=failed)
     if unmeasured and not accept_unmeasured:
-        raise RefusedError(
-            f"Unmeasured: {unmeasured}.", hint="Bring labelled test samples, or approve with --accept-unmeasured."
-        )
+        mend = "Bring labelled test samples" if gate == candidate.gate else f"Give: linewright retrain {line}"
+        raise RefusedError(f"Unmeasured: {unmeasured}.", hint=f"{mend}, or approve with --accept-unmeasured.")
     decision = _sign(
         office,
         line=line,
@@ -195,7 +194,11 @@ def _require_override(office: Office, *, actor: str, override: bool, failed: str
     if role is not Role.OVERRIDER:
         raise RefusedError(f"Failed: {failed}. {actor!r} is {role}.", hint="An overrider may approve with --override.")
     if not override:
-        raise RefusedError(f"Failed: {failed}.", hint="Retrain, or approve with --override and say why.")
+        raise RefusedError(
+            f"Failed: {failed}.",
+            hint="Retrain on other data or with another detector in the line's file, or approve with --override and say"
+            " why.",
+        )
 
 
 def _names(gate: GateReport, *, status: str) -> str:

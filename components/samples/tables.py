@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.contracts import Column, TableSchema
 from ..core.errors import first_line
+from ..core.wording import listed
 from .columns import as_categories, as_numbers, plain_word
 from .schema import infer_schema
 from .unusable import UnusableSample
@@ -69,9 +70,8 @@ def encode_cells(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64
     Raises:
         UnusableSample: `schema`: a feature column is missing.
     """
-    for column in schema.features:
-        if column.name not in frame:
-            raise UnusableSample("schema", f"Column {column.name!r} is missing.")
+    if lost := [repr(column.name) for column in schema.features if column.name not in frame]:
+        raise UnusableSample("schema", f"Column {listed(lost)} is missing.")
     values = np.empty((len(frame), len(schema.features)))
     for place, column in enumerate(schema.features):
         values[:, place] = _encoded(frame[column.name], column)

@@ -158,6 +158,8 @@ def _answer(model: "ModelVersion", *, changed: bool) -> dict[str, object]:
 
 def print_candidate(model: "ModelVersion") -> None:
     """A new candidate's figures, gate and next steps."""
+    from flows.jobs.show import approval
+
     trials = [trial for trial in model.search.trials if trial.state == "complete"]
     console.print(
         f"[bold]{model.line} v{model.version}[/] is a {coloured('candidate')}: {model.detector}, "
@@ -177,7 +179,4 @@ def print_candidate(model: "ModelVersion") -> None:
     rate = model.calibration.false_alarm_rate
     console.print(f"False-alarm budget {rate:.3%}: {escape(model.calibration.guarantee)}")
     print_outlying(model.line, model.calibration)
-    found = {condition.status for condition in model.gate.conditions}
-    options = {"unmeasured": " --accept-unmeasured", "failed": " --override"}
-    flags = "".join(flag for status, flag in options.items() if status in found)
-    console.print(f"Next: linewright approve {model.line} {model.version} --reason TEXT{flags}")
+    console.print(f"Next: linewright approve {model.line} {model.version} --reason TEXT{approval(model.gate)}")

@@ -144,7 +144,10 @@ def _show(app: "Linewright", model: "ModelVersion", *, json: bool) -> None:
         f"[bold]{model.line} v{model.version}[/]  {coloured(model.status)}  {model.detector},"
         f" data {model.line}/v{model.dataset}"
     )
-    rows = [[key, figure(metric), escape(metric.note)] for key, metric in model.evaluation.metrics.items()]
+    rows = [
+        [key, figure(metric), "" if metric.value is None else escape(metric.note)]
+        for key, metric in model.evaluation.metrics.items()
+    ]
     table(f"Sealed test split, look {model.evaluation.looks}", ["metric", "value", ""], rows, empty="")
     gate = current_gate(app, model)
     print_conditions("Gate", gate.conditions, empty="The gate declares no condition.")
@@ -155,7 +158,9 @@ def _show(app: "Linewright", model: "ModelVersion", *, json: bool) -> None:
     if model.facts:
         console.print(f"The fit {escape(str(model.facts))}")
     for event in described["history"]:
-        console.print(f"  {event['time'][:16]}  {event['action']} by {event['actor']}: {escape(event['reason'])}")
+        flags = [name.replace("_", " ") for name in ("override", "accept_unmeasured") if event.get(name)]
+        action = f"{event['action']} ({', '.join(flags)})" if flags else event["action"]
+        console.print(f"  {event['time'][:16]}  {action} by {event['actor']}: {escape(event['reason'])}")
 
 
 def approve(

@@ -8,6 +8,7 @@ from components.core.errors import IntegrityError, NotEnoughDataError
 from components.core.lines import LineConfig
 from components.core.ports import Detector
 from components.register.verify import check_files, load_verified
+from flows.jobs.show import approval, current_gate
 from flows.wiring import Linewright
 
 T = TypeVar("T")
@@ -22,7 +23,9 @@ def champion_of(app: Linewright, name: str) -> ModelVersion:
     model = app.records.models.champion(name)
     if model is None:
         waiting = app.records.models.list(name, status="candidate")
-        hint = f"approve {name} {waiting[0].version} --reason TEXT" if waiting else f"retrain {name}"
+        hint = f"retrain {name}"
+        if waiting:
+            hint = f"approve {name} {waiting[0].version} --reason TEXT{approval(current_gate(app, waiting[0]))}"
         raise NotEnoughDataError(f"Line {name!r} has no champion yet.", hint=f"Make one: linewright {hint}")
     return model
 

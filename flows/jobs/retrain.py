@@ -38,6 +38,7 @@ class RetrainJob:
         self.id = record.retrain_id
         self.folder = plan.app.home / "retrains" / self.id
         self.timings: dict[str, float] = dict(record.stages.get(_TIMINGS, {}))
+        self._before = self.timings.pop("total", 0.0)
         self._done = dict(record.stages)
         self._began = began
 
@@ -67,7 +68,7 @@ class RetrainJob:
             result = act()
             self.app.records.retrains.checkpoint(self.lease, self.id, stage, result)
             self._done[stage] = result
-            self.app.records.retrains.checkpoint(self.lease, self.id, _TIMINGS, self.timings)
+            self.app.records.retrains.checkpoint(self.lease, self.id, _TIMINGS, self.account())
         return self._done[stage]
 
     @contextmanager
@@ -89,8 +90,8 @@ class RetrainJob:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - start
 
     def account(self) -> dict[str, float]:
-        """Seconds of every stage's own work, and `total` since this process took the line."""
-        return {**self.timings, "total": time.perf_counter() - self._began}
+        """Seconds of every stage's own work, and `total`: of a killed process up to its last checkpoint."""
+        return {**self.timings, "total": self._before + time.perf_counter() - self._began}
 
     def fresh_folder(self, name: str) -> Path:
         """An empty folder of this retrain; what a killed try left in it is gone."""

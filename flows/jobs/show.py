@@ -15,6 +15,13 @@ def current_gate(app: Linewright, model: ModelVersion) -> GateReport:
     return gate_today(model, champion=champion.version if champion else None)
 
 
+def approval(gate: GateReport) -> str:
+    """The options that approving a candidate of this gate takes, each behind a blank."""
+    found = {condition.status for condition in gate.conditions}
+    options = {"unmeasured": " --accept-unmeasured", "failed": " --override"}
+    return "".join(option for status, option in options.items() if status in found)
+
+
 def describe(app: Linewright, model: ModelVersion) -> dict[str, Any]:
     """Everything a person asks of a version: the object that `show --json` prints."""
     gate = current_gate(app, model)

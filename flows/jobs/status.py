@@ -29,6 +29,8 @@ def line_status(app: Linewright, name: str) -> dict[str, Any]:
 def _next(name: str, status: dict[str, Any]) -> str:
     if not status["dataset"]:
         return f"linewright ingest {name}"
+    if status["retrain"] == "running":
+        return "wait for the retrain"
     if status["retrain"] == "unfinished" or status["requested"]:
         return f"linewright retrain {name}"
     if status["candidates"]:

@@ -60,7 +60,7 @@ def table_of(data: bytes, spec: dict[str, Any]) -> Table:
     groups: list[str] = []
     for row in rows_of(data):
         if not times and (lost := [column["name"] for column in how["columns"] if column["name"] not in row]):
-            raise ValueError(f"column {lost[0]!r} is missing")
+            raise ValueError(f"column {', '.join(map(repr, lost[:5]))} is missing")
         values.extend(_cell(row[column["name"]], known) for column, known in zip(how["columns"], codes, strict=True))
         times.append(row.get(how["timestamp"], ""))
         groups.append(_plain_word(row.get(how["group"], "")))
