@@ -1,6 +1,7 @@
 """The command line. It loads nothing heavy before a command runs, and turns every named error into one line."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,8 @@ from flows.commands import audit, exports, lines, loop, promotion, verdicts, wor
 from flows.commands.common import errors, named_path, tell, use_home
 from flows.runtime import garbage
 
-INTERRUPTED = 130
-"""Exit code that typer turns Ctrl-C into."""
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes that typer turns Ctrl-C into, and that a shell gives to what SIGTERM ended."""
 
 app = typer.Typer(
     name="linewright",
@@ -47,6 +48,7 @@ for group in (workspace, lines, loop, verdicts, promotion, exports, audit):
 def main() -> None:
     """Entry point of `linewright`."""
     garbage.look_rarely()
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     logging.raiseExceptions = False  # a log that cannot be written, on a full disk, would fill the screen
     try:
         app()
@@ -59,10 +61,11 @@ def main() -> None:
         tell(system_error(error))
         sys.exit(1)
     except SystemExit as end:
-        if end.code == INTERRUPTED:
+        if end.code in {INTERRUPTED, TERMINATED}:
             errors.print("Interrupted. What was finished is kept; the command can be given again.")
         raise
     finally:
+        signal.signal(signal.SIGTERM, before)
         garbage.look_no_more()
 
 

@@ -43,12 +43,18 @@ def logged() -> Iterator[None]:
 def in_lines(
     write: Callable[[str], object], *, pause: float = PAUSE, clock: Callable[[], float] = time.monotonic
 ) -> Progress:
-    """Reports as lines for `write`: all that is under way, at most one in `pause` seconds of `clock`."""
+    """Reports as lines for `write`: all that is under way, at most one in `pause` seconds of `clock`.
+
+    Work that began within a step of other work is over when that goes on, though it may have ended early.
+    """
     began = last = clock()
     under_way: dict[str, str] = {}
 
     def tell(what: str, done: int, total: int) -> None:
         nonlocal last
+        if what in under_way:
+            for inner in list(under_way)[list(under_way).index(what) + 1 :]:
+                del under_way[inner]
         under_way[what] = f"{what} {done} of {total}" if total else what
         if total and done >= total:
             del under_way[what]

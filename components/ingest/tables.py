@@ -83,7 +83,7 @@ def collect_tables(
         if part is not None:
             parts.append(part)
         progress("reading tables", done, len(new))
-    tally.notices += reader.silences()
+    tally.notices += reader.notices()
     rows = _one_of_each(parts, known, tally) if parts else manifest_rows({})
     if assumed := int((rows[Col.LABEL_SOURCE] == "assumed").sum()):
         tally.notices.append(
@@ -157,6 +157,7 @@ class _Reader:
     schema: TableSchema
     tally: Tally
     _silent: dict[str, list[str]] = field(default_factory=dict, init=False)
+    _timeless: int = field(default=0, init=False)
 
     def rows(self, file: Fetched) -> pd.DataFrame | None:
         """Rows of the file's usable windows; None if it was refused as a whole."""
@@ -168,6 +169,8 @@ class _Reader:
         except UnusableSample as refused:
             self.tally.refuse(file.key, sha=file.sha, reason=refused.reason, detail=refused.detail)
             return None
+        if self.schema.timestamp in frame:
+            self._timeless += int(frame[self.schema.timestamp].isna().sum())
         self._note_silent(file, values)
         bounds = window_starts(frame, self.schema, group=self.options.group)
         windows = cut(values, bounds, window=self.schema.window)
@@ -195,12 +198,15 @@ class _Reader:
             if empty:
                 self._silent.setdefault(column.name, []).append(as_utf8(file.key))
 
-    def silences(self) -> list[str]:
-        """What is to be said of sensors that are silent in whole files: a retrain on them takes that for normal."""
-        return [
+    def notices(self) -> list[str]:
+        """What is to be said of rows without a time, and of sensors that are silent in whole files."""
+        found = [
             f"{name} has no value in {listed(files, most=1)}: a retrain takes that for normal."
             for name, files in list(self._silent.items())[:_NAMED]
         ]
+        if self._timeless:
+            found.append(f"New rows without a time: {self._timeless}; they count where they stand in their files.")
+        return found
 
     def _refuse_windows(
         self, file: Fetched, frame: pd.DataFrame, bounds: NDArray[np.int64], windows: Windows

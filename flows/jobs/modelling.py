@@ -78,6 +78,7 @@ def fit_and_calibrate(data: LineData, *, params: Params, seed: int, rate: float 
     samples = data.samples(rows)
     with steps() as progress:
         detector = fit(name, params=own, schema=schema, samples=samples, seed=seed, progress=progress)
+    with steps() as progress:
         calibrated = calibrate_cross(
             name,
             params=own,

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -68,13 +69,11 @@ def test_an_empty_path_is_not_this_folder(arguments, monkeypatch, capsys, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_says_that_it_interrupted(monkeypatch, capsys):
-    def interrupted(_home):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(doctor, "diagnose", interrupted)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, "130"), (signal.SIGTERM, "143")])
+def test_an_interruption_says_so(monkeypatch, capsys, number, code):
+    monkeypatch.setattr(doctor, "diagnose", lambda _: signal.raise_signal(number))
     monkeypatch.setattr(sys, "argv", ["linewright", "doctor"])
-    with pytest.raises(SystemExit, match="130"):
+    with pytest.raises(SystemExit, match=code):
         main()
     assert capsys.readouterr().err.startswith("Interrupted. What was finished is kept")
 

@@ -62,6 +62,17 @@ def test_lines_tell_what_is_under_way_and_seldom():
     ]
 
 
+def test_lines_say_nothing_of_steps_that_ended_early():
+    written = []
+    tell = in_lines(written.append, pause=0.0, clock=lambda: 0.0)
+    for said in (("folds", 0, 5), ("training", 13, 30), ("folds", 1, 5), ("pre-training", 5, 20)):
+        tell(*said)
+    assert written[1:] == [
+        "after 0 s: folds 0 of 5, training 13 of 30", "after 0 s: folds 1 of 5",
+        "after 0 s: folds 1 of 5, pre-training 5 of 20",
+    ]  # fmt: skip
+
+
 def test_lines_say_nothing_of_work_that_is_done():
     written = []
     in_lines(written.append, pause=0.0)("reading", 4, 4)

@@ -73,6 +73,14 @@ def test_a_sensor_that_is_silent_in_a_whole_file_is_told(tmp_path: Path) -> None
     )
 
 
+def test_rows_without_a_time_are_counted(tmp_path: Path) -> None:
+    table = frame()
+    table["time"] = table["time"].mask(table.index == 5)
+    assert ingest(put(tmp_path / "s", one=table, two=frame(1)), tmp_path).notices == (
+        "New rows without a time: 1; they count where they stand in their files.",
+    )
+
+
 def test_rows_that_are_alike_are_told_to_be_taken_as_ordered(tmp_path: Path) -> None:
     slow = frame(rows=400).assign(anomaly=0, a=np.sin(np.arange(400) / 40))
     timed = ingest(put(tmp_path / "timed", one=slow), tmp_path)
