@@ -17,6 +17,9 @@ from flows.runtime.processes import marked
 from flows.runtime.up import Service, free_port, options_of
 
 ROOT = Path(__file__).parents[3]
+FIRST_PORT = 20_000 + os.getpid() % 10_000
+"""Below those that systems give to outgoing connections, one of which might take a port before its service does."""
+
 SCRIPT = Path(sys.executable).with_name("linewright")
 
 UP = """
@@ -49,6 +52,7 @@ class Up:
         """Once the table is there: service → port."""
         lines = iter(self.process.stdout.readline, "")
         table = "".join(line for line in _until_logs(lines))
+        assert "Logs:" in table, self.finish()
         return {name: int(port) for name, port in re.findall(r"(prefect|mlflow)\W+http://127\.0\.0\.1:(\d+)", table)}
 
     def finish(self, number=None):
@@ -70,7 +74,7 @@ def busy():
     """Two ports that others listen on."""
     with socket.socket() as first, socket.socket() as second:
         for one in (first, second):
-            one.bind(("127.0.0.1", 0))
+            one.bind(("127.0.0.1", free_port(FIRST_PORT)))
             one.listen()
         yield first.getsockname()[1], second.getsockname()[1]
 
@@ -160,7 +164,7 @@ def _run_deployment(home, name):
 @pytest.mark.server
 @pytest.mark.slow
 def test_after_kill_9_the_services_end_by_themselves(tmp_path):
-    up = Up(tmp_path, free_port(45_000), free_port(46_000))
+    up = Up(tmp_path, free_port(FIRST_PORT), free_port(FIRST_PORT + 1_000))
     deadline = time.monotonic() + 20
     while len(marked(tmp_path)) < 6:
         assert time.monotonic() < deadline
@@ -177,7 +181,7 @@ def test_a_service_that_cannot_run_stops_all(tmp_path):
     # Prefect's server fails before it has imported anything, which takes it seconds; it is tried twice.
     (tmp_path / "prefect" / "migrate.lock").mkdir(parents=True)
     code, _, error = Up(
-        tmp_path, free_port(45_000), free_port(46_000), LINEWRIGHT_TRACKING__URI="http://127.0.0.1:9"
+        tmp_path, free_port(FIRST_PORT), free_port(FIRST_PORT + 1_000), LINEWRIGHT_TRACKING__URI="http://127.0.0.1:9"
     ).finish()
     assert code != 0
     assert error == f"UnavailableError: prefect does not run. See {tmp_path / 'run' / 'prefect.log'}.\n"
