@@ -18,7 +18,7 @@ from .unusable import UnusableSample
 from .windows import cut, window_names, window_starts
 
 __all__ = [
-    "TABLE_SUFFIXES", "cut", "encode", "encode_cells", "infer_schema", "read_table", "sniff_delimiter",
+    "TABLE_SUFFIXES", "cut", "encode_cells", "infer_schema", "read_table", "readings", "sniff_delimiter",
     "window_names", "window_starts",
 ]  # fmt: skip
 
@@ -75,20 +75,6 @@ def encode_cells(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64
     values = np.empty((len(frame), len(schema.features)))
     for place, column in enumerate(schema.features):
         values[:, place] = _encoded(frame[column.name], column)
-    return values
-
-
-def encode(frame: pd.DataFrame, schema: TableSchema) -> NDArray[np.float64]:
-    """As `encode_cells`, but refuses what is no finite number.
-
-    Raises:
-        UnusableSample: `schema`: a feature column is missing; `non-finite`: a cell holds no finite number.
-    """
-    values = encode_cells(frame, schema)
-    bad = np.argwhere(np.isinf(values))
-    if len(bad):
-        row, place = bad[0]
-        raise UnusableSample("non-finite", name_cell(frame, schema, row=int(row), place=int(place)))
     return values
 
 

@@ -84,7 +84,7 @@ def _list(app: "Linewright", found: Sequence["ModelVersion"], title: str, *, jso
     gates = [current_gate(app, model).status for model in found]
     if json:
         for model, gate in zip(found, gates, strict=True):
-            print_json(_summary(model) | {"gate": gate})
+            print_json(_summary(model, gate=gate))
         return
     rows = [
         [
@@ -102,7 +102,7 @@ def _list(app: "Linewright", found: Sequence["ModelVersion"], title: str, *, jso
     table(title, ["line", "version", "status", "created", "data", "detector", "AUROC", "gate"], rows, empty=empty)
 
 
-def _summary(model: "ModelVersion") -> dict[str, object]:
+def _summary(model: "ModelVersion", *, gate: str) -> dict[str, object]:
     return {
         "line": model.line,
         "version": model.version,
@@ -110,6 +110,7 @@ def _summary(model: "ModelVersion") -> dict[str, object]:
         "created": model.created.isoformat(),
         "dataset_version": f"{model.line}/v{model.dataset}",
         "detector": model.detector,
+        "gate": gate,
     }
 
 

@@ -26,7 +26,7 @@ from components.metrics.thresholds import calibrate
 from components.metrics.verdicts import NINETY_FIVE, answers, severity_of
 from components.models.onnx_graph import OnnxGraph
 from components.samples.images import decode_image
-from components.samples.tables import cut, encode, read_table, window_starts
+from components.samples.tables import cut, read_table, readings, window_starts
 
 ALL = [("image", name) for name in FORMATS] + [("table", "onnx"), ("table", "openvino")]
 
@@ -45,7 +45,7 @@ def native(case) -> tuple[list, Scores]:
         return [{}] * len(images), case.detector.score(images)
     frame = read_table(case.files[0].read_bytes())
     bounds = window_starts(frame, case.schema)
-    scores = case.detector.score(cut(encode(frame, case.schema), bounds, window=case.schema.window))
+    scores = case.detector.score(cut(readings(frame, case.schema), bounds, window=case.schema.window))
     return [{"start": low, "end": high} for low, high in bounds.tolist()], scores
 
 

@@ -28,7 +28,7 @@ from components.metrics.verdicts import answers
 from components.models import registry
 from components.register.package import PACKAGE, REQUIREMENTS, SHIPPED, build_package, requirements
 from components.register.verify import load_verified
-from components.samples.tables import cut, encode, window_starts
+from components.samples.tables import cut, readings, window_starts
 from components.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -140,7 +140,7 @@ def trained_on_tables(folder: Path) -> Trained:
         {"name": "pump", "modality": "table", "source": "x", "table": {"window": 4, "group": "batch"}}
     )
     bounds = window_starts(frame, schema, group="batch")
-    windows = cut(encode(frame, schema), bounds, window=4)
+    windows = cut(readings(frame, schema), bounds, window=4)
     detector = registry.create(registry.default_detector(line.modality), {}, schema=schema)
     detector.fit(Held(windows[:150]), seed=1)
     scores = detector.score(windows)

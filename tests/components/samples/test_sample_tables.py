@@ -17,9 +17,9 @@ from components.samples.columns import as_seconds
 from components.samples.schema import row_labels
 from components.samples.tables import (
     cut,
-    encode,
     encode_cells,
     infer_schema,
+    name_cell,
     read_table,
     readings,
     window_names,
@@ -300,7 +300,7 @@ SCHEMA = TableSchema(
 
 def test_encoding() -> None:
     frame = pd.DataFrame({"a": [1.0, None, 3.0, 4.0], "k": ["M", "L", "new", None]})
-    found = encode(frame, SCHEMA)
+    found = encode_cells(frame, SCHEMA)
     assert np.array_equal(found, [[1, 1], [math.nan, 0], [3, -1], [4, math.nan]], equal_nan=True)
 
 
@@ -308,11 +308,9 @@ def test_what_is_no_finite_number_is_named() -> None:
     for cell in (math.inf, "ERR"):
         frame = pd.DataFrame({"a": pd.Series([1.0, cell], dtype=object), "k": ["L", "L"]})
         assert np.isinf(encode_cells(frame, SCHEMA)[1, 0])
-        with pytest.raises(UnusableSample, match="'a', row 1") as refused:
-            encode(frame, SCHEMA)
-        assert refused.value.reason == "non-finite"
+        assert name_cell(frame, SCHEMA, row=1, place=0) == f"Column 'a', row 1: '{cell}' is no finite number."
     with pytest.raises(UnusableSample, match="'k' is missing"):
-        encode(pd.DataFrame({"a": [1.0]}), SCHEMA)
+        encode_cells(pd.DataFrame({"a": [1.0]}), SCHEMA)
 
 
 @pytest.mark.parametrize(
